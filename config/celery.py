@@ -1,0 +1,77 @@
+"""Celery's options, each derived from the settings, with its reason."""
+
+from typing import Any
+
+from kombu import Queue
+
+from wasmfleet.config.settings import Settings
+
+ANY, WASM, PYTHON = "wasmfleet.any", "wasmfleet.wasm", "wasmfleet.python"
+DEFAULT = "celery"
+BROKER_TIMEOUT_S = 5.0
+
+
+def options(settings: Settings, broker_url: str) -> dict[str, Any]:
+    """The options of the Celery app for a broker at this URL."""
+    return _delivery() | _serialization() | _broker(settings, broker_url) | _workers(settings)
+
+
+def _delivery() -> dict[str, Any]:
+    return {
+        "task_acks_late": True,  # a worker that dies has not acknowledged what it was doing
+        "task_reject_on_worker_lost": True,  # a killed child's task goes back to its queue
+        "task_acks_on_failure_or_timeout": True,  # a typed error is a result, not a reason to run again
+        "worker_prefetch_multiplier": 4,  # enough to hide the broker's round trip, little to hand on
+        "task_create_missing_queues": True,
+        "task_queues": [Queue(name, routing_key=name) for name in (ANY, WASM, PYTHON, DEFAULT)],
+        "task_default_queue": DEFAULT,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,  # they finish, and their rows are written
+    }
+
+
+def _serialization() -> dict[str, Any]:
+    return {
+        "accept_content": ["msgpack", "json"],  # never pickle: unpickling runs what the sender wants
+        "result_accept_content": ["msgpack", "json"],
+        "task_serializer": "msgpack",
+        "result_serializer": "json",  # what an unconfigured client can read; ours asks for msgpack
+        "result_expires": 3600,  # the log keeps outcomes; Redis need not
+        "result_extended": False,  # arguments are never stored beside results
+    }
+
+
+def _broker(settings: Settings, broker_url: str) -> dict[str, Any]:
+    socket = {
+        "socket_timeout": BROKER_TIMEOUT_S,  # a half-open connection hangs for 125 s otherwise
+        "socket_connect_timeout": BROKER_TIMEOUT_S,
+        "socket_keepalive": True,
+        "health_check_interval": BROKER_TIMEOUT_S,
+    }
+    result_url = settings.result_url or broker_url
+    return {
+        "broker_url": broker_url,
+        "result_backend": f"wasmfleet.workers.results:Results+{result_url}",
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,  # a worker waits for its broker as long as it takes
+        "broker_transport_options": socket | {"unacked_restore_interval": 1, "unacked_restore_throttle": 1},
+        "redis_socket_timeout": BROKER_TIMEOUT_S,
+        "redis_socket_connect_timeout": BROKER_TIMEOUT_S,
+        "redis_socket_keepalive": True,
+        "redis_backend_health_check_interval": BROKER_TIMEOUT_S,
+        "redis_retry_on_timeout": True,
+        "task_publish_retry_policy": {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5},
+    }
+
+
+def _workers(settings: Settings) -> dict[str, Any]:
+    return {
+        "task_time_limit": settings.hard_time_limit,  # Celery's kill; the call's own limit is enforced by the lane
+        "worker_proc_alive_timeout": 30.0,  # at the default of 4 s, slow starts kill replacement children for ever
+        "worker_soft_shutdown_timeout": settings.hard_time_limit,
+        "worker_consumer": "wasmfleet.workers.consumer:TypedConsumer",  # refuses with typed errors
+        "worker_hijack_root_logger": False,
+        "worker_send_task_events": False,  # they cost a third of the throughput; Flower's button turns them on
+        "worker_concurrency": settings.concurrency,
+        "enable_utc": True,
+        "timezone": "UTC",
+    }

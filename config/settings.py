@@ -1,0 +1,168 @@
+"""The one settings object: read once from `WASMFLEET_…` variables, validated, frozen.
+
+A wrong value stops the boot with the variable's name, the value and what is allowed.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+from urllib.parse import urlsplit
+
+import msgspec
+from platformdirs import user_data_path
+
+PREFIX: Final = "WASMFLEET_"
+Lane = Literal["any", "wasm", "python"]
+MIB: Final = 1 << 20
+
+
+class SettingsError(Exception):
+    """A setting has a value that is not allowed; the message names it and what is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a user may set. Times are in seconds, sizes in MiB; the variable is the upper-case name."""
+
+    broker_url: str = field(default="", metadata={"doc": "redis:// or rediss:// URL; empty starts and uses the embedded Valkey"})
+    result_url: str = field(default="", metadata={"doc": "where results are stored; empty is the broker"})
+    state_url: str = field(default="", metadata={"doc": "where heartbeats are kept; empty is the broker"})
+    data_dir: Path = field(
+        default_factory=lambda: user_data_path("wasmfleet"),
+        metadata={"doc": "log, compiled modules, embedded broker; one fleet a folder"},
+    )
+    keyring: Path | None = field(default=None, metadata={"doc": "JSON file of key id to base64 key, readable by its owner only"})
+    lane: Lane = field(default="any", metadata={"doc": "lane of a call that names none"})
+    modules: tuple[Path, ...] = field(
+        default=(), metadata={"doc": "your .wasm files, or folders of them, separated as in PATH"}
+    )
+    broker_port: int = field(default=7379, metadata={"doc": "first port the embedded Valkey tries", "range": (1, 65535)})
+    flower_port: int = field(default=5555, metadata={"doc": "first port Flower tries", "range": (1, 65535)})
+    flower_address: str = field(default="127.0.0.1", metadata={"doc": "address Flower listens on"})
+    flower_auth: str = field(default="", metadata={"doc": "user:password for Flower; demanded off loopback"})
+    concurrency: int = field(
+        default_factory=lambda: os.cpu_count() or 1, metadata={"doc": "children a worker", "range": (1, 1024)}
+    )
+    time_limit: float = field(default=10.0, metadata={"doc": "seconds one call may run", "range": (0.05, 3600)})
+    memory_limit: int = field(default=1024, metadata={"doc": "MiB for all instances of one process", "range": (16, 4096)})
+    max_input: int = field(default=32, metadata={"doc": "MiB of arguments one message may carry", "range": (1, 512)})
+    max_output: int = field(default=64, metadata={"doc": "MiB one reply may carry", "range": (1, 512)})
+    retention_days: float = field(default=30.0, metadata={"doc": "age at which log rows are deleted", "range": (0, 36500)})
+    serve_default_queue: bool | None = field(
+        default=None, metadata={"doc": "serve the queue `celery` as lane any; unset: only on the embedded broker"}
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = field(default="info", metadata={"doc": "what workers print"})
+
+    @property
+    def hard_time_limit(self) -> float:
+        """Seconds after which Celery kills a child: the call's own limit and time to report it."""
+        return self.time_limit + 5.0
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the fleet runs on its own Valkey."""
+        return not self.broker_url
+
+    def read(self, name: str) -> Any:
+        return getattr(self, name)
+
+
+def load(environment: Mapping[str, str]) -> Settings:
+    """Settings from an environment. Raises SettingsError for an unknown variable or a wrong value."""
+    known = {field.name: field for field in fields(Settings)}
+    given = {name[len(PREFIX) :].lower(): text for name, text in environment.items() if name.startswith(PREFIX)}
+    unknown = sorted(given.keys() - known.keys() - {"role"})
+    if unknown:
+        allowed = ", ".join(PREFIX + name.upper() for name in known)
+        raise SettingsError(f"{PREFIX}{unknown[0].upper()} is not a setting; known are {allowed}")
+    values = {name: _parse(name, text, known[name].metadata) for name, text in given.items() if text and name in known}
+    settings = Settings(**values)
+    _check_flower(settings)
+    return settings
+
+
+@cache
+def settings() -> Settings:
+    """This process's settings, read at first use."""
+    return load(os.environ)
+
+
+def _parse(name: str, text: str, metadata: Mapping[str, Any]) -> Any:
+    value = _PARSERS.get(name, _as_declared(name))(name, text)
+    low, high = metadata.get("range", (None, None))
+    if low is not None and not low <= value <= high:
+        raise _wrong(name, text, f"from {low} to {high}")
+    return value
+
+
+def _as_declared(name: str) -> Callable[[str, str], Any]:
+    declared = Settings.__annotations__[name]
+
+    def parse(name: str, text: str) -> Any:
+        try:
+            return msgspec.convert(text, declared, strict=False)
+        except msgspec.ValidationError:
+            raise _wrong(name, text, _allowed(declared)) from None
+
+    return parse
+
+
+def _allowed(declared: Any) -> str:
+    choices = get_args(declared)
+    if choices and all(isinstance(choice, str) for choice in choices):
+        return "one of " + ", ".join(choices)
+    return {int: "a whole number", float: "a number"}.get(declared, "true or false")
+
+
+def _url(name: str, text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("redis", "rediss") or not parts.hostname:
+        raise _wrong(name, _without_password(text), "redis://host:port/db or rediss://host:port/db")
+    return text
+
+
+def _without_password(url: str) -> str:
+    password = urlsplit(url).password
+    return url.replace(f":{password}@", ":***@") if password else url
+
+
+def _folder(name: str, text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+def _file(name: str, text: str) -> Path:
+    path = _folder(name, text)
+    if not path.is_file():
+        raise _wrong(name, text, "an existing file")
+    return path
+
+
+def _module_paths(name: str, text: str) -> tuple[Path, ...]:
+    paths = tuple(_folder(name, part) for part in text.split(os.pathsep) if part)
+    for path in paths:
+        if not (path.is_dir() or (path.is_file() and path.suffix == ".wasm")):
+            raise _wrong(name, str(path), "existing .wasm files or folders of them")
+    return paths
+
+
+_PARSERS: Final[dict[str, Callable[[str, str], Any]]] = {
+    "broker_url": _url,
+    "result_url": _url,
+    "state_url": _url,
+    "data_dir": _folder,
+    "keyring": _file,
+    "modules": _module_paths,
+    "flower_address": lambda _, text: text,
+}
+
+
+def _check_flower(settings: Settings) -> None:
+    if settings.flower_address not in ("127.0.0.1", "::1", "localhost") and not settings.flower_auth:
+        raise _wrong("flower_address", settings.flower_address, "127.0.0.1, or any address together with WASMFLEET_FLOWER_AUTH")
+
+
+def _wrong(name: str, value: str, allowed: str) -> SettingsError:
+    return SettingsError(f"{PREFIX}{name.upper()}={value!r} is not allowed; give {allowed}")

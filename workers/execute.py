@@ -1,0 +1,208 @@
+"""One message: decode, choose the lane, evaluate, write the outcomes, answer."""
+
+import hashlib
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+from celery.exceptions import Reject
+
+from wasmfleet.config.settings import Lane, settings
+from wasmfleet.workers import lanes, outcomes, sandbox, twin
+from wasmfleet.workers.contract import Arguments
+from wasmfleet.workers.errors import RuntimeUnavailable, WasmfleetError
+from wasmfleet.workers.operation import Operation, check_size, resolve
+from wasmfleet.workers.runtime.modules import Loaded
+
+if TYPE_CHECKING:
+    from wasmfleet.workers.runtime.invoke import Reply
+
+_MESSAGE_ERROR_CHARACTERS = 500
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of one item."""
+
+    value: Any = None
+    error: WasmfleetError | None = None
+    engine: Literal["wasm", "python", ""] = ""
+    run_us: int = 0
+    input_bytes: int = 0
+    output_bytes: int = 0
+    input_digest: str | None = None
+    module_sha256: str | None = None
+
+
+@dataclass(slots=True)
+class _Item:
+    """One call on its way: its arguments and their encoding, or already an outcome."""
+
+    arguments: Arguments
+    request: bytes
+    outcome: Outcome
+
+
+def here(operation: Operation[..., Any], lane: Lane, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """One call in this process, unlogged. Raises its error."""
+    target, arguments = resolve(operation, operation.contract.check(args, kwargs))
+    item = _item(target, arguments)
+    try:
+        module = lanes.choose(target, lane)
+    except (lanes.Wait, lanes.HandOver) as reason:
+        raise RuntimeUnavailable(f"{operation.name} cannot run in a sandbox here: {reason}") from None
+    _evaluate(target, [item], module, settings().time_limit)
+    return _value(item.outcome)
+
+
+def message(operation: Operation[..., Any], request: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """One call that came as a message: its outcome is in the log before this returns or raises."""
+    [outcome] = batch(operation, operation, request, [(args, kwargs)])
+    return _value(outcome)
+
+
+def batch(
+    task: Any,
+    operation: Operation[..., Any],
+    request: Any,
+    calls: Sequence[tuple[Sequence[Any], Mapping[str, Any]]],
+) -> list[Outcome]:
+    """The calls of one message, in order; logged in one transaction. Raises Ignore where they went elsewhere."""
+    started_at, lane = time.time(), lanes.of(request)
+    items = [_checked(operation, args, kwargs) for args, kwargs in calls]
+    target = _target(operation)
+    waiting = [item for item in items if item.outcome.error is None]
+    try:
+        if waiting:
+            _evaluate(target, waiting, lanes.choose(target, lane), _time_limit(request))
+    except lanes.HandOver as reason:
+        raise lanes.hand_over(task, request, str(reason)) from None
+    except lanes.Wait as reason:
+        _wait_or_fail(task, request, str(reason), waiting)
+    except WasmfleetError as error:
+        _fail(waiting, error)
+    result = [item.outcome for item in items]
+    _write(operation, request, lane, result, started_at)
+    return result
+
+
+def _target(operation: Operation[..., Any]) -> Operation[..., Any]:
+    while operation.alias_of is not None:
+        operation = operation.alias_of
+    return operation
+
+
+def _checked(operation: Operation[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> _Item:
+    try:
+        arguments = operation.contract.check(args, kwargs)
+        return _item(*resolve(operation, arguments))
+    except WasmfleetError as error:
+        return _Item({}, b"", Outcome(error=error))
+
+
+def _item(target: Operation[..., Any], arguments: Arguments) -> _Item:
+    wire = target.contract.encode(arguments)
+    check_size(target.name, len(wire))
+    digest = hashlib.blake2b(wire, digest_size=16).hexdigest()
+    complete = target.contract.complete(arguments)
+    request = wire if complete is arguments else target.contract.encode(complete)
+    return _Item(complete, request, Outcome(input_bytes=len(wire), input_digest=digest))
+
+
+def _evaluate(target: Operation[..., Any], items: Sequence[_Item], module: Loaded | None, time_s: float) -> None:
+    if module is None:
+        for item in items:
+            _run_twin(target, item, time_s)
+    else:
+        _run_sandbox(target, items, module, time_s)
+
+
+def _run_sandbox(target: Operation[..., Any], items: Sequence[_Item], module: Loaded, time_s: float) -> None:
+    started = time.perf_counter_ns()
+    replies = sandbox.run(module, target.function, [item.request for item in items], time_s)
+    each_us = (time.perf_counter_ns() - started) // 1000 // len(items)
+    for item, reply in zip(items, replies, strict=True):
+        _take(item.outcome, reply, module, each_us)
+
+
+def _take(outcome: Outcome, reply: "Reply", module: Loaded, run_us: int) -> None:
+    outcome.value, outcome.error, outcome.output_bytes = reply.value, reply.error, reply.size_bytes
+    outcome.engine, outcome.module_sha256, outcome.run_us = "wasm", module.binary.sha256, run_us
+
+
+def _run_twin(target: Operation[..., Any], item: _Item, time_s: float) -> None:
+    started, outcome = time.perf_counter_ns(), item.outcome
+    outcome.engine = "python"
+    assert target.twin is not None
+    try:
+        outcome.value = twin.run(target.twin, item.arguments, time_s)
+        outcome.output_bytes = len(msgspec.msgpack.encode(outcome.value))
+    except WasmfleetError as error:
+        outcome.error = error
+    outcome.run_us = (time.perf_counter_ns() - started) // 1000
+
+
+def _wait_or_fail(task: Any, request: Any, reason: str, items: Sequence[_Item]) -> None:
+    try:
+        raise lanes.wait(task, request, reason)
+    except RuntimeUnavailable as error:
+        _fail(items, error)
+
+
+def _fail(items: Sequence[_Item], error: WasmfleetError) -> None:
+    for item in items:
+        item.outcome.error = error
+
+
+def _time_limit(request: Any) -> float:
+    header = getattr(request, "wasmfleet", None) or {}
+    return float(header.get("limit_s") or settings().time_limit)
+
+
+def _value(outcome: Outcome) -> Any:
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome.value
+
+
+def _write(
+    operation: Operation[..., Any], request: Any, lane: Lane, results: Sequence[Outcome], started_at: float
+) -> None:
+    rows = [_row(operation, request, lane, item, outcome, started_at) for item, outcome in enumerate(results)]
+    try:
+        outcomes.log().write(rows)
+    except sqlite3.OperationalError as error:
+        # Without its row no outcome may be acknowledged: the message goes back.
+        raise Reject(f"the result log cannot be written: {error}", requeue=True) from error
+
+
+def _row(
+    operation: Operation[..., Any], request: Any, lane: Lane, item: int, outcome: Outcome, started_at: float
+) -> outcomes.Row:
+    header = getattr(request, "wasmfleet", None) or {}
+    queued_at, error = header.get("queued_at"), outcome.error
+    return outcomes.Row(
+        task_id=request.id,
+        item=item,
+        operation=operation.name,
+        lane=lane,
+        engine=outcome.engine,
+        outcome="ok" if error is None else "error",
+        error_code=error.code if error else None,
+        error_message=str(error)[:_MESSAGE_ERROR_CHARACTERS] if error else None,
+        attempt=request.retries + 1,
+        worker=request.hostname or "",
+        handed_over=header.get("handed_over"),
+        module_sha256=outcome.module_sha256,
+        input_digest=outcome.input_digest,
+        input_bytes=outcome.input_bytes,
+        output_bytes=outcome.output_bytes,
+        wait_us=max(0, int((started_at - queued_at) * 1e6)) if queued_at else None,
+        run_us=outcome.run_us,
+        queued_at=queued_at,
+        started_at=started_at,
+        finished_at=time.time(),
+    )

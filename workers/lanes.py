@@ -1,0 +1,104 @@
+"""Which lane serves a call, and what happens when it cannot: hand over to plain Python, or wait."""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from celery.exceptions import Ignore
+
+from wasmfleet.config import celery as queues
+from wasmfleet.config.settings import Lane
+from wasmfleet.workers import sandbox
+from wasmfleet.workers.errors import RuntimeUnavailable
+from wasmfleet.workers.runtime.modules import Loaded, NotReady
+
+if TYPE_CHECKING:
+    from wasmfleet.workers.operation import Operation
+
+Role = Literal["wasm", "python", "here"]
+_WAIT_S: Final = (0.5, 1.0, 2.0, 4.0)
+_LANE_OF_QUEUE: Final[dict[str, Lane]] = {queues.WASM: "wasm", queues.PYTHON: "python"}
+
+
+@dataclass(slots=True)
+class _Process:
+    role: Role = "here"
+
+
+process: Final = _Process()
+
+
+class HandOver(Exception):
+    """This worker cannot serve the call, the plain-Python lane can; the message says why."""
+
+
+class Wait(Exception):
+    """Only a sandbox may serve the call, and none is ready here; the message says why."""
+
+
+def of(request: Any) -> Lane:
+    """The lane that a message asks for: what its header says, else what its queue is for."""
+    header = getattr(request, "wasmfleet", None) or {}
+    queue = (request.delivery_info or {}).get("routing_key", "")
+    asked: Lane = header.get("lane") if header.get("lane") in ("any", "wasm", "python") else "any"
+    return asked if asked != "any" else _LANE_OF_QUEUE.get(queue, "any")
+
+
+def choose(operation: "Operation[..., Any]", lane: Lane) -> Loaded | None:
+    """The loaded module that serves a call, or None for the twin. Raises HandOver or Wait."""
+    has_twin = operation.twin is not None
+    if lane == "python" and not has_twin:
+        raise RuntimeUnavailable(f"{operation.name} has no plain-Python twin; it runs in a sandbox only")
+    if lane == "python" or (lane == "any" and process.role == "python" and has_twin):
+        return None
+    if process.role == "python":
+        raise Wait("this is a plain-Python worker")
+    try:
+        return sandbox.modules().ready(operation.module)
+    except NotReady as error:
+        if lane == "wasm" or not has_twin:
+            raise Wait(str(error)) from None
+        if process.role == "here":
+            return None
+        raise HandOver(str(error)) from None
+
+
+def hand_over(task: Any, request: Any, reason: str) -> Ignore:
+    """Sends the message on to the plain-Python queue under its own id; raise what it gives."""
+    _resend(task, request, queues.PYTHON, {"handed_over": reason})
+    return Ignore()
+
+
+def wait(task: Any, request: Any, reason: str) -> Ignore:
+    """Sends the message back to the sandbox queue, to be tried again a little later. Raises RuntimeUnavailable
+    once it has expired."""
+    header = _header(request)
+    waits = int(header.get("waits", 0))
+    pause_s = _WAIT_S[min(waits, len(_WAIT_S) - 1)]
+    if _expires_within(request, pause_s):
+        raise RuntimeUnavailable(f"no sandbox became ready before the call expired: {reason}")
+    _resend(task, request, queues.WASM, {"lane": "wasm", "waits": waits + 1, "waited_for": reason}, countdown=pause_s)
+    return Ignore()
+
+
+def _resend(task: Any, request: Any, queue: str, changes: dict[str, Any], **options: Any) -> None:
+    again = task.signature_from_request(request, queue=queue, **options)
+    again.options["headers"] = {"wasmfleet": _header(request) | changes}
+    again.options.pop("eta", None)
+    again.options.pop("routing_key", None)
+    again.options.pop("exchange", None)
+    again.apply_async()
+
+
+def _header(request: Any) -> dict[str, Any]:
+    return dict(getattr(request, "wasmfleet", None) or {})
+
+
+def _expires_within(request: Any, seconds: float) -> bool:
+    if not request.expires:
+        return False
+    expires = request.expires if isinstance(request.expires, datetime) else datetime.fromisoformat(request.expires)
+    if expires.tzinfo is None:
+        expires = expires.replace(tzinfo=UTC)
+    return expires <= datetime.fromtimestamp(time.time(), UTC) + timedelta(seconds=seconds)

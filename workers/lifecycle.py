@@ -1,0 +1,82 @@
+"""What a worker does when it and its children start and stop."""
+
+import os
+from typing import Any
+
+import structlog
+from celery import bootsteps, signals
+
+from wasmfleet.config import celery as queues
+from wasmfleet.config.settings import settings
+from wasmfleet.workers import lanes, outcomes, own_modules, sandbox
+from wasmfleet.workers.app import app
+from wasmfleet.workers.lifeline import dies_with
+from wasmfleet.workers.presence import Heart
+
+_log = structlog.get_logger("wasmfleet.worker")
+
+
+@signals.worker_init.connect
+def _take_role(sender: Any, **_: Any) -> None:
+    consumed = {queue.name for queue in sender.app.amqp.queues.consume_from.values()}
+    lanes.process.role = "wasm" if queues.WASM in consumed else "python"
+    own_modules.register(settings())
+    outcomes.open_log(settings()).close()
+
+
+@signals.worker_process_init.connect
+def _start_child(**_: Any) -> None:
+    dies_with(os.getppid())()
+    if lanes.process.role == "wasm":
+        sandbox.modules().load_all()
+
+
+class PresenceStep(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Beats while the consumer is up, and lets a fallback worker take `any` while nobody else does."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, parent: Any, **kwargs: Any) -> None:
+        super().__init__(parent, **kwargs)
+        self._heart: Heart | None = None
+
+    def start(self, parent: Any) -> None:
+        role = "python" if lanes.process.role == "python" else "wasm"
+        sandbox.share_memory(1 if parent.pool.__class__.__module__.endswith("prefork") else parent.controller.concurrency)
+        self._heart = Heart(settings(), parent.hostname, role, lambda accelerated: _serve_any(parent, not accelerated))
+        self._heart.start()
+
+    def stop(self, parent: Any) -> None:
+        if self._heart:
+            self._heart.stop()
+
+    terminate = stop
+
+
+app.steps["consumer"].add(PresenceStep)
+
+
+def _serve_any(consumer: Any, wanted: bool) -> None:
+    """Consumes `any` in a fallback worker, or ceases to. Called from the heart's thread."""
+    consuming = consumer.task_consumer is not None and consumer.task_consumer.consuming_from(queues.ANY)
+    if wanted and not consuming:
+        _log.warning("no accelerated worker is seen; this one serves the lane any as well")
+        consumer.call_soon(consumer.add_task_queue, queues.ANY)
+    elif consuming and not wanted:
+        _log.info("an accelerated worker is back; the lane any is its own again")
+        consumer.call_soon(consumer.cancel_task_queue, queues.ANY)
+
+
+@signals.setup_logging.connect
+def _log_plainly(loglevel: int = 20, **_: Any) -> None:
+    """Lines for people: time, level, event, and what belongs to it."""
+    import logging
+
+    logging.basicConfig(level=loglevel, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", force=True)
+    logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[structlog.stdlib.add_log_level, structlog.stdlib.render_to_log_kwargs],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
+
+

@@ -1,0 +1,190 @@
+"""An operation: a pure function that is a Celery task, served by a sandbox or by its plain-Python body.
+
+    @operation(parity="exact")
+    def digest(data: bytes, *, algorithm: Algorithm = "sha256") -> str:
+        '''What it does. ...'''
+        ...the twin...
+
+The signature is the wire contract, the body is the twin, the module and the file have the family's name.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, ParamSpec, TypeVar
+
+from celery import Task
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from wasmfleet.config import celery as queues
+from wasmfleet.config.settings import MIB, Lane, settings
+from wasmfleet.workers.app import app
+from wasmfleet.workers.contract import Arguments, Contract
+from wasmfleet.workers.errors import BrokerUnavailable, InputTooLarge, WasmfleetError
+
+if TYPE_CHECKING:
+    from celery.result import AsyncResult
+
+    from wasmfleet.workers.batch import Batch
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Parity = Literal["exact", "equivalent", "reduced"]
+PREFIX: Final = "wasmfleet."
+QUEUES: Final[dict[Lane, str]] = {"any": queues.ANY, "wasm": queues.WASM, "python": queues.PYTHON}
+
+
+class Operation(Task, Generic[P, R]):  # type: ignore[misc,type-arg]
+    """A Celery task with two lanes. Called, it runs here; `.delay()` and the like publish it."""
+
+    abstract = True
+    Request = "wasmfleet.workers.request:LoggedRequest"
+    throws = (WasmfleetError,)
+    max_retries = None
+    typing = False  # the contract checks more than Celery's signature check
+
+    contract: ClassVar[Contract]
+    twin: ClassVar[Callable[..., Any] | None]
+    parity: ClassVar[Parity | None]
+    module: ClassVar[str]
+    function: ClassVar[str]
+    alias_of: ClassVar["Operation[..., Any] | None"] = None
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Runs in this process: in the sandbox where it is ready, else as plain Python."""
+        from wasmfleet.workers import execute
+
+        if self.request.called_directly:
+            return execute.here(self, "any", args, kwargs)  # type: ignore[no-any-return]
+        return execute.message(self, self.request, args, kwargs)  # type: ignore[no-any-return]
+
+    def wasm(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Runs in this process in the sandbox, or raises RuntimeUnavailable."""
+        from wasmfleet.workers import execute
+
+        return execute.here(self, "wasm", args, kwargs)  # type: ignore[no-any-return]
+
+    def python(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Runs in this process as plain Python."""
+        from wasmfleet.workers import execute
+
+        return execute.here(self, "python", args, kwargs)  # type: ignore[no-any-return]
+
+    def many(self, calls: Iterable[Mapping[str, Any]], *, lane: Lane | None = None) -> "Batch[R]":
+        """Publishes any number of calls as few messages. Iterate over the result; see Batch."""
+        from wasmfleet.workers import batch
+
+        return batch.publish(self, calls, lane=lane)
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        return self(*args, **kwargs)
+
+    def apply_async(  # type: ignore[override]
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        *positional: Any,
+        lane: Lane | None = None,
+        **options: Any,
+    ) -> "AsyncResult[R]":
+        """Celery's own, with the arguments checked first and a `lane`. Raises InvalidArguments, InputTooLarge,
+        BrokerUnavailable."""
+        arguments = self.contract.check(args or (), kwargs or {})
+        check_size(self.name, len(self.contract.encode(arguments)))
+        chosen = lane or settings().lane
+        options.setdefault("queue", QUEUES[chosen])
+        given = options.get("headers") or {}
+        options["headers"] = given | {"wasmfleet": stamp(chosen, options) | given.get("wasmfleet", {})}
+        options.setdefault("argsrepr", _short(args or ()))
+        options.setdefault("kwargsrepr", _short(kwargs or {}))
+        return publish(super().apply_async, args, kwargs, *positional, **options)
+
+
+def publish(send: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """Sends a message. Raises BrokerUnavailable where the broker, or the store of results, does not answer."""
+    try:
+        return send(*args, **options)
+    except (OperationalError, RedisError) as error:
+        raise BrokerUnavailable(f"the broker does not answer: {error}; nothing was queued") from error
+    except RuntimeError as error:
+        if error.__cause__ is None or not isinstance(error.__cause__, RedisError):
+            raise
+        raise BrokerUnavailable(f"the broker does not answer: {error.__cause__}; nothing was queued") from error
+
+
+def stamp(lane: Lane, options: dict[str, Any]) -> dict[str, Any]:
+    """What a message says of itself. The caller's soft limit becomes ours: Celery's would strike inside a log write."""
+    header: dict[str, Any] = {"lane": lane, "queued_at": time.time(), "reply": "msgpack"}
+    limit_s = options.pop("soft_time_limit", None)
+    if limit_s:
+        header["limit_s"] = float(limit_s)
+        options.setdefault("time_limit", limit_s + 5)
+    return header
+
+
+def check_size(name: str, size_bytes: int) -> None:
+    limit = settings().max_input * MIB
+    if size_bytes > limit:
+        raise InputTooLarge(
+            f"{name}: the arguments are {size_bytes:,} bytes; WASMFLEET_MAX_INPUT allows {settings().max_input} MiB"
+        )
+
+
+def operation(*, parity: Parity) -> Callable[[Callable[P, R]], Operation[P, R]]:
+    """Makes a function of `tasks/<family>.py` the operation `wasmfleet.<family>.<name>`."""
+
+    def register(function: Callable[P, R]) -> Operation[P, R]:
+        family = function.__module__.rpartition(".")[2]
+        return _registered(family, function.__name__, function, parity=parity, twin=staticmethod(function))
+
+    return register
+
+
+def alias(target: Operation[..., Any]) -> Callable[[Callable[P, R]], Operation[P, R]]:
+    """Makes a function that only maps its arguments to another operation's an operation of its own name.
+
+    Its body returns the target's arguments by name; it runs wherever the target runs.
+    """
+
+    def register(function: Callable[P, R]) -> Operation[P, Any]:
+        family = function.__module__.rpartition(".")[2]
+        made: Operation[P, Any] = _registered(
+            family, function.__name__, function, parity=target.parity, twin=staticmethod(function), alias_of=target
+        )
+        return made
+
+    return register
+
+
+def _registered(family: str, name: str, function: Callable[..., Any], **attributes: Any) -> Any:
+    full_name = f"{PREFIX}{family}.{name}"
+    body = {
+        "name": full_name,
+        "contract": Contract.of(f"{family}.{name}", function),
+        "module": family,
+        "function": name,
+        "__doc__": function.__doc__,
+        "__module__": function.__module__,
+        "__wrapped__": staticmethod(function),
+    }
+    return app.register_task(type(name, (Operation,), body | attributes)())
+
+
+def resolve(target: Operation[..., Any], arguments: Arguments) -> tuple[Operation[..., Any], Arguments]:
+    """The operation that does the work, and its arguments: an alias stands for another."""
+    while target.alias_of is not None and target.twin is not None:
+        arguments = target.alias_of.contract.check((), target.twin(**arguments))
+        target = target.alias_of
+    return target, arguments
+
+
+def _short(values: Sequence[Any] | Mapping[str, Any]) -> str:
+    """What Flower shows: the shape of the arguments, never their content."""
+    if isinstance(values, Mapping):
+        return "{" + ", ".join(f"{name}: {_shape(value)}" for name, value in values.items()) + "}"
+    return "(" + ", ".join(_shape(value) for value in values) + ")"
+
+
+def _shape(value: Any) -> str:
+    sized = isinstance(value, str | bytes | list | tuple | dict)
+    return f"<{type(value).__name__} of {len(value)}>" if sized else f"<{type(value).__name__}>"

@@ -1,0 +1,139 @@
+"""The result log: one SQLite file a node, one row an item, written before Celery stores the result.
+
+Key (task_id, item): the first final outcome stands, a later execution only raises `executions`.
+"""
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+from sqlite_utils import Database, Migrations
+
+from wasmfleet.config.settings import Settings, settings
+
+BUSY_TIMEOUT_S: Final = 10.0
+_DAY_S: Final = 86_400
+_migrations: Final = Migrations("wasmfleet.results")
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One item's outcome. Times of day are Unix seconds, durations microseconds, sizes bytes."""
+
+    task_id: str
+    item: int = 0
+    operation: str
+    lane: str
+    engine: Literal["wasm", "python", ""] = ""
+    outcome: Literal["ok", "error", "revoked", "expired", "lost"]
+    error_code: str | None = None
+    error_message: str | None = None
+    executions: int = 1
+    attempt: int = 1
+    worker: str
+    handed_over: str | None = None
+    module_sha256: str | None = None
+    input_digest: str | None = None
+    input_bytes: int = 0
+    output_bytes: int = 0
+    wait_us: int | None = None
+    run_us: int = 0
+    queued_at: float | None = None
+    started_at: float
+    finished_at: float
+
+
+_COLUMNS: Final = Row.__struct_fields__
+_INSERT: Final = (
+    f"INSERT INTO results ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608
+    "ON CONFLICT (task_id, item) DO UPDATE SET executions = executions + 1"
+)
+
+
+@_migrations()
+def create_results(database: Database) -> None:
+    types = {"str": str, "int": int, "float": float, "Literal": str}
+    columns = {name: next(kind for word, kind in types.items() if word in _annotation(name)) for name in _COLUMNS}
+    required = {"operation", "lane", "outcome", "executions", "worker", "started_at", "finished_at"}
+    table = database.table("results")
+    table.create(columns, pk=("task_id", "item"), not_null=required)
+    table.create_index(["finished_at"])
+    table.create_index(["operation", "outcome"])
+
+
+def _annotation(name: str) -> str:
+    declared = Row.__annotations__[name]
+    return getattr(declared, "__name__", str(declared)) if isinstance(declared, type) else str(declared)
+
+
+def path(settings: Settings) -> Path:
+    return settings.data_dir / "results.sqlite"
+
+
+def open_log(settings: Settings) -> Database:
+    """The log, created or brought to this version's schema."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    connection = sqlite3.connect(path(settings), timeout=BUSY_TIMEOUT_S, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    database = Database(connection)
+    if _migrations.pending(database):
+        _migrations.apply(database)
+    return database
+
+
+class Log:
+    """One process's connection, opened at first write and never carried over a fork."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._database: Database | None = None
+        self._process = 0
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """All rows in one transaction, or none. Raises sqlite3.OperationalError."""
+        values = [tuple(getattr(row, name) for name in _COLUMNS) for row in rows]
+        with self._transaction() as connection:
+            connection.executemany(_INSERT, values)
+
+    def forget_older_than(self, days: float) -> int:
+        """Deletes the rows that finished before; gives their number."""
+        with self._transaction() as connection:
+            oldest = time.time() - days * _DAY_S
+            return connection.execute("DELETE FROM results WHERE finished_at < ?", [oldest]).rowcount
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        connection: sqlite3.Connection = self._opened().conn
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+
+    def _opened(self) -> Database:
+        if self._database is None or self._process != os.getpid():
+            self._database, self._process = open_log(self._settings), os.getpid()
+        return self._database
+
+
+_logs: dict[int, Log] = {}
+
+
+def log() -> Log:
+    """This thread's log: a connection of SQLite belongs to one."""
+    import threading
+
+    return _logs.setdefault(threading.get_ident(), Log(settings()))
+
+
+def query(settings: Settings, where: str = "1", parameters: Sequence[Any] = (), limit: int = 100) -> list[dict[str, Any]]:
+    """Rows of the log as dictionaries, newest first."""
+    table = open_log(settings).table("results")
+    return list(table.rows_where(where, list(parameters), order_by="finished_at desc, item", limit=limit))

@@ -1,0 +1,129 @@
+"""Heartbeats: each worker says once a second who it is and what it can serve; fallback workers listen."""
+
+import contextlib
+import os
+import platform
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final, Literal
+
+import msgspec
+import redis
+import structlog
+
+from wasmfleet.config.settings import Settings
+from wasmfleet.workers import broker
+from wasmfleet.workers.outcomes import Log
+from wasmfleet.workers.runtime import modules
+
+BEAT_S: Final = 1.0
+EXPIRY_S: Final = 5
+_FORGET_EVERY_S: Final = 3600.0
+_KEY: Final = "wasmfleet:presence:"
+_log = structlog.get_logger("wasmfleet.presence")
+
+
+class Presence(msgspec.Struct, frozen=True, kw_only=True):
+    """One worker's heartbeat. `modules` gives each module's state and, unless ready, the reason."""
+
+    worker: str
+    role: Literal["wasm", "python"]
+    pid: int
+    node: str
+    version: str
+    modules: dict[str, tuple[str, str]]
+    sent_at: float
+
+    @property
+    def accelerated(self) -> bool:
+        """Whether it takes calls of lane `any` and hands over those that it cannot serve."""
+        return self.role == "wasm"
+
+
+def client(settings: Settings) -> "redis.Redis":
+    url = settings.state_url or broker.address(settings)
+    return redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
+
+
+def present(connection: "redis.Redis") -> list[Presence]:
+    """Every worker whose heartbeat has not expired."""
+    keys = list(connection.scan_iter(match=_KEY + "*", count=1000))
+    values: list[Any] = connection.mget(keys) if keys else []  # type: ignore[assignment]
+    return [msgspec.msgpack.decode(value, type=Presence) for value in values if value]
+
+
+class Heart:
+    """The thread that beats in a worker's main process: states, compilation, heartbeat, retention."""
+
+    def __init__(self, settings: Settings, worker: str, role: Literal["wasm", "python"], on_fleet: Callable[[bool], None]):
+        self._settings = settings
+        self._worker = worker
+        self._role: Literal["wasm", "python"] = role
+        self._on_fleet = on_fleet
+        self._stopped = threading.Event()
+        self._compiler: Any = None
+        self._last_accelerated = self._last_forgotten = time.monotonic()
+        self._said: dict[str, tuple[str, str]] = {}
+
+    def start(self) -> None:
+        threading.Thread(target=self._beat_until_stopped, name="wasmfleet-heart", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _beat_until_stopped(self) -> None:
+        connection = client(self._settings)
+        log = Log(self._settings)
+        while not self._stopped.wait(BEAT_S):
+            with contextlib.suppress(redis.RedisError):
+                self._beat(connection)
+            self._forget(log)
+        with contextlib.suppress(redis.RedisError):
+            connection.delete(_KEY + self._worker)
+
+    def _beat(self, connection: "redis.Redis") -> None:
+        states = self._states()
+        beat = Presence(
+            worker=self._worker,
+            role=self._role,
+            pid=os.getpid(),
+            node=platform.node(),
+            version="1",
+            modules=states,
+            sent_at=time.time(),
+        )
+        connection.set(_KEY + self._worker, msgspec.msgpack.encode(beat), ex=EXPIRY_S)
+        if self._role == "python":
+            self._look_for_accelerated(connection)
+
+    def _look_for_accelerated(self, connection: "redis.Redis") -> None:
+        if any(worker.accelerated for worker in present(connection)):
+            self._last_accelerated = time.monotonic()
+        self._on_fleet(time.monotonic() - self._last_accelerated < EXPIRY_S)
+
+    def _states(self) -> dict[str, tuple[str, str]]:
+        if self._role == "python":
+            return {}
+        states: dict[str, tuple[str, str]] = dict(modules.states(self._settings))
+        if any(state == "compiling" for state, _ in states.values()):
+            self._compile()
+        self._say_changes(states)
+        return states
+
+    def _compile(self) -> None:
+        if self._compiler is None or self._compiler.poll() is not None:
+            self._compiler = modules.wasmtime_part("compile").start()
+
+    def _say_changes(self, states: dict[str, tuple[str, str]]) -> None:
+        for name, (state, reason) in states.items():
+            if self._said.get(name) != (state, reason):
+                _log.info("module", module=name, state=state, reason=reason or None)
+        self._said = states
+
+    def _forget(self, log: Log) -> None:
+        if time.monotonic() - self._last_forgotten < _FORGET_EVERY_S:
+            return
+        self._last_forgotten = time.monotonic()
+        with contextlib.suppress(OSError):
+            log.forget_older_than(self._settings.retention_days)

@@ -1,0 +1,58 @@
+"""What happens to a message in the main process, where no child can log it: time-outs, expiry, revocation."""
+
+import sqlite3
+import time
+from typing import Any, Literal
+
+from celery.utils.log import get_task_logger
+from celery.worker.request import Request
+
+from wasmfleet.workers import lanes, outcomes
+from wasmfleet.workers.errors import Cancelled, DeadlineExceeded, RuntimeUnavailable, WasmfleetError
+
+_logger = get_task_logger(__name__)
+
+
+class LoggedRequest(Request):  # type: ignore[misc]
+    """Celery's request, whose every final outcome has its row."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        hard_s, soft_s = self.time_limits
+        # The soft limit is the lane's: Celery's would strike inside a log write.
+        self.time_limits = (hard_s or (soft_s + 5 if soft_s else None), None)
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:
+        error = DeadlineExceeded(f"the call outlived its time limit; its process was killed after {timeout:g} s")
+        self._log("error", error)
+        super().on_timeout(soft, timeout)
+
+    def _announce_revoked(self, reason: str, terminated: bool, signum: Any, expired: bool) -> None:
+        if expired and lanes.of(self._context) == "wasm":
+            self._log("expired", RuntimeUnavailable("no sandbox took the call before it expired"))
+        elif expired:
+            self._log("expired", DeadlineExceeded("the call expired before a worker took it"))
+        else:
+            self._log("revoked", Cancelled("the call was cancelled"))
+        super()._announce_revoked(reason, terminated, signum, expired)
+
+    def _log(self, outcome: Literal["error", "revoked", "expired"], error: WasmfleetError) -> None:
+        try:
+            outcomes.log().write([_row(self, outcome, error)])
+        except sqlite3.OperationalError:
+            _logger.exception("the outcome of %s could not be logged", self.id)
+
+
+def _row(request: Request, outcome: Literal["error", "revoked", "expired"], error: WasmfleetError) -> outcomes.Row:
+    now = time.time()
+    return outcomes.Row(
+        task_id=request.id,
+        operation=request.name,
+        lane=lanes.of(request._context),
+        outcome=outcome,
+        error_code=error.code,
+        error_message=str(error),
+        worker=request.hostname or "",
+        started_at=request.time_start or now,
+        finished_at=now,
+    )

@@ -1,0 +1,47 @@
+"""This process's one sandbox: its modules, and a batch of calls through them."""
+
+import os
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING
+
+from wasmfleet.config.settings import MIB, settings
+from wasmfleet.workers.errors import UnknownOperation
+from wasmfleet.workers.runtime.modules import Loaded, Modules, wasmtime_part
+
+if TYPE_CHECKING:
+    from wasmfleet.workers.runtime.invoke import Reply
+
+BATCH_FACTOR = 6
+_instances_at_once = 1
+
+
+@cache
+def modules() -> Modules:
+    """The modules of this process. Made after fork: an engine does not survive one."""
+    return Modules(settings())
+
+
+os.register_at_fork(after_in_child=modules.cache_clear)
+
+
+def share_memory(among: int) -> None:
+    """Says how many guests may run at once in one process, so that together they keep the memory limit."""
+    global _instances_at_once  # noqa: PLW0603
+    _instances_at_once = max(1, among)
+
+
+def run(module: Loaded, function: str, requests: Sequence[bytes], time_s: float) -> "list[Reply]":
+    """One reply a request. Raises UnknownOperation where the module has no such function."""
+    invoke = wasmtime_part("invoke")
+    operation = module.binary.operations.get(function)
+    if operation is None:
+        raise UnknownOperation(f"the module {module.binary.path.name} has no operation {function!r}")
+    limits = invoke.Limits(
+        time_s=time_s,
+        batch_s=time_s * BATCH_FACTOR,
+        memory_bytes=settings().memory_limit * MIB // _instances_at_once,
+        reply_bytes=settings().max_output * MIB,
+    )
+    replies: list[Reply] = invoke.run(module, operation, requests, limits)
+    return replies
