@@ -9,6 +9,8 @@ from wasmfleet.config.settings import Settings
 ANY, WASM, PYTHON = "wasmfleet.any", "wasmfleet.wasm", "wasmfleet.python"
 DEFAULT = "celery"
 BROKER_TIMEOUT_S = 5.0
+CLIENT_PATIENCE = {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
+WORKER_PATIENCE = {"max_retries": 60, "interval_start": 0, "interval_step": 0.2, "interval_max": 1}
 
 
 def options(settings: Settings, broker_url: str) -> dict[str, Any]:
@@ -59,7 +61,8 @@ def _broker(settings: Settings, broker_url: str) -> dict[str, Any]:
         "redis_socket_keepalive": True,
         "redis_backend_health_check_interval": BROKER_TIMEOUT_S,
         "redis_retry_on_timeout": True,
-        "task_publish_retry_policy": {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5},
+        "task_publish_retry_policy": CLIENT_PATIENCE,
+        "result_backend_transport_options": {"retry_policy": CLIENT_PATIENCE},
     }
 
 

@@ -27,34 +27,51 @@ class SettingsError(Exception):
 class Settings:
     """What a user may set. Times are in seconds, sizes in MiB; the variable is the upper-case name."""
 
-    broker_url: str = field(default="", metadata={"doc": "redis:// or rediss:// URL; empty starts and uses the embedded Valkey"})
+    broker_url: str = field(
+        default="", metadata={"doc": "redis:// or rediss:// URL; empty starts and uses the embedded Valkey"}
+    )
     result_url: str = field(default="", metadata={"doc": "where results are stored; empty is the broker"})
     state_url: str = field(default="", metadata={"doc": "where heartbeats are kept; empty is the broker"})
     data_dir: Path = field(
         default_factory=lambda: user_data_path("wasmfleet"),
         metadata={"doc": "log, compiled modules, embedded broker; one fleet a folder"},
     )
-    keyring: Path | None = field(default=None, metadata={"doc": "JSON file of key id to base64 key, readable by its owner only"})
+    keyring: Path | None = field(
+        default=None, metadata={"doc": "JSON file of key id to base64 key, readable by its owner only"}
+    )
     lane: Lane = field(default="any", metadata={"doc": "lane of a call that names none"})
     modules: tuple[Path, ...] = field(
         default=(), metadata={"doc": "your .wasm files, or folders of them, separated as in PATH"}
     )
-    broker_port: int = field(default=7379, metadata={"doc": "first port the embedded Valkey tries", "range": (1, 65535)})
+    broker_port: int = field(
+        default=7379, metadata={"doc": "first port the embedded Valkey tries", "range": (1, 65535)}
+    )
     flower_port: int = field(default=5555, metadata={"doc": "first port Flower tries", "range": (1, 65535)})
     flower_address: str = field(default="127.0.0.1", metadata={"doc": "address Flower listens on"})
     flower_auth: str = field(default="", metadata={"doc": "user:password for Flower; demanded off loopback"})
     concurrency: int = field(
         default_factory=lambda: os.cpu_count() or 1, metadata={"doc": "children a worker", "range": (1, 1024)}
     )
-    time_limit: float = field(default=10.0, metadata={"doc": "seconds one call may run", "range": (0.05, 3600)})
-    memory_limit: int = field(default=1024, metadata={"doc": "MiB for all instances of one process", "range": (16, 4096)})
-    max_input: int = field(default=32, metadata={"doc": "MiB of arguments one message may carry", "range": (1, 512)})
-    max_output: int = field(default=64, metadata={"doc": "MiB one reply may carry", "range": (1, 512)})
-    retention_days: float = field(default=30.0, metadata={"doc": "age at which log rows are deleted", "range": (0, 36500)})
-    serve_default_queue: bool | None = field(
-        default=None, metadata={"doc": "serve the queue `celery` as lane any; unset: only on the embedded broker"}
+    time_limit: float = field(
+        default=10.0, metadata={"doc": "seconds one call may run", "range": (0.05, 3600)}
     )
-    log_level: Literal["debug", "info", "warning", "error"] = field(default="info", metadata={"doc": "what workers print"})
+    memory_limit: int = field(
+        default=1024, metadata={"doc": "MiB for all instances of one process", "range": (16, 4096)}
+    )
+    max_input: int = field(
+        default=32, metadata={"doc": "MiB of arguments one message may carry", "range": (1, 512)}
+    )
+    max_output: int = field(default=64, metadata={"doc": "MiB one reply may carry", "range": (1, 512)})
+    retention_days: float = field(
+        default=30.0, metadata={"doc": "age at which log rows are deleted", "range": (0, 36500)}
+    )
+    serve_default_queue: bool | None = field(
+        default=None,
+        metadata={"doc": "serve the queue `celery` as lane any; unset: only on the embedded broker"},
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = field(
+        default="info", metadata={"doc": "what workers print"}
+    )
 
     @property
     def hard_time_limit(self) -> float:
@@ -73,12 +90,18 @@ class Settings:
 def load(environment: Mapping[str, str]) -> Settings:
     """Settings from an environment. Raises SettingsError for an unknown variable or a wrong value."""
     known = {field.name: field for field in fields(Settings)}
-    given = {name[len(PREFIX) :].lower(): text for name, text in environment.items() if name.startswith(PREFIX)}
+    given = {
+        name[len(PREFIX) :].lower(): text for name, text in environment.items() if name.startswith(PREFIX)
+    }
     unknown = sorted(given.keys() - known.keys() - {"role"})
     if unknown:
         allowed = ", ".join(PREFIX + name.upper() for name in known)
         raise SettingsError(f"{PREFIX}{unknown[0].upper()} is not a setting; known are {allowed}")
-    values = {name: _parse(name, text, known[name].metadata) for name, text in given.items() if text and name in known}
+    values = {
+        name: _parse(name, text, known[name].metadata)
+        for name, text in given.items()
+        if text and name in known
+    }
     settings = Settings(**values)
     _check_flower(settings)
     return settings
@@ -161,7 +184,11 @@ _PARSERS: Final[dict[str, Callable[[str, str], Any]]] = {
 
 def _check_flower(settings: Settings) -> None:
     if settings.flower_address not in ("127.0.0.1", "::1", "localhost") and not settings.flower_auth:
-        raise _wrong("flower_address", settings.flower_address, "127.0.0.1, or any address together with WASMFLEET_FLOWER_AUTH")
+        raise _wrong(
+            "flower_address",
+            settings.flower_address,
+            "127.0.0.1, or any address together with WASMFLEET_FLOWER_AUTH",
+        )
 
 
 def _wrong(name: str, value: str, allowed: str) -> SettingsError:

@@ -17,7 +17,9 @@ def families() -> list[str]:
     import wasmfleet.tasks
 
     prefix = f"{wasmfleet.tasks.__name__}."
-    return [prefix + module.name for module in pkgutil.iter_modules(wasmfleet.tasks.__path__) if not module.ispkg]
+    return [
+        prefix + module.name for module in pkgutil.iter_modules(wasmfleet.tasks.__path__) if not module.ispkg
+    ]
 
 
 app.conf.include = ["wasmfleet.workers.batch", "wasmfleet.workers.lifecycle", *families()]

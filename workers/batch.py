@@ -1,7 +1,7 @@
 """Many calls as few messages: cut into chunks, published, and read back item by item.
 
-    for item in ast.validate.many([{"source": s, "filename": f} for f, s in files]):
-        print(item.index, item.error or item.value)
+for item in ast.validate.many([{"source": s, "filename": f} for f, s in files]):
+    print(item.index, item.error or item.value)
 """
 
 import asyncio
@@ -83,7 +83,9 @@ class Batch(Generic[R]):
         app.control.revoke([chunk.id for chunk, _ in self._chunks if not chunk.ready()])
 
 
-def publish(operation: Operation[..., R], calls: Iterable[Mapping[str, Any]], *, lane: Lane | None) -> Batch[R]:
+def publish(
+    operation: Operation[..., R], calls: Iterable[Mapping[str, Any]], *, lane: Lane | None
+) -> Batch[R]:
     """Publishes the calls in chunks of at most 1,000 items or 1 MiB. Raises what `apply_async` raises; the
     message of InvalidArguments names the item."""
     chosen = lane or settings().lane
@@ -130,9 +132,16 @@ def run_batch(self: Any, operation: str, calls: list[Arguments]) -> list[list[An
     from wasmfleet.workers import execute
 
     target = find(operation)
-    if not isinstance(calls, list) or not calls or not all(isinstance(call, dict) for call in calls):
+    if not _are_calls(calls):
         raise InvalidArguments(f"{NAME}: `calls` must be a list of at least one object of keyword arguments")
-    return [_answer(outcome) for outcome in execute.batch(self, target, self.request, [((), call) for call in calls])]
+    return [
+        _answer(outcome)
+        for outcome in execute.batch(self, target, self.request, [((), call) for call in calls])
+    ]
+
+
+def _are_calls(given: Any) -> bool:
+    return isinstance(given, list) and bool(given) and all(isinstance(call, dict) for call in given)
 
 
 def find(name: str) -> Operation[..., Any]:

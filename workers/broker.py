@@ -75,7 +75,9 @@ def free_port(host: str, first: int, setting: str) -> int:
         if _is_free(host, port, setting):
             return port
     last = min(first + PORTS_TRIED, 65536) - 1
-    raise SettingsError(f"{setting}={first}: all ports from {first} to {last} are taken on {host}; give another")
+    raise SettingsError(
+        f"{setting}={first}: all ports from {first} to {last} are taken on {host}; give another"
+    )
 
 
 def without_password(url: str) -> str:
@@ -185,5 +187,11 @@ def _stranger(settings: Settings, client: Redis) -> str:
 
 
 def _unavailable(settings: Settings, url: str, trouble: str, timeout_s: float) -> str:
-    remedy = "start it with `wasmfleet up` or `wasmfleet broker`" if settings.embedded else "check WASMFLEET_BROKER_URL"
-    return f"the broker at {without_password(url)} did not answer within {timeout_s:g} s ({trouble}); {remedy}"
+    remedy = (
+        "start it with `wasmfleet up` or `wasmfleet broker`"
+        if settings.embedded
+        else "check WASMFLEET_BROKER_URL"
+    )
+    return (
+        f"the broker at {without_password(url)} did not answer within {timeout_s:g} s ({trouble}); {remedy}"
+    )

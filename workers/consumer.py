@@ -14,12 +14,16 @@ from wasmfleet.workers.errors import InvalidArguments, UnknownOperation, Wasmfle
 _logger = get_task_logger(__name__)
 
 
-class TypedConsumer(Consumer):  # type: ignore[misc]
+class TypedConsumer(Consumer):
     """Celery's consumer, but what it cannot run gets a typed error; its content is never printed."""
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
         name = str(message.headers.get("task"))[:200]
-        self._refuse(message, name, UnknownOperation(f"this fleet has no operation {name!r}; `wasmfleet ops` lists them"))
+        self._refuse(
+            message,
+            name,
+            UnknownOperation(f"this fleet has no operation {name!r}; `wasmfleet ops` lists them"),
+        )
 
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
         name = str(message.headers.get("task"))[:200]
@@ -30,14 +34,18 @@ class TypedConsumer(Consumer):  # type: ignore[misc]
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         kind = message.content_type
-        self._refuse(message, "", InvalidArguments(f"a message of type {kind!r} cannot be decoded; send msgpack or json"))
+        self._refuse(
+            message,
+            "",
+            InvalidArguments(f"a message of type {kind!r} cannot be decoded; send msgpack or json"),
+        )
 
     def _refuse(self, message: Any, name: str, error: WasmfleetError) -> None:
         task_id = (message.headers or {}).get("id") or (message.properties or {}).get("correlation_id")
         _logger.error("refused message %s: %s", task_id, error)
         if isinstance(task_id, str):
             self._answer(task_id, name, error)
-        message.ack_log_error(_logger, self.connection_errors)
+        message.ack_log_error(_logger, self.connection_errors)  # type: ignore[attr-defined]
 
     def _answer(self, task_id: str, name: str, error: WasmfleetError) -> None:
         with contextlib.suppress(sqlite3.OperationalError):

@@ -3,7 +3,7 @@
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, get_type_hints
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -35,6 +35,7 @@ class Contract:
         self.order = tuple(parameter.name for parameter in parameters)
         self.wire = tuple(p.name for p in parameters if not isinstance(p.default, Supplied))
         self._supplied = {p.name: p.default for p in parameters if isinstance(p.default, Supplied)}
+        self._choices = {name: get_args(hint) for name, hint in hints.items() if get_origin(hint) is Literal}
         self._struct = msgspec.defstruct(
             "Arguments",
             [_field(p, hints[p.name]) for p in parameters if p.name in self.wire],
@@ -60,7 +61,7 @@ class Contract:
         try:
             checked = msgspec.convert(given, self._struct)
         except msgspec.ValidationError as error:
-            raise InvalidArguments(f"{self.name}: {_explained(str(error))}") from None
+            raise InvalidArguments(f"{self.name}: {_explained(str(error), self._choices)}") from None
         return {name: getattr(checked, name) for name in self.wire}
 
     def complete(self, arguments: Arguments) -> Arguments:
@@ -76,7 +77,9 @@ class Contract:
             return _encoder.encode(list(arguments.values()))
         except UnicodeEncodeError as error:
             reason = f"a lone surrogate at offset {error.start}, which UTF-8 cannot carry"
-            raise InvalidArguments(f"{self.name}: a text argument holds {reason}", {"offset": error.start}) from None
+            raise InvalidArguments(
+                f"{self.name}: a text argument holds {reason}", {"offset": error.start}
+            ) from None
         except (TypeError, OverflowError, RecursionError) as error:
             raise InvalidArguments(f"{self.name}: the arguments cannot be sent: {error}") from None
 
@@ -89,10 +92,11 @@ def _field(parameter: inspect.Parameter, annotation: Any) -> Any:
     return (parameter.name, annotation, parameter.default)
 
 
-def _explained(reason: str) -> str:
+def _explained(reason: str, choices: Mapping[str, Sequence[Any]]) -> str:
     """msgspec's message with the argument's name first: `source`: expected `str`, got `int`."""
     found = _PLACE.match(reason)
     if not found:
         return reason[0].lower() + reason[1:]
-    what = found["what"]
-    return f"`{found['path']}`: {what[0].lower()}{what[1:]}"
+    what, path = found["what"], found["path"]
+    allowed = f"; allowed are {', '.join(choices[path])}" if path in choices else ""
+    return f"`{path}`: {what[0].lower()}{what[1:]}{allowed}"

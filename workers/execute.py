@@ -58,7 +58,9 @@ def here(operation: Operation[..., Any], lane: Lane, args: Sequence[Any], kwargs
     return _value(item.outcome)
 
 
-def message(operation: Operation[..., Any], request: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+def message(
+    operation: Operation[..., Any], request: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Any:
     """One call that came as a message: its outcome is in the log before this returns or raises."""
     [outcome] = batch(operation, operation, request, [(args, kwargs)])
     return _value(outcome)
@@ -112,7 +114,9 @@ def _item(target: Operation[..., Any], arguments: Arguments) -> _Item:
     return _Item(complete, request, Outcome(input_bytes=len(wire), input_digest=digest))
 
 
-def _evaluate(target: Operation[..., Any], items: Sequence[_Item], module: Loaded | None, time_s: float) -> None:
+def _evaluate(
+    target: Operation[..., Any], items: Sequence[_Item], module: Loaded | None, time_s: float
+) -> None:
     if module is None:
         for item in items:
             _run_twin(target, item, time_s)

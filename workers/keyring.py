@@ -20,7 +20,9 @@ def key(arguments: dict[str, Any]) -> bytes:
     """The 32-byte key that the call names by `key_id`. Raises UnknownKey."""
     path, key_id = settings().keyring, arguments["key_id"]
     if path is None:
-        raise UnknownKey("this worker has no keyring; set WASMFLEET_KEYRING to a JSON file of key id to base64 key")
+        raise UnknownKey(
+            "this worker has no keyring; set WASMFLEET_KEYRING to a JSON file of key id to base64 key"
+        )
     return _decoded(key_id, _entries(path).get(key_id))
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Role = Literal["wasm", "python", "here"]
 _WAIT_S: Final = (0.5, 1.0, 2.0, 4.0)
+_ASKED: Final[dict[Any, Lane]] = {"wasm": "wasm", "python": "python"}
 _LANE_OF_QUEUE: Final[dict[str, Lane]] = {queues.WASM: "wasm", queues.PYTHON: "python"}
 
 
@@ -41,8 +42,8 @@ def of(request: Any) -> Lane:
     """The lane that a message asks for: what its header says, else what its queue is for."""
     header = getattr(request, "wasmfleet", None) or {}
     queue = (request.delivery_info or {}).get("routing_key", "")
-    asked: Lane = header.get("lane") if header.get("lane") in ("any", "wasm", "python") else "any"
-    return asked if asked != "any" else _LANE_OF_QUEUE.get(queue, "any")
+    asked: Lane | None = _ASKED.get(header.get("lane"))
+    return asked or _LANE_OF_QUEUE.get(queue, "any")
 
 
 def choose(operation: "Operation[..., Any]", lane: Lane) -> Loaded | None:
@@ -78,7 +79,13 @@ def wait(task: Any, request: Any, reason: str) -> Ignore:
     pause_s = _WAIT_S[min(waits, len(_WAIT_S) - 1)]
     if _expires_within(request, pause_s):
         raise RuntimeUnavailable(f"no sandbox became ready before the call expired: {reason}")
-    _resend(task, request, queues.WASM, {"lane": "wasm", "waits": waits + 1, "waited_for": reason}, countdown=pause_s)
+    _resend(
+        task,
+        request,
+        queues.WASM,
+        {"lane": "wasm", "waits": waits + 1, "waited_for": reason},
+        countdown=pause_s,
+    )
     return Ignore()
 
 
@@ -98,7 +105,9 @@ def _header(request: Any) -> dict[str, Any]:
 def _expires_within(request: Any, seconds: float) -> bool:
     if not request.expires:
         return False
-    expires = request.expires if isinstance(request.expires, datetime) else datetime.fromisoformat(request.expires)
+    expires = (
+        request.expires if isinstance(request.expires, datetime) else datetime.fromisoformat(request.expires)
+    )
     if expires.tzinfo is None:
         expires = expires.replace(tzinfo=UTC)
     return expires <= datetime.fromtimestamp(time.time(), UTC) + timedelta(seconds=seconds)

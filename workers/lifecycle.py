@@ -1,7 +1,7 @@
 """What a worker does when it and its children start and stop."""
 
-import os
-from typing import Any
+import contextlib
+from typing import Any, Literal
 
 import structlog
 from celery import bootsteps, signals
@@ -10,8 +10,8 @@ from wasmfleet.config import celery as queues
 from wasmfleet.config.settings import settings
 from wasmfleet.workers import lanes, outcomes, own_modules, sandbox
 from wasmfleet.workers.app import app
-from wasmfleet.workers.lifeline import dies_with
 from wasmfleet.workers.presence import Heart
+from wasmfleet.workers.runtime.modules import NotReady, wasmtime_part
 
 _log = structlog.get_logger("wasmfleet.worker")
 
@@ -20,18 +20,26 @@ _log = structlog.get_logger("wasmfleet.worker")
 def _take_role(sender: Any, **_: Any) -> None:
     consumed = {queue.name for queue in sender.app.amqp.queues.consume_from.values()}
     lanes.process.role = "wasm" if queues.WASM in consumed else "python"
+    app.conf.result_backend_transport_options = {"retry_policy": queues.WORKER_PATIENCE}
     own_modules.register(settings())
     outcomes.open_log(settings()).close()
+    if lanes.process.role == "wasm":
+        _import_before_fork()
+
+
+def _import_before_fork() -> None:
+    """Imports the runtime once for all children; the engine itself must be made after fork."""
+    with contextlib.suppress(NotReady):
+        wasmtime_part("invoke")
 
 
 @signals.worker_process_init.connect
 def _start_child(**_: Any) -> None:
-    dies_with(os.getppid())()
     if lanes.process.role == "wasm":
         sandbox.modules().load_all()
 
 
-class PresenceStep(bootsteps.StartStopStep):  # type: ignore[misc]
+class PresenceStep(bootsteps.StartStopStep):
     """Beats while the consumer is up, and lets a fallback worker take `any` while nobody else does."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -41,9 +49,13 @@ class PresenceStep(bootsteps.StartStopStep):  # type: ignore[misc]
         self._heart: Heart | None = None
 
     def start(self, parent: Any) -> None:
-        role = "python" if lanes.process.role == "python" else "wasm"
-        sandbox.share_memory(1 if parent.pool.__class__.__module__.endswith("prefork") else parent.controller.concurrency)
-        self._heart = Heart(settings(), parent.hostname, role, lambda accelerated: _serve_any(parent, not accelerated))
+        role: Literal["wasm", "python"] = "python" if lanes.process.role == "python" else "wasm"
+        sandbox.share_memory(
+            1 if parent.pool.__class__.__module__.endswith("prefork") else parent.controller.concurrency
+        )
+        self._heart = Heart(
+            settings(), parent.hostname, role, lambda accelerated: _serve_any(parent, not accelerated)
+        )
         self._heart.start()
 
     def stop(self, parent: Any) -> None:
@@ -72,11 +84,11 @@ def _log_plainly(loglevel: int = 20, **_: Any) -> None:
     """Lines for people: time, level, event, and what belongs to it."""
     import logging
 
-    logging.basicConfig(level=loglevel, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", force=True)
+    logging.basicConfig(
+        level=loglevel, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", force=True
+    )
     logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
     structlog.configure(
         processors=[structlog.stdlib.add_log_level, structlog.stdlib.render_to_log_kwargs],
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
-
-

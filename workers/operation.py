@@ -34,7 +34,7 @@ PREFIX: Final = "wasmfleet."
 QUEUES: Final[dict[Lane, str]] = {"any": queues.ANY, "wasm": queues.WASM, "python": queues.PYTHON}
 
 
-class Operation(Task, Generic[P, R]):  # type: ignore[misc,type-arg]
+class Operation(Task, Generic[P, R]):  # type: ignore[type-arg]
     """A Celery task with two lanes. Called, it runs here; `.delay()` and the like publish it."""
 
     abstract = True
@@ -79,7 +79,7 @@ class Operation(Task, Generic[P, R]):  # type: ignore[misc,type-arg]
     def run(self, *args: Any, **kwargs: Any) -> Any:
         return self(*args, **kwargs)
 
-    def apply_async(  # type: ignore[override]
+    def apply_async(
         self,
         args: Sequence[Any] | None = None,
         kwargs: Mapping[str, Any] | None = None,
@@ -97,7 +97,8 @@ class Operation(Task, Generic[P, R]):  # type: ignore[misc,type-arg]
         options["headers"] = given | {"wasmfleet": stamp(chosen, options) | given.get("wasmfleet", {})}
         options.setdefault("argsrepr", _short(args or ()))
         options.setdefault("kwargsrepr", _short(kwargs or {}))
-        return publish(super().apply_async, args, kwargs, *positional, **options)
+        result: AsyncResult[R] = publish(super().apply_async, args, kwargs, *positional, **options)
+        return result
 
 
 def publish(send: Callable[..., Any], *args: Any, **options: Any) -> Any:
@@ -109,7 +110,9 @@ def publish(send: Callable[..., Any], *args: Any, **options: Any) -> Any:
     except RuntimeError as error:
         if error.__cause__ is None or not isinstance(error.__cause__, RedisError):
             raise
-        raise BrokerUnavailable(f"the broker does not answer: {error.__cause__}; nothing was queued") from error
+        raise BrokerUnavailable(
+            f"the broker does not answer: {error.__cause__}; nothing was queued"
+        ) from error
 
 
 def stamp(lane: Lane, options: dict[str, Any]) -> dict[str, Any]:
@@ -135,7 +138,10 @@ def operation(*, parity: Parity) -> Callable[[Callable[P, R]], Operation[P, R]]:
 
     def register(function: Callable[P, R]) -> Operation[P, R]:
         family = function.__module__.rpartition(".")[2]
-        return _registered(family, function.__name__, function, parity=parity, twin=staticmethod(function))
+        made: Operation[P, R] = _registered(
+            family, function.__name__, function, parity=parity, twin=staticmethod(function)
+        )
+        return made
 
     return register
 
@@ -149,7 +155,12 @@ def alias(target: Operation[..., Any]) -> Callable[[Callable[P, R]], Operation[P
     def register(function: Callable[P, R]) -> Operation[P, Any]:
         family = function.__module__.rpartition(".")[2]
         made: Operation[P, Any] = _registered(
-            family, function.__name__, function, parity=target.parity, twin=staticmethod(function), alias_of=target
+            family,
+            function.__name__,
+            function,
+            parity=target.parity,
+            twin=staticmethod(function),
+            alias_of=target,
         )
         return made
 

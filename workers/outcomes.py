@@ -57,7 +57,9 @@ _INSERT: Final = (
 @_migrations()
 def create_results(database: Database) -> None:
     types = {"str": str, "int": int, "float": float, "Literal": str}
-    columns = {name: next(kind for word, kind in types.items() if word in _annotation(name)) for name in _COLUMNS}
+    columns = {
+        name: next(kind for word, kind in types.items() if word in _annotation(name)) for name in _COLUMNS
+    }
     required = {"operation", "lane", "outcome", "executions", "worker", "started_at", "finished_at"}
     table = database.table("results")
     table.create(columns, pk=("task_id", "item"), not_null=required)
@@ -133,7 +135,9 @@ def log() -> Log:
     return _logs.setdefault(threading.get_ident(), Log(settings()))
 
 
-def query(settings: Settings, where: str = "1", parameters: Sequence[Any] = (), limit: int = 100) -> list[dict[str, Any]]:
+def query(
+    settings: Settings, where: str = "1", parameters: Sequence[Any] = (), limit: int = 100
+) -> list[dict[str, Any]]:
     """Rows of the log as dictionaries, newest first."""
     table = open_log(settings).table("results")
     return list(table.rows_where(where, list(parameters), order_by="finished_at desc, item", limit=limit))

@@ -80,7 +80,9 @@ def _parsed(signature: str) -> tuple[inspect.Signature, dict[str, Any]]:
         return inspect.Signature(_parameters(function.args)), hints
     except (SyntaxError, ValueError, KeyError, AssertionError):
         known = ", ".join(_TYPES)
-        raise VersionMismatch(f"{signature[:80]!r} is not a signature such as (name: str) -> str; types are {known}") from None
+        raise VersionMismatch(
+            f"{signature[:80]!r} is not a signature such as (name: str) -> str; types are {known}"
+        ) from None
 
 
 def _parameters(arguments: ast.arguments) -> list[inspect.Parameter]:

@@ -49,14 +49,20 @@ def client(settings: Settings) -> "redis.Redis":
 def present(connection: "redis.Redis") -> list[Presence]:
     """Every worker whose heartbeat has not expired."""
     keys = list(connection.scan_iter(match=_KEY + "*", count=1000))
-    values: list[Any] = connection.mget(keys) if keys else []  # type: ignore[assignment]
+    values: list[Any] = connection.mget(keys) if keys else []
     return [msgspec.msgpack.decode(value, type=Presence) for value in values if value]
 
 
 class Heart:
     """The thread that beats in a worker's main process: states, compilation, heartbeat, retention."""
 
-    def __init__(self, settings: Settings, worker: str, role: Literal["wasm", "python"], on_fleet: Callable[[bool], None]):
+    def __init__(
+        self,
+        settings: Settings,
+        worker: str,
+        role: Literal["wasm", "python"],
+        on_fleet: Callable[[bool], None],
+    ):
         self._settings = settings
         self._worker = worker
         self._role: Literal["wasm", "python"] = role

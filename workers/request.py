@@ -13,7 +13,7 @@ from wasmfleet.workers.errors import Cancelled, DeadlineExceeded, RuntimeUnavail
 _logger = get_task_logger(__name__)
 
 
-class LoggedRequest(Request):  # type: ignore[misc]
+class LoggedRequest(Request):
     """Celery's request, whose every final outcome has its row."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -23,18 +23,20 @@ class LoggedRequest(Request):  # type: ignore[misc]
         self.time_limits = (hard_s or (soft_s + 5 if soft_s else None), None)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
-        error = DeadlineExceeded(f"the call outlived its time limit; its process was killed after {timeout:g} s")
+        error = DeadlineExceeded(
+            f"the call outlived its time limit; its process was killed after {timeout:g} s"
+        )
         self._log("error", error)
         super().on_timeout(soft, timeout)
 
     def _announce_revoked(self, reason: str, terminated: bool, signum: Any, expired: bool) -> None:
-        if expired and lanes.of(self._context) == "wasm":
+        if expired and lanes.of(_context(self)) == "wasm":
             self._log("expired", RuntimeUnavailable("no sandbox took the call before it expired"))
         elif expired:
             self._log("expired", DeadlineExceeded("the call expired before a worker took it"))
         else:
             self._log("revoked", Cancelled("the call was cancelled"))
-        super()._announce_revoked(reason, terminated, signum, expired)
+        super()._announce_revoked(reason, terminated, signum, expired)  # type: ignore[misc]
 
     def _log(self, outcome: Literal["error", "revoked", "expired"], error: WasmfleetError) -> None:
         try:
@@ -43,12 +45,18 @@ class LoggedRequest(Request):  # type: ignore[misc]
             _logger.exception("the outcome of %s could not be logged", self.id)
 
 
-def _row(request: Request, outcome: Literal["error", "revoked", "expired"], error: WasmfleetError) -> outcomes.Row:
+def _context(request: Request) -> Any:
+    return request._context  # type: ignore[attr-defined]
+
+
+def _row(
+    request: Request, outcome: Literal["error", "revoked", "expired"], error: WasmfleetError
+) -> outcomes.Row:
     now = time.time()
     return outcomes.Row(
         task_id=request.id,
         operation=request.name,
-        lane=lanes.of(request._context),
+        lane=lanes.of(_context(request)),
         outcome=outcome,
         error_code=error.code,
         error_message=str(error),

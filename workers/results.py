@@ -11,7 +11,7 @@ from celery.backends.redis import RedisBackend
 from kombu.serialization import dumps, loads
 
 
-class Results(RedisBackend):  # type: ignore[misc]
+class Results(RedisBackend):
     """Stores each result in the serializer its caller reads."""
 
     def encode(self, data: Any) -> Any:
@@ -23,7 +23,12 @@ class Results(RedisBackend):  # type: ignore[misc]
         content = payload.encode() if isinstance(payload, str) else payload
         if content[:1] in (b"{", b"["):
             return super().decode(payload)
-        return loads(content, content_type="application/x-msgpack", content_encoding="binary", accept={"application/x-msgpack"})
+        return loads(
+            content,
+            content_type="application/x-msgpack",
+            content_encoding="binary",
+            accept={"application/x-msgpack"},
+        )
 
 
 def _asked_for_msgpack() -> bool:

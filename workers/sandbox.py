@@ -27,7 +27,7 @@ os.register_at_fork(after_in_child=modules.cache_clear)
 
 def share_memory(among: int) -> None:
     """Says how many guests may run at once in one process, so that together they keep the memory limit."""
-    global _instances_at_once  # noqa: PLW0603
+    global _instances_at_once
     _instances_at_once = max(1, among)
 
 

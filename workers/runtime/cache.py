@@ -73,14 +73,22 @@ class Cache:
 
     def _tag(self, digest: str, code: bytes) -> bytes:
         bound = f"{digest} {fingerprint()}".encode()
-        return hashlib.blake2b(code, key=self._key(), salt=hashlib.blake2b(bound, digest_size=16).digest(), digest_size=_TAG_BYTES).digest()
+        return hashlib.blake2b(
+            code,
+            key=self._key(),
+            salt=hashlib.blake2b(bound, digest_size=16).digest(),
+            digest_size=_TAG_BYTES,
+        ).digest()
 
     def _key(self) -> bytes:
         path = self._folder / "key"
         with contextlib.suppress(FileNotFoundError):
             return path.read_bytes()
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with contextlib.suppress(FileExistsError), os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+        with (
+            contextlib.suppress(FileExistsError),
+            os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file,
+        ):
             file.write(secrets.token_bytes(32))
         return path.read_bytes()
 

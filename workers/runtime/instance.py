@@ -26,7 +26,7 @@ from wasmfleet.workers.runtime.engine import Engine, ticks
 
 
 def _prepared(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
-    """A function of Wasmtime's C API without ctypes' conversions. It releases the GIL, which the epoch ticker needs."""
+    """A function of Wasmtime's C API without ctypes' conversions. It releases the GIL, as the epoch ticker needs."""
     return ctypes.CFUNCTYPE(result, *arguments)(ctypes.cast(getattr(_ffi.dll, name), c_void_p).value or 0)
 
 
@@ -37,16 +37,22 @@ _set_deadline: Final = _prepared("wasmtime_context_set_epoch_deadline", None, c_
 _memory_base: Final = _prepared("wasmtime_memory_data", c_void_p, c_void_p, c_void_p)
 _memory_bytes: Final = _prepared("wasmtime_memory_data_size", c_size_t, c_void_p, c_void_p)
 _on_deadline: Final = _bindings._wasmtime_store_epoch_deadline_callback.argtypes
-_NO_FINALIZER: Final = ctypes.cast(None, _on_deadline[3])
+_NO_FINALIZER: Final = _on_deadline[3](0)
 _CONTINUE: Final = 0
 
 HEADER: Final = struct.Struct("<4I")
 PROGRESS: Final = 0x474F5250
 OUT_OF_MEMORY: Final = 0x4D454D4F
 _TRAPS: Final[dict[wasmtime.TrapCode, tuple[type[WasmfleetError], str]]] = {
-    wasmtime.TrapCode.STACK_OVERFLOW: (InputTooDeep, "the input nests deeper than the sandbox's stack allows"),
+    wasmtime.TrapCode.STACK_OVERFLOW: (
+        InputTooDeep,
+        "the input nests deeper than the sandbox's stack allows",
+    ),
     wasmtime.TrapCode.INTERRUPT: (DeadlineExceeded, "the call ran longer than its time limit"),
-    wasmtime.TrapCode.ALLOCATION_TOO_LARGE: (MemoryLimitExceeded, "the call needed more memory than its limit"),
+    wasmtime.TrapCode.ALLOCATION_TOO_LARGE: (
+        MemoryLimitExceeded,
+        "the call needed more memory than its limit",
+    ),
 }
 
 
@@ -65,13 +71,21 @@ class Guest:
     """
 
     def __init__(
-        self, engine: Engine, module: wasmtime.InstancePre, *, memory_bytes: int, reply_bytes: int, time_s: float
+        self,
+        engine: Engine,
+        module: wasmtime.InstancePre,
+        *,
+        memory_bytes: int,
+        reply_bytes: int,
+        time_s: float,
     ) -> None:
         self._engine = engine
         self._reply_bytes = reply_bytes
         self._memory_bytes = memory_bytes
         self._store = wasmtime.Store(engine.wasmtime)
-        self._store.set_limits(memory_size=memory_bytes, table_elements=100_000, instances=1, tables=16, memories=1)
+        self._store.set_limits(
+            memory_size=memory_bytes, table_elements=100_000, instances=1, tables=16, memories=1
+        )
         self._context = ctypes.cast(self._store._context(), c_void_p).value
         self.limit_time(time_s)
         self._exports = self._instantiate(module)
@@ -81,7 +95,9 @@ class Guest:
         self._result = (c_uint64 * 4).from_buffer(self._slots)
         self._trap = c_void_p()
         self._fixed = (ctypes.addressof(self._slots), 2, ctypes.addressof(self._trap))
-        self._reserve, self._call = (ctypes.addressof(self._exports[name]._func) for name in ("reserve", "call"))
+        self._reserve, self._call = (
+            ctypes.addressof(self._exports[name]._func) for name in ("reserve", "call")
+        )
         self._room_at = self._room_bytes = 0
 
     def _instantiate(self, module: wasmtime.InstancePre) -> Any:
@@ -100,7 +116,7 @@ class Guest:
         _set_deadline(self._context, ticks(seconds))
 
     def limit_time_per_item(self, seconds: float, overall_ticks: int) -> None:
-        """As long as the guest moves on to further items, it may run on, up to an overall number of epochs."""
+        """A guest that moves on to further items may run on, up to an overall number of epochs."""
         per_item = ticks(seconds)
         last, spent = -1, 0
         guest = weakref.proxy(self)  # the store keeps the callback: no cycle, so that the memory goes at once
@@ -163,20 +179,25 @@ class Guest:
         return self._error(trap.trap_code, trap.message)
 
     def _interrupted(self, error: int) -> WasmfleetError:
-        message = str(wasmtime.WasmtimeError._from_ptr(ctypes.cast(error, ctypes.POINTER(_ffi.wasmtime_error_t))))
+        message = str(
+            wasmtime.WasmtimeError._from_ptr(ctypes.cast(error, ctypes.POINTER(_ffi.wasmtime_error_t)))
+        )
         if _INTERRUPTED in message:
             return self._error(wasmtime.TrapCode.INTERRUPT, message)
-        return SandboxTrap(f"the sandbox refused to run the call: {message.splitlines()[0]}", {"trap": "host_error"})
+        return SandboxTrap(
+            f"the sandbox refused to run the call: {message.splitlines()[0]}", {"trap": "host_error"}
+        )
 
-    def _error(self, code: wasmtime.TrapCode, message: str) -> WasmfleetError:
+    def _error(self, code: wasmtime.TrapCode | None, message: str) -> WasmfleetError:
+        trap = {"trap": code.name.lower() if code else "unknown"}
         if code in _TRAPS:
             kind, reason = _TRAPS[code]
-            return kind(reason, {"trap": code.name.lower()})
+            return kind(reason, trap)
         if self._ran_out_of_memory():
             limit = self._memory_bytes >> 20
-            return MemoryLimitExceeded(f"the call needed more than its limit of {limit} MiB", {"trap": code.name.lower()})
+            return MemoryLimitExceeded(f"the call needed more than its limit of {limit} MiB", trap)
         reason = message.splitlines()[-1].strip().removeprefix("wasm trap: ")
-        return SandboxTrap(f"the guest trapped: {reason}", {"trap": code.name.lower()})
+        return SandboxTrap(f"the guest trapped: {reason}", trap)
 
     def _ran_out_of_memory(self) -> bool:
         """The guest says so, or its memory is so near the limit that a refused growth is the likely cause."""
@@ -213,4 +234,3 @@ _INTERRUPTED: Final = "wasmfleet: item deadline"
 def _interrupt() -> int:
     error = _bindings.wasmtime_error_new(ctypes.create_string_buffer(_INTERRUPTED.encode()))
     return ctypes.cast(error, c_void_p).value or 0
-

@@ -86,7 +86,9 @@ def _attempt(module: Loaded, operation: Declared, requests: Sequence[bytes], lim
     try:
         return _decoded(guest.call(operation.index, _framed(requests)), len(requests))
     except WasmfleetError as error:
-        return _up_to_the_death(guest, error, len(requests)) or _alone(module, operation, requests, limits, error)
+        return _up_to_the_death(guest, error, len(requests)) or _alone(
+            module, operation, requests, limits, error
+        )
 
 
 def _up_to_the_death(guest: Guest, error: WasmfleetError, count: int) -> list[Reply]:
@@ -115,7 +117,8 @@ def _framed(requests: Sequence[bytes]) -> bytes:
 
 
 def _decoded(reply: bytes, count: int) -> list[Reply]:
-    replies, at = [], 0
+    replies: list[Reply] = []
+    at = 0
     view = memoryview(reply)
     for _ in range(count):
         if at + _LENGTH.size > len(reply):

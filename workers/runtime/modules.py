@@ -71,7 +71,9 @@ def files(settings: Settings) -> dict[str, Path]:
 
 def manifest() -> dict[str, dict[str, Any]]:
     """What wasm_bin/ must hold, by module."""
-    entries: dict[str, dict[str, Any]] = msgspec.json.decode((BUILT_IN / "manifest.json").read_bytes())["modules"]
+    entries: dict[str, dict[str, Any]] = msgspec.json.decode((BUILT_IN / "manifest.json").read_bytes())[
+        "modules"
+    ]
     return entries
 
 
@@ -83,7 +85,9 @@ def read(name: str, path: Path) -> Binary:
         raise NotReady("absent", f"{path.name} cannot be read: {error.strerror}") from None
     sha256 = hashlib.sha256(code).hexdigest()
     if path.parent == BUILT_IN and manifest()[name]["sha256"] != sha256:
-        raise NotReady("failed", f"{path.name} is not the file that the manifest names; run `make wasm` or install again")
+        raise NotReady(
+            "failed", f"{path.name} is not the file that the manifest names; run `make wasm` or install again"
+        )
     try:
         operations = {operation.name: operation for operation in declared(code)}
     except VersionMismatch as error:
@@ -178,4 +182,6 @@ def _deserialized(engine: "Engine", binary: Binary, settings: Settings) -> Any:
         module = wasmtime.Module.deserialize_file(engine.wasmtime, str(artefact))
         return wasmtime.Linker(engine.wasmtime).instantiate_pre(module)
     except wasmtime.WasmtimeError as error:
-        raise NotReady("failed", f"{binary.path.name} cannot be loaded: {str(error).splitlines()[0]}") from None
+        raise NotReady(
+            "failed", f"{binary.path.name} cannot be loaded: {str(error).splitlines()[0]}"
+        ) from None

@@ -55,7 +55,9 @@ def _parsed(text: bytes) -> tuple[Declared, ...]:
 def _operation(index: int, line: str) -> Declared:
     found = _LINE.match(line)
     if not found:
-        raise VersionMismatch(f"section {NAME!r} has the line {line[:80]!r}; give a name or name(argument: type) -> type")
+        raise VersionMismatch(
+            f"section {NAME!r} has the line {line[:80]!r}; give a name or name(argument: type) -> type"
+        )
     if found[3]:
         return Declared(index, found[3], "msgpack", found[4])
     return Declared(index, found[1], "msgpack" if found[2] == "msgpack" else "bytes")

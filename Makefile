@@ -1,0 +1,55 @@
+# `make help` lists what there is. Everything works from a checkout with python3 and make alone.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ONCE ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check bench wasm lock clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+setup: $(READY) ## .venv with everything, and the modules compiled for this machine
+
+$(READY): pyproject.toml requirements.lock wasm_bin/manifest.json
+	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "this needs Python 3.11 or later with its venv module (Debian: apt-get install python3-venv)"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	-$(BIN)/wasmfleet compile
+	@touch $@
+
+run: setup ## start the fleet, put real files through it, keep serving (ONCE=1 stops after the job)
+	$(BIN)/wasmfleet up --sample $(if $(ONCE),--once)
+
+test: setup ## every test, real broker, workers and browser included
+	$(BIN)/pytest $(TESTS)
+
+check: setup ## lint, format, types, import contract, Rust lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	cd wasm_src && cargo fmt --check
+	cd wasm_src && cargo clippy --quiet --workspace --all-targets -- -D warnings
+
+bench: $(VENV)/.bench ## measure every number that the documentation states
+	$(BIN)/python -m bench $(BENCH)
+
+$(VENV)/.bench: $(READY) bench/requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bench/requirements.lock
+	@touch $@
+
+wasm: ## build wasm_bin/ anew from wasm_src/ (INSTALL=1 installs the toolchain through apt)
+	$(PYTHON) wasm_src/build.py $(if $(INSTALL),--install)
+
+lock: setup ## pin the newest versions that pyproject.toml allows
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --upgrade --group dev pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --upgrade --extra bench -c requirements.lock pyproject.toml -o bench/requirements.lock
+
+clean: ## remove what set-up and tests made
+	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,134 @@
+"""An installation of its own, to break and repair, with real workers and a real broker."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import celery
+import sqlite_utils
+from redis import Redis
+
+from tests.conftest import compile_modules, share_compiled_modules
+from wasmfleet.workers.presence import Presence, present
+
+_SOURCE = Path(__file__).parents[2] / "src" / "wasmfleet"
+
+
+def until(condition: Callable[[], Any], *, seconds: float = 30.0, what: str = "") -> Any:
+    """The condition's value once it is true; fails after a wide deadline."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds} s: {what or condition}")
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class Installation:
+    """A copy of the package in a folder, a data folder, and the processes started from them."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.package = folder / "site" / "wasmfleet"
+        shutil.copytree(_SOURCE, self.package, ignore=shutil.ignore_patterns("__pycache__"))
+        self.data = folder / "data"
+        self.url = f"redis://127.0.0.1:{free_port()}/0"
+        own = {f"WASMFLEET_{name}": value for name, value in settings.items()}
+        self.environment = os.environ | {
+            "PYTHONPATH": str(self.package.parent),
+            "WASMFLEET_DATA_DIR": str(self.data),
+            "WASMFLEET_BROKER_PORT": self.url.rpartition(":")[2].removesuffix("/0"),
+            "WASMFLEET_CONCURRENCY": "1",
+            **own,
+        }
+        self.folder = folder
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        share_compiled_modules(self.data)
+        compile_modules(self.environment)
+
+    def own_cache(self) -> Path:
+        """A compiled cache that no other test uses, with the modules in it."""
+        cache = self.data / "compiled"
+        shared = cache.resolve()
+        cache.unlink()
+        shutil.copytree(shared, cache)
+        return cache
+
+    def start(self, role: str) -> int:
+        """Starts a process of the Procfile's kind; gives its pid."""
+        name = f"{role}-{len(self._processes)}"
+        words = {"broker": ["broker"], "wasm": ["worker", "wasm"], "python": ["worker", "python"]}[role]
+        output = (self.folder / f"{name}.log").open("wb")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "wasmfleet.workers.cli.main", *words],
+            env=self.environment,
+            cwd=self.folder,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self._processes[name] = process
+        return process.pid
+
+    def start_fleet(self, *roles: str) -> None:
+        """Starts the broker and workers of these roles, and waits until each has sent a heartbeat."""
+        self.start("broker")
+        for role in roles:
+            self.start(role)
+        until(lambda: len(self.workers()) == len(roles), what=f"heartbeats of {roles}\n{self.output()}")
+
+    def workers(self) -> list[Presence]:
+        with contextlib.suppress(Exception), Redis.from_url(self.url) as connection:
+            return present(connection)
+        return []
+
+    def client(self) -> celery.Celery:
+        """An unconfigured Celery client that knows names only."""
+        return celery.Celery(broker=self.url, backend=self.url, set_as_current=False)
+
+    def call(self, name: str, *, lane: str = "any", **arguments: Any) -> Any:
+        queue = "celery" if lane == "any" else f"wasmfleet.{lane}"
+        return self.client().signature(f"wasmfleet.{name}", kwargs=arguments, queue=queue).apply_async()
+
+    def rows(self, *task_ids: str) -> list[dict[str, Any]]:
+        database = sqlite_utils.Database(self.data / "results.sqlite")
+        marks = ", ".join("?" * len(task_ids))
+        rows = list(database["results"].rows_where(f"task_id in ({marks})", list(task_ids)))
+        database.close()
+        return rows
+
+    def output(self) -> str:
+        return "\n".join(f"--- {log.name}\n{log.read_text()}" for log in sorted(self.folder.glob("*.log")))
+
+    def stop(self) -> None:
+        """Ends every process: workers first, the broker last."""
+        for process in reversed(self._processes.values()):
+            process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(20)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@contextlib.contextmanager
+def installation(folder: Path, **settings: str) -> Iterator[Installation]:
+    made = Installation(folder, **settings)
+    try:
+        yield made
+    finally:
+        made.stop()

@@ -1,0 +1,106 @@
+"""What a call meets when a sandbox cannot load, and the way back."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.installation import Installation, installation, until
+
+GOOD = {"source": "export const a = 1;", "filename": "a.js"}
+BAD = {"source": "const a = ;", "filename": "a.js"}
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[Installation]:
+    with installation(tmp_path) as made:
+        yield made
+
+
+def verdict_and_row(fleet: Installation, arguments: dict[str, str]) -> tuple[bool, dict[str, object]]:
+    result = fleet.call("ast.validate", **arguments)
+    report = result.get(timeout=30)
+    [row] = fleet.rows(result.id)
+    return report["valid"], row
+
+
+def module_state(fleet: Installation, name: str) -> tuple[str, str]:
+    [worker] = [worker for worker in fleet.workers() if worker.role == "wasm"]
+    return worker.modules.get(name, ("", ""))
+
+
+def assert_served_by_plain_python(fleet: Installation, reason: str) -> None:
+    assert [verdict_and_row(fleet, GOOD)[0], verdict_and_row(fleet, BAD)[0]] == [True, False]
+    row = verdict_and_row(fleet, GOOD)[1]
+    assert (row["engine"], row["outcome"]) == ("python", "ok")
+    assert reason in str(row["handed_over"])
+    until(lambda: reason in module_state(fleet, "ast")[1], what=f"heartbeat says {reason}: {fleet.workers()}")
+
+
+def test_a_missing_module_moves_only_its_own_calls_and_comes_back(fleet: Installation) -> None:
+    binary, aside = fleet.package / "wasm_bin" / "ast.wasm", fleet.folder / "ast.wasm"
+    shutil.move(binary, aside)
+    fleet.start_fleet("wasm", "python")
+
+    assert_served_by_plain_python(fleet, "ast.wasm cannot be read")
+    digest = fleet.call("digest.digest", data=b"abc")
+    digest.get(timeout=30)
+    assert fleet.rows(digest.id)[0]["engine"] == "wasm"
+
+    waiting = fleet.call("ast.validate", lane="wasm", **GOOD)
+    until(lambda: "waited" not in waiting.state, seconds=2)
+    assert not waiting.ready()
+    shutil.move(aside, binary)
+    assert waiting.get(timeout=10)["unchecked"] == []
+    until(lambda: verdict_and_row(fleet, GOOD)[1]["engine"] == "wasm", seconds=10)
+
+
+def test_an_unimportable_wasmtime_leaves_the_fleet_serving_and_comes_back(fleet: Installation) -> None:
+    fake = fleet.package.parent / "wasmtime"
+    fake.mkdir()
+    (fake / "__init__.py").write_text("raise ImportError('libwasmtime.so: cannot open shared object file')")
+    fleet.start_fleet("wasm", "python")
+
+    assert_served_by_plain_python(fleet, "libwasmtime.so")
+    waiting = fleet.call("ast.validate", lane="wasm", **GOOD)
+
+    shutil.rmtree(fake)
+    assert waiting.get(timeout=10)["unchecked"] == []
+    assert fleet.rows(waiting.id)[0]["engine"] == "wasm"
+    until(lambda: verdict_and_row(fleet, GOOD)[1]["engine"] == "wasm", seconds=10)
+
+
+def test_a_damaged_cache_is_never_run_and_is_compiled_anew(fleet: Installation) -> None:
+    for artefact in fleet.own_cache().glob("*.cwasm"):
+        damaged = bytearray(artefact.read_bytes())
+        damaged[len(damaged) // 2] ^= 0x10
+        artefact.write_bytes(damaged)
+    fleet.start_fleet("wasm", "python")
+
+    handed_over = [verdict_and_row(fleet, GOOD) for _ in range(3)]
+
+    assert all(valid for valid, _ in handed_over)
+    assert all(row["engine"] == "wasm" or "damaged" in str(row["handed_over"]) for _, row in handed_over)
+    until(lambda: verdict_and_row(fleet, GOOD)[1]["engine"] == "wasm", seconds=60)
+
+
+def test_without_any_accelerated_worker_a_fallback_worker_takes_the_lane_any(fleet: Installation) -> None:
+    fleet.start_fleet("python")
+
+    valid, row = verdict_and_row(fleet, GOOD)
+
+    assert (valid, row["engine"]) == (True, "python")
+
+
+def test_a_wasm_call_that_expires_without_a_sandbox_says_so(fleet: Installation) -> None:
+    (fleet.package / "wasm_bin" / "ast.wasm").unlink()
+    fleet.start_fleet("wasm", "python")
+    signature = fleet.client().signature("wasmfleet.ast.validate", kwargs=GOOD, queue="wasmfleet.wasm")
+
+    result = signature.apply_async(expires=3)
+    until(result.ready)
+
+    assert type(result.result).__name__ in ("RuntimeUnavailable", "TaskRevokedError")
+    [row] = fleet.rows(result.id)
+    assert (row["error_code"], row["engine"]) == ("RuntimeUnavailable", "")

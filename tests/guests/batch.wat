@@ -1,0 +1,30 @@
+;; Judges framed items: `o` is answered with 7, `t` traps, `h` hangs. One operation says how far it is, one does not.
+(module
+  (@custom "wasmfleet.operations" "abi 1\njudge()\njudge_in_secret()\n")
+  (memory (export "memory") 4)
+  (func (export "reserve") (param i32) (result i32) (i32.const 1024))
+  (func (export "call") (param $operation i32) (param $size i32) (result i64)
+    (local $at i32) (local $out i32) (local $index i32) (local $item i32)
+    (local.set $at (i32.const 1024))
+    (local.set $out (i32.const 131072))
+    (loop $next
+      (if (i32.lt_u (local.get $at) (i32.add (i32.const 1024) (local.get $size)))
+        (then
+          (if (i32.eqz (local.get $operation)) (then
+            (i32.store (i32.const 1008) (i32.const 0x474F5250))
+            (i32.store (i32.const 1012) (local.get $index))
+            (i32.store (i32.const 1016) (i32.const 131072))
+            (i32.store (i32.const 1020) (i32.sub (local.get $out) (i32.const 131072)))))
+          (local.set $item (i32.load8_u (i32.add (local.get $at) (i32.const 4))))
+          (if (i32.eq (local.get $item) (i32.const 0x74)) (then unreachable))
+          (if (i32.eq (local.get $item) (i32.const 0x68)) (then (loop $for_ever (br $for_ever))))
+          (i32.store (local.get $out) (i32.const 3))
+          (i32.store8 (i32.add (local.get $out) (i32.const 4)) (i32.const 0x92))
+          (i32.store8 (i32.add (local.get $out) (i32.const 5)) (i32.const 0x00))
+          (i32.store8 (i32.add (local.get $out) (i32.const 6)) (i32.const 0x07))
+          (local.set $out (i32.add (local.get $out) (i32.const 7)))
+          (local.set $at (i32.add (local.get $at) (i32.add (i32.const 4) (i32.load (local.get $at)))))
+          (local.set $index (i32.add (local.get $index) (i32.const 1)))
+          (br $next))))
+    (i64.or (i64.shl (i64.const 131072) (i64.const 32))
+            (i64.extend_i32_u (i32.sub (local.get $out) (i32.const 131072))))))

@@ -1,0 +1,97 @@
+"""What a guest may answer, and that none of it harms the process that asked."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from wasmfleet.config.settings import MIB, settings
+from wasmfleet.workers.errors import BY_CODE
+from wasmfleet.workers.runtime import compile as compiling
+from wasmfleet.workers.runtime import invoke
+from wasmfleet.workers.runtime.modules import Loaded, Modules
+
+LIMITS = invoke.Limits(time_s=0.3, batch_s=3.0, memory_bytes=256 * MIB, reply_bytes=8 * MIB)
+
+
+@pytest.fixture(scope="session")
+def hostile(guests: Path, compiled: Path) -> Loaded:
+    here = replace(settings(), modules=(guests,))
+    compiling.compile_all(here, lambda name: None)
+    return Modules(here).ready("hostile")
+
+
+def call(module: Loaded, name: str, *requests: bytes) -> list[invoke.Reply]:
+    return invoke.run(module, module.binary.operations[name], requests or [b"\x90"], LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "trap"),
+    [
+        ("spin", "DeadlineExceeded", "interrupt"),
+        ("grow", "MemoryLimitExceeded", "unreachable"),
+        ("five_gib", "SandboxTrap", "unreachable"),
+        ("recurse", "InputTooDeep", "stack_overflow"),
+        ("bad_pointer", "HostileReply", None),
+        ("bad_length", "HostileReply", None),
+        ("unreachable", "SandboxTrap", "unreachable"),
+        ("load_outside", "SandboxTrap", "memory_out_of_bounds"),
+        ("divide", "SandboxTrap", "integer_division_by_zero"),
+        ("bad_call", "SandboxTrap", "indirect_call_to_null"),
+        ("not_messagepack", "HostileReply", None),
+        ("no_frames", "HostileReply", None),
+        ("bad_frame", "HostileReply", None),
+        ("unknown_code", "HostileReply", None),
+        ("extension", "HostileReply", None),
+    ],
+)
+def test_every_misdeed_is_a_typed_error_and_the_next_call_is_right(
+    hostile: Loaded, operation: str, code: str, trap: str | None
+) -> None:
+    [reply] = call(hostile, operation)
+
+    assert type(reply.error) is BY_CODE[code]
+    assert reply.error.details.get("trap") == trap
+    [after] = call(hostile, "echo", b"still right")
+    assert after.value == b"still right"
+
+
+def test_a_bad_pointer_is_no_crash_when_faulthandler_comes_after_the_engine(hostile: Loaded) -> None:
+    script = (
+        "import sys, faulthandler; sys.path.insert(0, sys.argv[1])\n"
+        "from test_hostile_guests import *\n"
+        "here = replace(settings(), modules=(Path(sys.argv[2]),))\n"
+        "module = Modules(here).ready('hostile'); call(module, 'echo')\n"
+        "faulthandler.enable(); print(call(module, 'load_outside')[0].error.code)\n"
+    )
+    arguments = [sys.executable, "-c", script, str(Path(__file__).parent), str(hostile.binary.path.parent)]
+
+    done = subprocess.run(arguments, capture_output=True, text=True, env=dict(os.environ))
+
+    assert (done.returncode, done.stdout) == (0, "SandboxTrap\n"), done.stderr
+
+
+@pytest.mark.parametrize("bad", ["t", "h"])
+def test_one_bad_item_among_a_thousand_costs_only_itself(hostile_batch: Loaded, bad: str) -> None:
+    requests = [b"o"] * 1000
+    requests[600] = bad.encode()
+
+    replies = call(hostile_batch, "judge", *requests)
+
+    failed = {index: reply.error.code for index, reply in enumerate(replies) if reply.error}
+    assert failed == {600: {"t": "SandboxTrap", "h": "DeadlineExceeded"}[bad]}
+    assert [reply.value for reply in replies if not reply.error] == [7] * 999
+
+
+@pytest.fixture(scope="session")
+def hostile_batch(hostile: Loaded) -> Loaded:
+    return Modules(replace(settings(), modules=(hostile.binary.path.parent,))).ready("batch")
+
+
+def test_a_guest_that_hides_its_progress_still_loses_only_the_bad_item(hostile_batch: Loaded) -> None:
+    replies = call(hostile_batch, "judge_in_secret", b"o", b"t", b"o")
+
+    assert [reply.error and reply.error.code for reply in replies] == [None, "SandboxTrap", None]
