@@ -52,6 +52,7 @@ class Installation:
             "PYTHONPATH": str(self.package.parent),
             "WASMFLEET_DATA_DIR": str(self.data),
             "WASMFLEET_BROKER_PORT": self.url.rpartition(":")[2].removesuffix("/0"),
+            "WASMFLEET_FLOWER_PORT": str(free_port()),
             "WASMFLEET_CONCURRENCY": "1",
             **own,
         }
@@ -71,7 +72,7 @@ class Installation:
     def start(self, role: str) -> int:
         """Starts a process of the Procfile's kind; gives its pid."""
         name = f"{role}-{len(self._processes)}"
-        words = {"broker": ["broker"], "wasm": ["worker", "wasm"], "python": ["worker", "python"]}[role]
+        words = ["worker", role] if role in ("wasm", "python") else [role]
         output = (self.folder / f"{name}.log").open("wb")
         process = subprocess.Popen(
             [sys.executable, "-m", "wasmfleet.workers.cli.main", *words],

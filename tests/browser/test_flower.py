@@ -1,0 +1,86 @@
+"""What a person sees in Flower: the workers of the fleet, and tasks without their content."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.acceptance.installation import Installation, installation, until
+
+_QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not chromium:
+        if os.environ.get("CI"):
+            pytest.fail("CI installs chromium, but there is none")
+        pytest.skip("no Chromium on this machine; install it to run the browser tests")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=[*_QUIET, "--disable-sync"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    with installation(tmp_path_factory.mktemp("flower")) as made:
+        made.start_fleet("wasm", "python")
+        made.start("flower")
+        yield made
+
+
+def test_flower_shows_both_workers_online(fleet: Installation, browser: Browser) -> None:
+    page = browser.new_page()
+    address = f"http://127.0.0.1:{fleet.environment['WASMFLEET_FLOWER_PORT']}/"
+    until(lambda: _opens(page, address), what=f"Flower answers\n{fleet.output()}")
+
+    def names() -> str:
+        page.goto(address)
+        page.wait_for_selector("#workers-table td")
+        return page.inner_text("#workers-table")
+
+    until(lambda: all(worker.worker in names() for worker in fleet.workers()), what="both workers in the table")
+    assert "Online" in names()
+
+
+def test_a_call_shown_in_flower_names_no_content(fleet: Installation, browser: Browser) -> None:
+    secret = "const password = 'hunter2-never-shown';"
+    page = browser.new_page()
+    address = f"http://127.0.0.1:{fleet.environment['WASMFLEET_FLOWER_PORT']}/"
+    fleet.client().control.enable_events()
+    result = _call_through_this_package(fleet, secret)
+
+    def task_page() -> str:
+        page.goto(f"{address}task/{result}")
+        return page.inner_text("body")
+
+    until(lambda: "wasmfleet.ast.validate" in task_page(), what="the task's page")
+    assert "<str of " in task_page()
+    assert "hunter2" not in task_page()
+
+
+def _opens(page: object, address: str) -> bool:
+    try:
+        page.goto(address)  # type: ignore[attr-defined]
+    except Exception:  # noqa: BLE001
+        return False
+    return True
+
+
+def _call_through_this_package(fleet: Installation, source: str) -> str:
+    import subprocess
+    import sys
+
+    script = (
+        "import sys; from wasmfleet.tasks import ast\n"
+        "result = ast.validate.delay(sys.argv[1]); result.get(timeout=30); print(result.id)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, source], env=fleet.environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()

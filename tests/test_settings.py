@@ -1,0 +1,54 @@
+"""Settings: what is allowed, and what a wrong value says."""
+
+from pathlib import Path
+
+import pytest
+
+from wasmfleet.config.settings import Settings, SettingsError, load
+
+
+def test_no_variable_gives_the_defaults() -> None:
+    assert load({"HOME": "/nowhere", "PATH": ""}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("LANE", "fast", "one of any, wasm, python"),
+        ("BROKER_URL", "amqp://x", "redis://host:port/db"),
+        ("TIME_LIMIT", "soon", "a number"),
+        ("TIME_LIMIT", "0", "from 0.05 to 3600"),
+        ("TIME_LIMIT", "nan", "from 0.05 to 3600"),
+        ("MEMORY_LIMIT", "8", "from 16 to 4096"),
+        ("CONCURRENCY", "2.5", "a whole number"),
+        ("KEYRING", "/no/such/file", "an existing file"),
+        ("MODULES", "/no/such/folder", "existing .wasm files"),
+        ("SERVE_DEFAULT_QUEUE", "perhaps", "true or false"),
+        ("FLOWER_ADDRESS", "0.0.0.0", "WASMFLEET_FLOWER_AUTH"),
+        ("LOG_LEVEL", "loud", "one of debug"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_allowed(name: str, value: str, allowed: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load({f"WASMFLEET_{name}": value})
+
+    assert f"WASMFLEET_{name}='{value}'" in str(raised.value)
+    assert allowed in str(raised.value)
+
+
+def test_an_unknown_variable_is_refused() -> None:
+    with pytest.raises(SettingsError, match="WASMFLEET_LANES is not a setting; known are WASMFLEET_BROKER_URL"):
+        load({"WASMFLEET_LANES": "any"})
+
+
+def test_a_password_in_a_wrong_url_is_not_shown() -> None:
+    with pytest.raises(SettingsError) as raised:
+        load({"WASMFLEET_BROKER_URL": "http://user:hunter2@host"})
+
+    assert "hunter2" not in str(raised.value)
+
+
+def test_values_are_parsed(tmp_path: Path) -> None:
+    settings = load({"WASMFLEET_TIME_LIMIT": "2.5", "WASMFLEET_MODULES": str(tmp_path), "WASMFLEET_LANE": "wasm"})
+
+    assert (settings.time_limit, settings.modules, settings.lane) == (2.5, (tmp_path,), "wasm")

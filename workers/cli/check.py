@@ -1,0 +1,164 @@
+"""`wasmfleet check`: source trees validated as tasks of the fleet."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from wasmfleet.config.settings import Lane, Settings, settings
+from wasmfleet.workers.cli import findings, sources
+from wasmfleet.workers.cli.findings import Finding
+from wasmfleet.workers.cli.version import version
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from wasmfleet.workers.cli.stream import Stream
+
+Format = Literal["text", "json", "sarif"]
+
+
+@dataclass(slots=True)
+class _Run:
+    """What a run came to."""
+
+    files: int = 0
+    size_bytes: int = 0
+    started: float = field(default_factory=time.monotonic)
+    findings: list[Finding] = field(default_factory=list)
+    by_unchecked: dict[str, int] = field(default_factory=dict)
+
+
+def check(
+    paths: Annotated[list[Path], typer.Argument(help="Files, or folders of them.", show_default=False)],
+    format: Annotated[Format, typer.Option(help="How findings are written to stdout.")] = "text",
+    lane: Annotated[
+        Lane | None, typer.Option(help="Who may serve; unset: WASMFLEET_LANE.", show_default=False)
+    ] = None,
+    no_progress: Annotated[bool, typer.Option("--no-progress", help="No progress bar.")] = False,
+) -> None:
+    """Validate JavaScript and TypeScript, JSX and TSX.
+
+    Every .js .mjs .cjs .jsx .ts .mts .cts .tsx file below the paths that no .gitignore names, without .git and
+    node_modules. Joins the running fleet, or starts one for the job. Exits with 0 when nothing was found, 1 when
+    something was, 2 when it could not run.
+    """
+    found = _found(paths)
+    run = _Run()
+    for folder, reason in found.unlisted.items():
+        run.findings.append(Finding(path=sources.shown(folder), code="unreadable", message=reason))
+    lanes = _validate(found, run, lane or settings().lane, no_progress) if found.files else ""
+    _write(run, format)
+    typer.echo(_summary(run, found, lanes), err=format != "text")
+    raise typer.Exit(1 if run.findings else 0)
+
+
+def _found(paths: list[Path]) -> sources.Found:
+    for path in paths:
+        path.lstat()
+    return sources.find(paths)
+
+
+def _validate(found: sources.Found, run: _Run, lane: Lane, no_progress: bool) -> str:
+    """Fills the run; gives the lanes that served, in words."""
+    from wasmfleet.workers.cli import fleet
+    from wasmfleet.workers.cli.stream import Stream
+
+    with fleet.joined(settings(), lane, "ast", _say):
+        run.started = time.monotonic()
+        stream = Stream(settings(), lane)
+        _follow(stream, found, run, no_progress)
+        return _lanes(settings(), stream)
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _follow(stream: "Stream", found: sources.Found, run: _Run, no_progress: bool) -> None:
+    with _progress(no_progress) as progress, closing(stream.check(found.files.items())) as answers:
+        bar = progress.add_task("checking", total=found.size_bytes)
+        for checked in answers:
+            run.files += 1
+            run.size_bytes += checked.served_bytes
+            run.findings += checked.findings
+            for what in checked.unchecked:
+                run.by_unchecked[what] = run.by_unchecked.get(what, 0) + 1
+            progress.advance(bar, checked.size_bytes)
+
+
+@contextmanager
+def _progress(hidden: bool) -> "Iterator[Progress]":
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    off = hidden or not sys.stderr.isatty()
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=off) as progress:
+        yield progress
+
+
+def _lanes(settings: Settings, stream: "Stream") -> str:
+    from wasmfleet.workers.cli import tallies
+
+    return ", ".join(
+        f"{engine} {count:,}" for engine, count in tallies.engines(settings, stream.task_ids).most_common()
+    )
+
+
+def _write(run: _Run, format: Format) -> None:
+    told = run.findings + _notes(run)
+    if format == "json":
+        _write_bytes(findings.as_json(told))
+    elif format == "sarif":
+        _write_bytes(findings.as_sarif(told, version()))
+    else:
+        for finding in run.findings:
+            typer.echo(findings.as_text(finding))
+
+
+def _write_bytes(content: bytes) -> None:
+    sys.stdout.buffer.write(content + b"\n")
+    sys.stdout.flush()
+
+
+def _notes(run: _Run) -> list[Finding]:
+    return [
+        Finding(path="", severity="note", code="unchecked", message=_unchecked(what, count), unchecked=[what])
+        for what, count in run.by_unchecked.items()
+    ]
+
+
+def _unchecked(what: str, count: int) -> str:
+    return f"plain Python served {_many(count, 'file')}, without checking {what}; a sandbox checks them"
+
+
+def _summary(run: _Run, found: sources.Found, lanes: str) -> str:
+    spent_s = time.monotonic() - run.started
+    size_mb = run.size_bytes / 1e6
+    parts = [
+        f"checked {_many(run.files, 'file')}, {size_mb:.1f} MB in {spent_s:.1f} s ({size_mb / spent_s:.1f} MB/s)"
+    ]
+    parts.append(_result(run))
+    if lanes:
+        parts.append(f"lanes: {lanes}")
+    if found.skipped:
+        parts.append(
+            "skipped " + ", ".join(f"{name} {count}" for name, count in sorted(found.skipped.items()))
+        )
+    return "; ".join(parts) + "".join(f"\n{note.message}" for note in _notes(run))
+
+
+def _result(run: _Run) -> str:
+    if not run.findings:
+        return "nothing found"
+    return f"{_many(len(run.findings), 'finding')} in {_many(len({f.path for f in run.findings}), 'file')}"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -1,0 +1,49 @@
+"""`wasmfleet compile`: every module made ready for this machine."""
+
+import time
+from typing import Final
+
+import typer
+
+from wasmfleet.config.settings import Settings, settings
+
+_OTHER_COMPILES_S: Final = 180.0
+_POLL_S: Final = 0.2
+
+
+def compile() -> None:
+    """Compile every module that is not compiled yet. Exits with 1 when one failed."""
+    from wasmfleet.workers import claims
+    from wasmfleet.workers.runtime import modules
+
+    claims.private_folder(settings().data_dir)
+    _compile_all(settings())
+    states = modules.states(settings())
+    for name, (state, reason) in states.items():
+        typer.echo(f"{name}: {state}{f' ({reason})' if reason else ''}")
+    raise typer.Exit(0 if all(state == "ready" for state, _ in states.values()) else 1)
+
+
+def _compile_all(settings: Settings) -> None:
+    """Here, or by waiting for the process that is at it already."""
+    from wasmfleet.workers.runtime import modules
+
+    try:
+        compiler = modules.wasmtime_part("compile")
+    except modules.NotReady:
+        return  # the states say why
+    deadline = time.monotonic() + _OTHER_COMPILES_S
+    compiler.compile_all(settings, _tell)
+    while _compiling(settings) and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+        compiler.compile_all(settings, _tell)
+
+
+def _tell(name: str) -> None:
+    typer.echo(f"{name}: compiling")
+
+
+def _compiling(settings: Settings) -> bool:
+    from wasmfleet.workers.runtime import modules
+
+    return any(state == "compiling" for state, _ in modules.states(settings).values())

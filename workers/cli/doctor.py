@@ -1,0 +1,50 @@
+"""`wasmfleet doctor`: what is wrong with this installation, and how to mend it."""
+
+import sys
+from typing import Annotated, Literal
+
+import msgspec
+import typer
+
+from wasmfleet.config.settings import Settings, SettingsError, settings
+from wasmfleet.workers.cli import checkups
+from wasmfleet.workers.cli.checkups import Checkup
+
+Format = Literal["text", "json"]
+_COLOURS = {"ok": typer.colors.GREEN, "warning": typer.colors.YELLOW, "problem": typer.colors.RED}
+
+
+def doctor(
+    format: Annotated[Format, typer.Option(help="How it is told.")] = "text",
+) -> None:
+    """Say what is wrong with this installation and how to mend it. Exits with 1 when something is."""
+    told = _examined()
+    if format == "json":
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n")
+        sys.stdout.flush()
+    else:
+        _print(told)
+    raise typer.Exit(1 if any(checkup.state == "problem" for checkup in told) else 0)
+
+
+def _examined() -> list[Checkup]:
+    try:
+        read = settings()
+    except SettingsError as error:
+        return [Checkup(what="settings", state="problem", finding=str(error), mend="correct that variable")]
+    return [Checkup(what="settings", state="ok", finding=_shown(read)), *checkups.examine(read)]
+
+
+def _shown(settings: Settings) -> str:
+    modules = f", {len(settings.modules)} places of own modules" if settings.modules else ""
+    return f"valid; lane {settings.lane}, {settings.time_limit:g} s and {settings.memory_limit} MiB a call{modules}"
+
+
+def _print(told: list[Checkup]) -> None:
+    for checkup in told:
+        typer.secho(f"{checkup.state:8}", fg=_COLOURS[checkup.state], nl=False)
+        typer.echo(f"{checkup.what}: {checkup.finding}")
+        if checkup.mend:
+            typer.echo(f"{'':8}mend: {checkup.mend}")
+    problems = sum(checkup.state == "problem" for checkup in told)
+    typer.echo(f"{problems} {'problem' if problems == 1 else 'problems'}" if problems else "healthy")

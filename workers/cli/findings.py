@@ -1,0 +1,124 @@
+"""What `wasmfleet check` found, and how it is written: for people, as JSON, as SARIF."""
+
+from collections.abc import Iterable
+from pathlib import PurePath
+from typing import Any, Final, Literal
+from urllib.parse import quote
+
+import msgspec
+
+_SHOWN_COLUMNS: Final = 100
+_SARIF: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One finding. Line and column count from 1, offset from 0, in code points."""
+
+    path: str
+    line: int = 1
+    column: int = 1
+    offset: int = 0
+    length: int = 0
+    severity: Literal["error", "warning", "note"] = "error"
+    code: str
+    message: str
+    hint: str = ""
+    excerpt: str = ""
+    unchecked: list[str] = []
+
+
+def of_diagnostic(path: str, source: str, told: dict[str, Any], unchecked: list[str]) -> Finding:
+    """A diagnostic of ast.validate, with the line it is about."""
+    excerpt = _excerpt(source, told["offset"], told["column"])
+    return Finding(path=path, excerpt=excerpt, unchecked=unchecked, **told)
+
+
+def as_text(finding: Finding) -> str:
+    """`path:line:column: error[code] message`, the line, and a caret below the place."""
+    place = f"{_printable(finding.path)}:{finding.line}:{finding.column}"
+    lines = [f"{place}: {finding.severity}[{finding.code}] {_printable(finding.message)}"]
+    if finding.excerpt.strip():
+        lines += _with_caret(finding)
+    if finding.hint:
+        lines.append(f"    hint: {_printable(finding.hint)}")
+    return "\n".join(lines)
+
+
+def as_json(findings: Iterable[Finding]) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(list(findings)), indent=2)
+
+
+def as_sarif(findings: Iterable[Finding], version: str) -> bytes:
+    """One run of SARIF 2.1.0; notes about the run itself become notifications."""
+    told = list(findings)
+    results = [finding for finding in told if finding.severity != "note"]
+    notes = [finding for finding in told if finding.severity == "note"]
+    run = {
+        "tool": {"driver": _driver(results, version)},
+        "columnKind": "unicodeCodePoints",
+        "invocations": [
+            {"executionSuccessful": True, "toolExecutionNotifications": [_notification(n) for n in notes]}
+        ],
+        "results": [_result(finding) for finding in results],
+    }
+    return msgspec.json.format(
+        msgspec.json.encode({"$schema": _SARIF, "version": "2.1.0", "runs": [run]}), indent=2
+    )
+
+
+def _excerpt(source: str, offset: int, column: int) -> str:
+    """The line, or of a long one what surrounds the place."""
+    start = offset - (column - 1) + _first_shown(column)
+    end = source.find("\n", offset)
+    return source[start : end if end >= 0 else None][:_SHOWN_COLUMNS].rstrip("\r")
+
+
+def _first_shown(column: int) -> int:
+    return max(0, column - 1 - _SHOWN_COLUMNS // 2)
+
+
+def _with_caret(finding: Finding) -> list[str]:
+    from rich.cells import cell_len
+
+    at = finding.column - 1 - _first_shown(finding.column)
+    marked = _printable(finding.excerpt[at:][: max(1, finding.length)])
+    before = _printable(finding.excerpt[:at])
+    return [
+        f"    {_printable(finding.excerpt)}",
+        f"    {' ' * cell_len(before)}{'^' * max(1, cell_len(marked))}",
+    ]
+
+
+def _printable(text: str) -> str:
+    """Without the characters that would command the terminal instead of being seen on it."""
+    return "".join(
+        c if c.isprintable() else " " if c in "\t\n" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
+
+
+def _driver(results: list[Finding], version: str) -> dict[str, Any]:
+    codes = sorted({finding.code for finding in results})
+    rules = [{"id": code, "shortDescription": {"text": code.replace("-", " ")}} for code in codes]
+    return {"name": "wasmfleet", "version": version, "rules": rules}
+
+
+def _notification(note: Finding) -> dict[str, Any]:
+    return {"level": "note", "message": {"text": note.message}, "descriptor": {"id": note.code}}
+
+
+def _result(finding: Finding) -> dict[str, Any]:
+    region = {"startLine": finding.line, "startColumn": finding.column}
+    if finding.length:
+        region |= {"charOffset": finding.offset, "charLength": finding.length}
+    place = {"artifactLocation": {"uri": _uri(finding.path)}, "region": region}
+    return {
+        "ruleId": finding.code,
+        "level": finding.severity,
+        "message": {"text": f"{finding.message} ({finding.hint})" if finding.hint else finding.message},
+        "locations": [{"physicalLocation": place}],
+    }
+
+
+def _uri(path: str) -> str:
+    pure = PurePath(path)
+    return ("file://" if pure.is_absolute() else "") + quote(pure.as_posix())

@@ -1,0 +1,113 @@
+"""The fleet that a command talks to: who serves, and waiting for answers without waiting for ever."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from wasmfleet.config.settings import Lane, Settings
+from wasmfleet.workers.errors import BrokerUnavailable, RuntimeUnavailable
+
+if TYPE_CHECKING:
+    from wasmfleet.workers.batch import Batch, Item
+    from wasmfleet.workers.presence import Presence
+
+R = TypeVar("R")
+_LOOK_S: Final = 5.0
+_POLL_S: Final = 0.1
+_BROKER_S: Final = 3.0
+_SETTLE_S: Final = 60.0
+_DRAIN_S: Final = 5.0
+
+
+def workers(settings: Settings) -> "list[Presence]":
+    """Every worker that beats. Raises BrokerUnavailable."""
+    from redis import RedisError
+
+    from wasmfleet.workers import broker, presence
+
+    broker.wait(settings, _BROKER_S)
+    try:
+        with presence.client(settings) as connection:
+            return presence.present(connection)
+    except RedisError as error:
+        raise BrokerUnavailable(f"the heartbeats cannot be read: {error}") from None
+
+
+def demand(settings: Settings, lane: Lane, module: str) -> None:
+    """Raises RuntimeUnavailable where nobody can serve calls of this lane and module."""
+    seen = workers(settings)
+    if not seen:
+        raise RuntimeUnavailable("no worker is seen; start the fleet with `wasmfleet up`")
+    roles = {worker.role for worker in seen}
+    if lane == "python" and "python" not in roles:
+        raise RuntimeUnavailable("no plain-Python worker is seen; start one with `wasmfleet worker python`")
+    if lane == "wasm" and not _ready(seen, module):
+        raise RuntimeUnavailable(f"no sandbox can serve {module}: {_why(seen, module)}")
+
+
+def settle(settings: Settings, module: str, timeout_s: float = _SETTLE_S) -> None:
+    """Waits while the sandboxes are still compiling the module: what comes sooner would go to plain Python."""
+    deadline = time.monotonic() + timeout_s
+    while _compiling(workers(settings), module) and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+
+
+def answers(batch: "Batch[R]", still_served: Callable[[], None]) -> "list[Item[R]]":
+    """All items of a batch, once they are there."""
+    return list(each(batch, still_served))
+
+
+def each(batch: "Batch[R]", still_served: Callable[[], None]) -> "Iterator[Item[R]]":
+    """The items as their chunks are done. Looks now and then whether anybody is left to serve, which raises."""
+    from celery.exceptions import TimeoutError as NotYet
+    from redis import RedisError
+
+    given = 0
+    while given < len(batch):
+        try:
+            for item in islice(batch.results(timeout=_LOOK_S), given, None):
+                given += 1
+                yield item
+        except NotYet:
+            still_served()
+        except (RedisError, RuntimeError) as error:
+            raise BrokerUnavailable(f"the broker was lost while results were awaited: {error}") from None
+
+
+def withdraw(batches: "list[Batch[Any]]") -> None:
+    """Cancels the batches, and gives the workers a moment to drop what is queued."""
+    from kombu.exceptions import OperationalError
+    from redis import RedisError
+
+    deadline = time.monotonic() + _DRAIN_S
+    with suppress(RedisError, OperationalError, RuntimeError):
+        for batch in batches:
+            batch.cancel()
+        while time.monotonic() < deadline and any(batch.done < len(batch) for batch in batches):
+            time.sleep(_POLL_S)
+
+
+def _ready(seen: "list[Presence]", module: str) -> bool:
+    return any(worker.modules.get(module, ("absent", ""))[0] in ("ready", "compiling") for worker in seen)
+
+
+def _compiling(seen: "list[Presence]", module: str) -> bool:
+    states = [worker.modules.get(module, ("absent", ""))[0] for worker in seen if worker.accelerated]
+    return "compiling" in states and "ready" not in states
+
+
+def _why(seen: "list[Presence]", module: str) -> str:
+    reasons = [
+        worker.modules.get(module, ("absent", "the module is absent"))[1]
+        for worker in seen
+        if worker.accelerated
+    ]
+    return reasons[0] if reasons else "no accelerated worker is seen"
+
+
+@contextmanager
+def joined(settings: Settings, lane: Lane, module: str, say: Callable[[str], None]) -> Iterator[None]:
+    demand(settings, lane, module)
+    yield

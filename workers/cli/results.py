@@ -1,0 +1,135 @@
+"""`wasmfleet results`: the log of this node, row by row or in numbers."""
+
+import csv
+import re
+import sys
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+import typer
+
+from wasmfleet.config.settings import settings
+from wasmfleet.workers.cli import tables
+from wasmfleet.workers.errors import InvalidArguments
+
+Outcome = Literal["ok", "error", "revoked", "expired", "lost"]
+Format = Literal["table", "json", "csv"]
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def results(
+    operation: Annotated[
+        str | None, typer.Option(help="Only this one; `ast.*` works too.", show_default=False)
+    ] = None,
+    outcome: Annotated[Outcome | None, typer.Option(help="Only these.", show_default=False)] = None,
+    task: Annotated[
+        str | None, typer.Option(metavar="ID", help="Only this task.", show_default=False)
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="AGE", help="Only the last 90s, 30m, 1h, 7d.", show_default=False)
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many rows.")] = 50,
+    format: Annotated[Format, typer.Option(help="How they are written.")] = "table",
+    stats: Annotated[
+        bool, typer.Option("--stats", help="Numbers for each operation instead of rows.")
+    ] = False,
+) -> None:
+    """Show the outcomes logged on this node, newest first."""
+    where, parameters = _filter(operation, outcome, task, since)
+    rows = _stats(where, parameters) if stats else _rows(where, parameters, limit)
+    if format == "json":
+        _write_json(rows)
+    elif format == "csv":
+        _write_csv(rows)
+    elif not rows:
+        typer.echo("no such rows in the log", err=True)
+    else:
+        tables.echo([_tally_cells(row) if stats else _row_cells(row) for row in rows])
+
+
+def _filter(
+    operation: str | None, outcome: str | None, task: str | None, since: str | None
+) -> tuple[str, list[Any]]:
+    """An SQL condition and its parameters."""
+    full = operation if not operation or operation.startswith("wasmfleet.") else f"wasmfleet.{operation}"
+    after = time.time() - _age_s(since) if since else None
+    asked = {"operation GLOB ?": full, "outcome = ?": outcome, "task_id = ?": task, "finished_at >= ?": after}
+    given = {condition: value for condition, value in asked.items() if value is not None}
+    return " AND ".join(given) or "1", list(given.values())
+
+
+def _age_s(text: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
+    if not found:
+        raise InvalidArguments(f"--since {text[:40]!r}: give a number and s, m, h or d, such as 90s or 1h")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def _rows(where: str, parameters: Sequence[Any], limit: int) -> list[dict[str, Any]]:
+    from wasmfleet.workers import outcomes
+
+    if not outcomes.path(settings()).exists():
+        return []
+    return outcomes.query(settings(), where, parameters, limit)
+
+
+def _stats(where: str, parameters: Sequence[Any]) -> list[dict[str, Any]]:
+    import msgspec
+
+    from wasmfleet.workers.cli import tallies
+
+    return [msgspec.to_builtins(tally) for tally in tallies.by_operation(settings(), where, parameters)]
+
+
+def _write_json(rows: list[dict[str, Any]]) -> None:
+    import msgspec
+
+    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(rows), indent=2) + b"\n")
+    sys.stdout.flush()
+
+
+def _write_csv(rows: list[dict[str, Any]]) -> None:
+    if rows:
+        writer = csv.DictWriter(sys.stdout, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _row_cells(row: dict[str, Any]) -> dict[str, str]:
+    return {
+        "finished": datetime.fromtimestamp(row["finished_at"]).astimezone().strftime("%Y-%m-%d %H:%M:%S"),
+        "operation": row["operation"].removeprefix("wasmfleet."),
+        "outcome": row["outcome"],
+        "served by": row["engine"] or "-",
+        "run ms": _ms(row["run_us"], 1000),
+        "wait ms": _ms(row["wait_us"], 1000),
+        "in": f"{row['input_bytes']:,}",
+        "out": f"{row['output_bytes']:,}",
+        "task, item": f"{row['task_id']}, {row['item']}",
+        "what happened": _story(row),
+    }
+
+
+def _story(row: dict[str, Any]) -> str:
+    told = [f"{row['error_code']}: {row['error_message']}"] if row["error_code"] else []
+    told += [f"handed over: {row['handed_over']}"] if row["handed_over"] else []
+    told += [f"ran {row['executions']} times"] if row["executions"] > 1 else []
+    return "; ".join(told)
+
+
+def _tally_cells(tally: dict[str, Any]) -> dict[str, str]:
+    return {
+        "operation": tally["operation"].removeprefix("wasmfleet."),
+        "items": f"{tally['count']:,}",
+        "errors": f"{tally['error_rate']:.2%}",
+        "run p50 ms": _ms(tally["run_p50_ms"]),
+        "run p95 ms": _ms(tally["run_p95_ms"]),
+        "wait p50 ms": _ms(tally["wait_p50_ms"]),
+        "wait p95 ms": _ms(tally["wait_p95_ms"]),
+    }
+
+
+def _ms(value: float | None, divisor: int = 1) -> str:
+    return "-" if value is None else f"{value / divisor:,.2f}"

@@ -1,0 +1,129 @@
+"""Files through ast.validate: read, cut into chunks, published, and answered in order, a few chunks at a time."""
+
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from wasmfleet.config.settings import MIB, Lane, Settings
+from wasmfleet.workers.cli import fleet, sources
+from wasmfleet.workers.cli.findings import Finding, of_diagnostic
+from wasmfleet.workers.errors import Cancelled, Unavailable
+
+if TYPE_CHECKING:
+    from wasmfleet.workers.batch import Batch, Item
+
+CHUNK_BYTES: Final = MIB // 2
+CHUNK_FILES: Final = 200
+IN_FLIGHT: Final = 8
+_ENVELOPE_BYTES: Final = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One file and what was found in it. Of `size_bytes` a lane saw `served_bytes`."""
+
+    size_bytes: int
+    served_bytes: int
+    findings: list[Finding]
+    unchecked: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: Path
+    size_bytes: int
+    text: str = ""
+    refused: Finding | None = None
+
+
+@dataclass(slots=True)
+class Stream:
+    """One run over many files. `task_ids` are the messages it published."""
+
+    settings: Settings
+    lane: Lane
+    task_ids: list[str] = field(default_factory=list)
+    _flying: "deque[tuple[list[_File], Batch[Any]]]" = field(default_factory=deque)
+
+    def check(self, files: Iterable[tuple[Path, int]]) -> Generator[Checked, None, None]:
+        """Every file in order. Left early, by Ctrl-C too, it cancels what is queued."""
+        try:
+            for chunk in _chunks(files, self.settings):
+                if len(self._flying) == IN_FLIGHT:
+                    yield from self._landed()
+                self._publish(chunk)
+            while self._flying:
+                yield from self._landed()
+        finally:
+            fleet.withdraw([batch for _, batch in self._flying])
+
+    def _publish(self, chunk: list[_File]) -> None:
+        from wasmfleet.tasks import ast
+
+        calls = [{"source": f.text, "filename": sources.shown(f.path)} for f in chunk if not f.refused]
+        batch = ast.validate.many(calls, lane=self.lane)
+        self.task_ids += batch.task_ids
+        self._flying.append((chunk, batch))
+
+    def _landed(self) -> Iterator[Checked]:
+        chunk, batch = self._flying[0]
+        items = iter(fleet.answers(batch, self._still_served))
+        self._flying.popleft()
+        for file in chunk:
+            yield _refused(file, file.refused) if file.refused else _checked(file, next(items))
+
+    def _still_served(self) -> None:
+        fleet.demand(self.settings, self.lane, "ast")
+
+
+def _chunks(files: Iterable[tuple[Path, int]], settings: Settings) -> Iterator[list[_File]]:
+    chunk: list[_File] = []
+    chunk_bytes = 0
+    for path, size_bytes in files:
+        if chunk and (len(chunk) == CHUNK_FILES or chunk_bytes + size_bytes > CHUNK_BYTES):
+            yield chunk
+            chunk, chunk_bytes = [], 0
+        chunk.append(_read(path, size_bytes, settings))
+        chunk_bytes += size_bytes
+    if chunk:
+        yield chunk
+
+
+def _read(path: Path, size_bytes: int, settings: Settings) -> _File:
+    try:
+        text = sources.read(path, settings.max_input * MIB - _ENVELOPE_BYTES)
+    except sources.Unreadable as error:
+        return _File(path, size_bytes, refused=unreadable(path, error))
+    return _File(path, size_bytes, text)
+
+
+def unreadable(path: Path, error: sources.Unreadable) -> Finding:
+    return Finding(
+        path=sources.shown(path),
+        line=error.line,
+        column=error.column,
+        offset=error.offset,
+        code=error.code,
+        message=str(error),
+    )
+
+
+def _refused(file: _File, finding: Finding) -> Checked:
+    return Checked(file.size_bytes, 0, [finding])
+
+
+def _checked(file: _File, item: "Item[Any]") -> Checked:
+    if item.error is not None:
+        return Checked(file.size_bytes, file.size_bytes, [_failed(file, item.error)])
+    shown, unchecked = sources.shown(file.path), item.value["unchecked"]
+    found = [of_diagnostic(shown, file.text, told, unchecked) for told in item.value["diagnostics"]]
+    return Checked(file.size_bytes, file.size_bytes, found, unchecked)
+
+
+def _failed(file: _File, error: Any) -> Finding:
+    """An error about the file is a finding; one about the fleet ends the run."""
+    if isinstance(error, Unavailable | Cancelled):
+        raise error
+    return Finding(path=sources.shown(file.path), code=error.code, message=error.message, **error.place)

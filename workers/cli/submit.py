@@ -1,0 +1,183 @@
+"""`wasmfleet submit`: one call, published, awaited and printed."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from wasmfleet.config.settings import Lane, settings
+from wasmfleet.workers.cli import catalogue, fleet
+from wasmfleet.workers.errors import InvalidArguments, RuntimeUnavailable, WasmfleetError
+
+if TYPE_CHECKING:
+    from celery.result import AsyncResult
+
+    from wasmfleet.workers.operation import Operation
+
+
+def submit(
+    operation: Annotated[str, typer.Argument(metavar="OP", help="Its name, as `wasmfleet ops` lists it.")],
+    arg: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="An argument; text and bytes as they stand, else JSON.",
+            show_default=False,
+        ),
+    ] = None,
+    file: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=PATH", help="An argument from a file; - is stdin.", show_default=False),
+    ] = None,
+    json: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OBJECT", help="Arguments as a JSON object; bytes in base64.", show_default=False
+        ),
+    ] = None,
+    lane: Annotated[
+        Lane | None, typer.Option(help="Who may serve; unset: WASMFLEET_LANE.", show_default=False)
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait; then the call expires.")] = 60.0,
+    output: Annotated[
+        Path | None, typer.Option(help="Write the result to this file.", show_default=False)
+    ] = None,
+) -> None:
+    """Publish one call, wait for it, print its result as JSON (bytes as they are).
+
+    Exits with 0 and the result, 1 with the operation's error, 2 when the call could not run.
+    """
+    known, _ = catalogue.operations(settings())
+    target = catalogue.named(known, operation)
+    arguments = _arguments(target, arg or [], file or [], json)
+    target.contract.check((), arguments)
+    chosen = lane or settings().lane
+    fleet.demand(settings(), chosen, target.module)
+    _print(_answer(target, arguments, chosen, timeout), output)
+
+
+def _arguments(
+    target: "Operation[..., Any]", args: list[str], files: list[str], json: str | None
+) -> dict[str, Any]:
+    kinds = catalogue.types(target)
+    given = _object(target, json) if json is not None else {}
+    for text in args:
+        name, value = _split(text, "--arg")
+        given[name] = _typed(target, name, kinds.get(name, str), value)
+    for text in files:
+        name, path = _split(text, "--file")
+        content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        given[name] = content if kinds.get(name) is bytes else _text(target, name, path, content)
+    return given
+
+
+def _split(text: str, option: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InvalidArguments(f"{option} {text[:80]!r}: give NAME=VALUE")
+    return name, value
+
+
+def _typed(target: "Operation[..., Any]", name: str, kind: Any, value: str) -> Any:
+    if kind is bytes:
+        return value.encode(errors="surrogateescape")
+    if _takes_text(kind):
+        return value
+    return _parsed(
+        value, lambda reason: f"{target.contract.name}: `{name}`: {value[:80]!r} is not JSON ({reason})"
+    )
+
+
+def _takes_text(kind: Any) -> bool:
+    """Whether text as it stands is meant: for `str`, a choice of texts, and what may be text or nothing."""
+    from typing import get_args
+
+    members = get_args(kind)
+    return kind is str or any(member is str or isinstance(member, str) for member in members)
+
+
+def _object(target: "Operation[..., Any]", text: str) -> dict[str, Any]:
+    value = _parsed(text, lambda reason: f"--json is not JSON: {reason}")
+    if not isinstance(value, dict):
+        raise InvalidArguments(f"--json must be an object of argument names, not {type(value).__name__}")
+    return _with_bytes(target, value)
+
+
+def _with_bytes(target: "Operation[..., Any]", given: dict[str, Any]) -> dict[str, Any]:
+    import base64
+    import binascii
+
+    for name, kind in catalogue.types(target).items():
+        if kind is bytes and isinstance(given.get(name), str):
+            try:
+                given[name] = base64.b64decode(given[name], validate=True)
+            except binascii.Error:
+                raise InvalidArguments(f"--json: `{name}` takes bytes; write them in base64") from None
+    return given
+
+
+def _parsed(text: str, complaint: Callable[[str], str]) -> Any:
+    import msgspec
+
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+        raise InvalidArguments(complaint(str(error))) from None
+
+
+def _text(target: "Operation[..., Any]", name: str, path: str, content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        reason = f"{path} is not UTF-8 at byte {error.start:,}, and `{name}` takes text"
+        raise InvalidArguments(f"{target.contract.name}: {reason}") from None
+
+
+def _answer(target: "Operation[..., Any]", arguments: dict[str, Any], lane: Lane, timeout_s: float) -> Any:
+    sent = target.apply_async(kwargs=arguments, lane=lane, expires=timeout_s)
+    try:
+        return _await(sent, lane, target, timeout_s)
+    except KeyboardInterrupt:
+        sent.revoke()
+        raise
+
+
+def _await(sent: "AsyncResult[Any]", lane: Lane, target: "Operation[..., Any]", timeout_s: float) -> Any:
+    from celery.exceptions import TimeLimitExceeded, WorkerLostError
+    from celery.exceptions import TimeoutError as NotYet
+
+    try:
+        return sent.get(timeout=timeout_s)
+    except NotYet:
+        sent.revoke()
+        fleet.demand(settings(), lane, target.module)
+        raise RuntimeUnavailable(f"no answer within {timeout_s:g} s; the call is cancelled") from None
+    except (TimeLimitExceeded, WorkerLostError) as error:
+        _refuse(type(error).__name__, str(error))
+    except WasmfleetError as error:
+        if isinstance(error, RuntimeUnavailable):
+            raise
+        _refuse(error.code, str(error))
+
+
+def _refuse(code: str, told: str) -> NoReturn:
+    typer.echo(f"wasmfleet: {code}: {' '.join(told.splitlines())}", err=True)
+    raise typer.Exit(1)
+
+
+def _print(value: Any, output: Path | None) -> None:
+    import msgspec
+
+    raw = isinstance(value, bytes)
+    content = value if raw else msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+    if output is not None:
+        output.write_bytes(content)
+    elif raw and sys.stdout.isatty():
+        typer.echo(
+            f"{len(content):,} bytes; give --output FILE, or send stdout to a file or a pipe", err=True
+        )
+    else:
+        sys.stdout.buffer.write(content)
+        sys.stdout.flush()

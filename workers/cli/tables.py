@@ -1,0 +1,30 @@
+"""Plain tables for people: no lines, no trailing blanks, as wide as they need when nobody watches."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import typer
+
+_WIDE: Final = 240
+
+
+def echo(rows: Sequence[Mapping[str, str]]) -> None:
+    """One line a row under the names of its cells; columns of numbers are flushed right."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in rows[0]:
+        table.add_column(name, justify="right" if all(_is_number(row[name]) for row in rows) else "left")
+    for row in rows:
+        table.add_row(*map(Text, row.values()))
+    console = Console(width=None if sys.stdout.isatty() else _WIDE)
+    with console.capture() as captured:
+        console.print(table)
+    typer.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def _is_number(text: str) -> bool:
+    return text[:1].isdigit() or text == "-"
