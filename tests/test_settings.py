@@ -37,7 +37,9 @@ def test_a_wrong_value_is_named_with_what_is_allowed(name: str, value: str, allo
 
 
 def test_an_unknown_variable_is_refused() -> None:
-    with pytest.raises(SettingsError, match="WASMFLEET_LANES is not a setting; known are WASMFLEET_BROKER_URL"):
+    with pytest.raises(
+        SettingsError, match="WASMFLEET_LANES is not a setting; known are WASMFLEET_BROKER_URL"
+    ):
         load({"WASMFLEET_LANES": "any"})
 
 
@@ -49,6 +51,8 @@ def test_a_password_in_a_wrong_url_is_not_shown() -> None:
 
 
 def test_values_are_parsed(tmp_path: Path) -> None:
-    settings = load({"WASMFLEET_TIME_LIMIT": "2.5", "WASMFLEET_MODULES": str(tmp_path), "WASMFLEET_LANE": "wasm"})
+    settings = load(
+        {"WASMFLEET_TIME_LIMIT": "2.5", "WASMFLEET_MODULES": str(tmp_path), "WASMFLEET_LANE": "wasm"}
+    )
 
     assert (settings.time_limit, settings.modules, settings.lane) == (2.5, (tmp_path,), "wasm")

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
+from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery.exceptions import TaskRevokedError
 
 from wasmfleet.config.settings import Lane, settings
@@ -17,7 +18,9 @@ from wasmfleet.workers.app import app
 from wasmfleet.workers.contract import Arguments
 from wasmfleet.workers.errors import (
     Cancelled,
+    DeadlineExceeded,
     InvalidArguments,
+    SandboxTrap,
     UnknownOperation,
     WasmfleetError,
     from_code,
@@ -84,12 +87,18 @@ class Batch(Generic[R]):
 
 
 def publish(
-    operation: Operation[..., R], calls: Iterable[Mapping[str, Any]], *, lane: Lane | None
+    operation: Operation[..., R],
+    calls: Iterable[Mapping[str, Any]],
+    *,
+    lane: Lane | None,
+    expires: float | None,
 ) -> Batch[R]:
     """Publishes the calls in chunks of at most 1,000 items or 1 MiB. Raises what `apply_async` raises; the
     message of InvalidArguments names the item."""
     chosen = lane or settings().lane
-    return Batch([(_send(operation, chunk, chosen), len(chunk)) for chunk in _chunks(operation, calls)])
+    return Batch(
+        [(_send(operation, chunk, chosen, expires), len(chunk)) for chunk in _chunks(operation, calls)]
+    )
 
 
 def _chunks(operation: Operation[..., Any], calls: Iterable[Mapping[str, Any]]) -> Iterator[list[Arguments]]:
@@ -115,9 +124,11 @@ def _checked_size(operation: Operation[..., Any], index: int, call: Mapping[str,
     return size
 
 
-def _send(operation: Operation[..., Any], chunk: list[Arguments], lane: Lane) -> "AsyncResult[Any]":
+def _send(
+    operation: Operation[..., Any], chunk: list[Arguments], lane: Lane, expires: float | None
+) -> "AsyncResult[Any]":
     limit_s = settings().time_limit * sandbox.BATCH_FACTOR
-    options: dict[str, Any] = {"time_limit": limit_s + 5, "queue": QUEUES[lane]}
+    options: dict[str, Any] = {"time_limit": limit_s + 5, "queue": QUEUES[lane], "expires": expires}
     options["headers"] = {"wasmfleet": stamp(lane, options)}
     shown = f"({operation.name}, {len(chunk)} calls)"
     result: AsyncResult[Any] = send(
@@ -163,10 +174,18 @@ def _answers(chunk: "AsyncResult[Any]", count: int, timeout: float | None) -> Se
     try:
         answers: Sequence[Any] = chunk.get(timeout=timeout)
     except TaskRevokedError:
-        return [[1, "Cancelled", "the batch was cancelled before this item ran", {}]] * count
+        return _all(count, Cancelled("the batch was cancelled or expired before this item ran"))
+    except TimeLimitExceeded:
+        return _all(count, DeadlineExceeded("the batch outlived its time limit; its process was killed"))
+    except WorkerLostError:
+        return _all(count, SandboxTrap("the batch's process died; the items were not finished"))
     except WasmfleetError as error:
-        return [[1, error.code, error.message, error.details]] * count
+        return _all(count, error)
     return answers
+
+
+def _all(count: int, error: WasmfleetError) -> list[list[Any]]:
+    return [[1, error.code, error.message, error.details]] * count
 
 
 def _item(index: int, answer: Any) -> Item[Any]:

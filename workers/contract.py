@@ -35,6 +35,7 @@ class Contract:
         self.order = tuple(parameter.name for parameter in parameters)
         self.wire = tuple(p.name for p in parameters if not isinstance(p.default, Supplied))
         self._supplied = {p.name: p.default for p in parameters if isinstance(p.default, Supplied)}
+        self.types = {name: hints[name] for name in self.wire}
         self._choices = {name: get_args(hint) for name, hint in hints.items() if get_origin(hint) is Literal}
         self._struct = msgspec.defstruct(
             "Arguments",
@@ -59,7 +60,7 @@ class Contract:
 
     def _convert(self, given: Arguments) -> Arguments:
         try:
-            checked = msgspec.convert(given, self._struct)
+            checked = msgspec.convert(given, self._struct, builtin_types=(bytes,))
         except msgspec.ValidationError as error:
             raise InvalidArguments(f"{self.name}: {_explained(str(error), self._choices)}") from None
         return {name: getattr(checked, name) for name in self.wire}

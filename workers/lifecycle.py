@@ -21,7 +21,8 @@ def _take_role(sender: Any, **_: Any) -> None:
     consumed = {queue.name for queue in sender.app.amqp.queues.consume_from.values()}
     lanes.process.role = "wasm" if queues.WASM in consumed else "python"
     app.conf.result_backend_transport_options = {"retry_policy": queues.WORKER_PATIENCE}
-    own_modules.register(settings())
+    for file, reason in own_modules.register(settings()).items():
+        _log.error("module refused", file=file, reason=reason)
     outcomes.open_log(settings()).close()
     if lanes.process.role == "wasm":
         _import_before_fork()

@@ -70,11 +70,14 @@ class Operation(Task, Generic[P, R]):  # type: ignore[type-arg]
 
         return execute.here(self, "python", args, kwargs)  # type: ignore[no-any-return]
 
-    def many(self, calls: Iterable[Mapping[str, Any]], *, lane: Lane | None = None) -> "Batch[R]":
-        """Publishes any number of calls as few messages. Iterate over the result; see Batch."""
+    def many(
+        self, calls: Iterable[Mapping[str, Any]], *, lane: Lane | None = None, expires: float | None = None
+    ) -> "Batch[R]":
+        """Publishes any number of calls as few messages, each withdrawn when no worker took it within `expires`
+        seconds. Iterate over the result; see Batch."""
         from wasmfleet.workers import batch
 
-        return batch.publish(self, calls, lane=lane)
+        return batch.publish(self, calls, lane=lane, expires=expires)
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         return self(*args, **kwargs)

@@ -6,9 +6,8 @@ a sandbox only: there is no twin.
 
 import ast
 import inspect
+from collections.abc import Iterable
 from typing import Any, Final
-
-import structlog
 
 from wasmfleet.config.settings import Settings
 from wasmfleet.workers.app import app
@@ -18,7 +17,6 @@ from wasmfleet.workers.operation import PREFIX, Operation
 from wasmfleet.workers.runtime.modules import NotReady, files, manifest, read
 from wasmfleet.workers.runtime.section import Declared
 
-_log = structlog.get_logger("wasmfleet.modules")
 _TYPES: Final[dict[str, Any]] = {
     "str": str,
     "bytes": bytes,
@@ -39,18 +37,19 @@ class _BytesContract(Contract):
         return data
 
 
-def register(settings: Settings) -> None:
-    """Makes every operation of every user's module a task. A file that cannot be one is named in the log."""
-    built_in = manifest()
+def register(settings: Settings) -> dict[str, str]:
+    """Makes every operation of every user's module a task; gives the refused files, each with the reason."""
+    built_in, refused = manifest(), {}
     for name, path in files(settings).items():
         if name not in built_in:
             try:
                 _register_file(name, read(name, path).operations.values())
             except (NotReady, VersionMismatch) as error:
-                _log.error("module refused", module=path.name, reason=str(error))
+                refused[path.name] = str(error)
+    return refused
 
 
-def _register_file(name: str, operations: Any) -> None:
+def _register_file(name: str, operations: Iterable[Declared]) -> None:
     for declared in operations:
         contract = _contract(f"{name}.{declared.name}", declared)
         body = {

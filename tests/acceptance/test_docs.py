@@ -45,14 +45,18 @@ def test_the_python_examples_run(fleet: Installation, page: str) -> None:
         assert "print(" not in block or _python(fleet, block).strip()
 
 
-@pytest.mark.parametrize("page", [page for page in _PAGES if "$ wasmfleet" in "".join(blocks(page, "console"))])
+@pytest.mark.parametrize(
+    "page", [page for page in _PAGES if "$ wasmfleet" in "".join(blocks(page, "console"))]
+)
 def test_the_shell_examples_run(fleet: Installation, page: str) -> None:
     lines = [line for block in blocks(page, "console") for line in block.splitlines()]
     for line in lines:
         if line.startswith("$ wasmfleet "):
             words = line.partition("#")[0].removeprefix("$ wasmfleet ").split()
             command = [sys.executable, "-m", "wasmfleet.workers.cli.main", *words]
-            done = subprocess.run(command, cwd=fleet.folder, env=fleet.environment, capture_output=True, text=True)
+            done = subprocess.run(
+                command, cwd=fleet.folder, env=fleet.environment, capture_output=True, text=True
+            )
             assert done.returncode in (0, 1), f"{line}\n{done.stdout}{done.stderr}"
 
 

@@ -18,7 +18,9 @@ _ROOT = Path(__file__).parents[2]
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     copy = folder / "checkout"
-    ignored = shutil.ignore_patterns(".git", ".venv", "wasm_src", "*.egg-info", ".*_cache", "__pycache__", ".hypothesis")
+    ignored = shutil.ignore_patterns(
+        ".git", ".venv", "wasm_src", "*.egg-info", ".*_cache", "__pycache__", ".hypothesis"
+    )
     shutil.copytree(_ROOT, copy, symlinks=True, ignore=ignored)
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(copy)]
     subprocess.run(command, check=True, capture_output=True)
@@ -31,7 +33,9 @@ def test_the_installed_wheel_runs_the_sample_job(wheel: Path, tmp_path: Path) ->
     binaries = tmp_path / "env" / "bin"
     constraints = tmp_path / "constraints.txt"
     lock = (_ROOT / "requirements.lock").read_text().splitlines()
-    constraints.write_text("\n".join(line.removesuffix(" \\") for line in lock if "==" in line and line[0].isalpha()))
+    constraints.write_text(
+        "\n".join(line.removesuffix(" \\") for line in lock if "==" in line and line[0].isalpha())
+    )
     install = [binaries / "pip", "install", "--quiet", "--constraint", constraints, wheel]
     subprocess.run(install, check=True, cwd=tmp_path)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {

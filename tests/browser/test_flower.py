@@ -3,14 +3,19 @@
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.acceptance.installation import Installation, installation, until
 
-_QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+_QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +49,9 @@ def test_flower_shows_both_workers_online(fleet: Installation, browser: Browser)
         page.wait_for_selector("#workers-table td")
         return page.inner_text("#workers-table")
 
-    until(lambda: all(worker.worker in names() for worker in fleet.workers()), what="both workers in the table")
+    until(
+        lambda: all(worker.worker in names() for worker in fleet.workers()), what="both workers in the table"
+    )
     assert "Online" in names()
 
 
@@ -81,6 +88,10 @@ def _call_through_this_package(fleet: Installation, source: str) -> str:
         "result = ast.validate.delay(sys.argv[1]); result.get(timeout=30); print(result.id)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, source], env=fleet.environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script, source],
+        env=fleet.environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return done.stdout.strip()

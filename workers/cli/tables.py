@@ -27,4 +27,4 @@ def echo(rows: Sequence[Mapping[str, str]]) -> None:
 
 
 def _is_number(text: str) -> bool:
-    return text[:1].isdigit() or text == "-"
+    return text == "-" or text.strip("0123456789.,%") == ""

@@ -1,4 +1,4 @@
-"""Compiles every module that is not in the cache, in a process of its own: `python -m wasmfleet.workers.runtime.compile`.
+"""Compiles what is not in the cache, in a process of its own: `python -m wasmfleet.workers.runtime.compile`.
 
 Compiling starts threads and takes seconds, so neither a worker nor its children may do it.
 """
