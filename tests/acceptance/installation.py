@@ -73,15 +73,15 @@ class Installation:
         """Starts a process of the Procfile's kind; gives its pid."""
         name = f"{role}-{len(self._processes)}"
         words = ["worker", role] if role in ("wasm", "python") else [role]
-        output = (self.folder / f"{name}.log").open("wb")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "wasmfleet.workers.cli.main", *words],
-            env=self.environment,
-            cwd=self.folder,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with (self.folder / f"{name}.log").open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "wasmfleet", *words],
+                env=self.environment,
+                cwd=self.folder,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         self._processes[name] = process
         return process.pid
 
@@ -101,9 +101,9 @@ class Installation:
         """An unconfigured Celery client that knows names only."""
         return celery.Celery(broker=self.url, backend=self.url, set_as_current=False)
 
-    def call(self, name: str, *, lane: str = "any", **arguments: Any) -> Any:
+    def call(self, operation: str, /, *, lane: str = "any", **arguments: Any) -> Any:
         queue = "celery" if lane == "any" else f"wasmfleet.{lane}"
-        return self.client().signature(f"wasmfleet.{name}", kwargs=arguments, queue=queue).apply_async()
+        return self.client().signature(f"wasmfleet.{operation}", kwargs=arguments, queue=queue).apply_async()
 
     def rows(self, *task_ids: str) -> list[dict[str, Any]]:
         database = sqlite_utils.Database(self.data / "results.sqlite")

@@ -53,7 +53,7 @@ def test_the_shell_examples_run(fleet: Installation, page: str) -> None:
     for line in lines:
         if line.startswith("$ wasmfleet "):
             words = line.partition("#")[0].removeprefix("$ wasmfleet ").split()
-            command = [sys.executable, "-m", "wasmfleet.workers.cli.main", *words]
+            command = [sys.executable, "-m", "wasmfleet", *words]
             done = subprocess.run(
                 command, cwd=fleet.folder, env=fleet.environment, capture_output=True, text=True
             )

@@ -34,12 +34,13 @@ def ops(
 
 def operations(settings: Settings) -> "tuple[dict[str, AnyOperation], dict[str, str]]":
     """Every operation by its name without `wasmfleet.`, and why some of the user's files are none."""
+    from wasmfleet.workers import own_modules
     from wasmfleet.workers.app import app, families
     from wasmfleet.workers.operation import PREFIX, Operation
 
     for family in families():
         importlib.import_module(family)
-    refused = _register_own(settings)
+    refused = own_modules.register(settings)
     found = {
         task.name.removeprefix(PREFIX): task for task in app.tasks.values() if isinstance(task, Operation)
     }
@@ -54,23 +55,6 @@ def named(known: "dict[str, AnyOperation]", name: str) -> "AnyOperation":
     close = get_close_matches(short, known, n=3)
     hint = f"did you mean {' or '.join(close)}?" if close else "`wasmfleet ops` lists them"
     raise UnknownOperation(f"there is no operation {name[:80]!r}; {hint}")
-
-
-def types(operation: "AnyOperation") -> dict[str, Any]:
-    """The types of the arguments that a call may carry, by name."""
-    import msgspec
-
-    return {field.name: field.type for field in msgspec.structs.fields(operation.contract._struct)}
-
-
-def _register_own(settings: Settings) -> dict[str, str]:
-    from structlog.testing import capture_logs
-
-    from wasmfleet.workers import own_modules
-
-    with capture_logs() as said:
-        own_modules.register(settings)
-    return {line["module"]: line["reason"] for line in said if line["event"] == "module refused"}
 
 
 def _cells(operation: "AnyOperation") -> dict[str, str]:
@@ -96,7 +80,7 @@ def _signature(operation: "AnyOperation") -> str:
 
     function = getattr(operation, "__wrapped__", None)
     if function is None:
-        shown = ", ".join(f"{name}: {_type(kind)}" for name, kind in types(operation).items())
+        shown = ", ".join(f"{name}: {_type(kind)}" for name, kind in operation.contract.types.items())
         return f"({shown})"
     signature = inspect.signature(function)
     sent = [_spelled(p) for p in signature.parameters.values() if not isinstance(p.default, Supplied)]

@@ -8,7 +8,7 @@ import typer
 
 from wasmfleet.config.settings import Settings, SettingsError, settings
 from wasmfleet.workers.cli import checkups
-from wasmfleet.workers.cli.checkups import Checkup
+from wasmfleet.workers.cli.checkup import Checkup
 
 Format = Literal["text", "json"]
 _COLOURS = {"ok": typer.colors.GREEN, "warning": typer.colors.YELLOW, "problem": typer.colors.RED}

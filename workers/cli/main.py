@@ -2,7 +2,8 @@
 
 import sqlite3
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Final
 
 import typer
 
@@ -11,7 +12,7 @@ from wasmfleet.workers.cli import catalogue, check, compile, doctor, processes, 
 from wasmfleet.workers.cli.version import version
 from wasmfleet.workers.errors import WasmfleetError
 
-COULD_NOT_RUN = 2
+COULD_NOT_RUN: Final = 2
 
 app = typer.Typer(
     name="wasmfleet",
@@ -19,11 +20,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (processes.up, processes.broker, processes.worker, processes.flower):
+_COMMANDS: Final[tuple[Callable[..., None], ...]] = (
+    processes.up,
+    check.check,
+    submit.submit,
+    results.results,
+    catalogue.ops,
+    doctor.doctor,
+    compile.compile,
+    processes.broker,
+    processes.worker,
+    processes.flower,
+)
+for command in _COMMANDS:
     app.command()(command)
-for command in (check.check, submit.submit, results.results, doctor.doctor, compile.compile):
-    app.command()(command)
-app.command("ops")(catalogue.ops)
 
 
 def _print_version(asked: bool) -> None:
@@ -44,7 +54,7 @@ def _root(
 def main() -> None:
     """The console script. One line for whatever is known to go wrong; a traceback is a defect."""
     try:
-        app()
+        app(prog_name="wasmfleet")
     except (WasmfleetError, SettingsError) as error:
         _fail(str(error))
     except sqlite3.Error as error:
@@ -58,3 +68,7 @@ def main() -> None:
 def _fail(line: str) -> None:
     typer.echo(f"wasmfleet: {' '.join(line.splitlines())}", err=True)
     sys.exit(COULD_NOT_RUN)
+
+
+if __name__ == "__main__":
+    main()

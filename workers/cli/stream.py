@@ -18,6 +18,7 @@ CHUNK_BYTES: Final = MIB // 2
 CHUNK_FILES: Final = 200
 IN_FLIGHT: Final = 8
 _ENVELOPE_BYTES: Final = 8192
+_EXPIRES_S: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class Stream:
         from wasmfleet.tasks import ast
 
         calls = [{"source": f.text, "filename": sources.shown(f.path)} for f in chunk if not f.refused]
-        batch = ast.validate.many(calls, lane=self.lane)
+        batch = ast.validate.many(calls, lane=self.lane, expires=_EXPIRES_S)
         self.task_ids += batch.task_ids
         self._flying.append((chunk, batch))
 

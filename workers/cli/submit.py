@@ -61,7 +61,7 @@ def submit(
 def _arguments(
     target: "Operation[..., Any]", args: list[str], files: list[str], json: str | None
 ) -> dict[str, Any]:
-    kinds = catalogue.types(target)
+    kinds = target.contract.types
     given = _object(target, json) if json is not None else {}
     for text in args:
         name, value = _split(text, "--arg")
@@ -109,7 +109,7 @@ def _with_bytes(target: "Operation[..., Any]", given: dict[str, Any]) -> dict[st
     import base64
     import binascii
 
-    for name, kind in catalogue.types(target).items():
+    for name, kind in target.contract.types.items():
         if kind is bytes and isinstance(given.get(name), str):
             try:
                 given[name] = base64.b64decode(given[name], validate=True)

@@ -1,0 +1,5 @@
+"""`python -m wasmfleet` is the command `wasmfleet`."""
+
+from wasmfleet.workers.cli.main import main
+
+main()

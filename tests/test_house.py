@@ -1,0 +1,82 @@
+"""Rules of the house that no linter knows."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from wasmfleet.workers import errors
+from wasmfleet.workers.operation import Operation
+
+_ROOT = Path(__file__).parents[1]
+_LONGEST = 250
+
+
+def tracked(*patterns: str) -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", *patterns], cwd=_ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return [
+        path
+        for line in listed.stdout.splitlines()
+        if (path := _ROOT / line).is_file() and not path.is_symlink()
+    ]
+
+
+def test_no_source_file_is_longer_than_250_lines() -> None:
+    sizes = {path.relative_to(_ROOT): len(path.read_text().splitlines()) for path in tracked("*.py", "*.rs")}
+
+    assert {path: size for path, size in sizes.items() if size > _LONGEST} == {}
+
+
+def test_every_python_file_says_first_what_it_is_for() -> None:
+    silent = [
+        path for path in tracked("*.py") if (text := path.read_text()) and not re.match(r'(#!.*\n)?"""', text)
+    ]
+
+    assert silent == []
+
+
+def test_the_errors_tree_in_the_docstring_is_the_tree() -> None:
+    drawn = set(re.findall(r"[├└]── (\w+)", errors.__doc__ or ""))
+
+    assert drawn | {"WasmfleetError"} == set(errors.BY_CODE)
+
+
+def test_no_error_is_a_memory_error() -> None:
+    assert not [error for error in errors.BY_CODE.values() if issubclass(error, MemoryError)]
+
+
+def test_only_the_runtime_touches_raw_memory() -> None:
+    touching = {
+        path.relative_to(_ROOT).as_posix() for path in tracked("*.py") if "import ctypes" in path.read_text()
+    }
+
+    assert touching <= {"workers/runtime/instance.py", "workers/lifeline.py"}
+
+
+def operations() -> list[Operation]:  # type: ignore[type-arg]
+    from wasmfleet.workers.app import app
+
+    app.loader.import_default_modules()
+    return [task for task in app.tasks.values() if isinstance(task, Operation) and task.twin is not None]
+
+
+def test_every_operation_is_in_its_module_under_its_own_name() -> None:
+    from wasmfleet.config.settings import settings
+    from wasmfleet.workers.runtime.modules import files, read
+
+    declared = {name: set(read(name, path).operations) for name, path in files(settings()).items()}
+    missing = [
+        task.name for task in operations() if not task.alias_of and task.function not in declared[task.module]
+    ]
+    without_task = {f"{name}.{op}" for name, ops in declared.items() for op in ops} - {
+        task.name.removeprefix("wasmfleet.") for task in operations()
+    }
+
+    assert (missing, without_task) == ([], set())
+
+
+def test_every_operation_says_what_it_does() -> None:
+    assert [task.name for task in operations() if not (task.__doc__ or "").strip()] == []

@@ -1,0 +1,98 @@
+"""What the doctor looks at in the fleet: broker, workers, Flower."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from wasmfleet.config.settings import Settings
+from wasmfleet.workers.cli.checkup import Checkup, ok, problem, warning
+from wasmfleet.workers.errors import BrokerUnavailable
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from wasmfleet.workers.presence import Presence
+
+_BROKER_S: Final = 1.0
+
+
+def examine(settings: Settings) -> Iterator[Checkup]:
+    """The broker first: without it nothing else can be seen."""
+    from redis import RedisError
+
+    from wasmfleet.workers import broker, presence
+
+    try:
+        url = broker.wait(settings, _BROKER_S)
+    except BrokerUnavailable as error:
+        mend = (
+            "start the fleet with `wasmfleet up`"
+            if settings.embedded
+            else "start it, or correct WASMFLEET_BROKER_URL"
+        )
+        yield problem("broker", str(error), mend)
+        return
+    yield ok("broker", f"{'embedded' if settings.embedded else 'external'}, {broker.without_password(url)}")
+    try:
+        with presence.client(settings) as connection:
+            if not settings.embedded:
+                yield from _durability(url)
+            yield from _workers(presence.present(connection))
+    except RedisError as error:
+        yield problem(
+            "workers", f"the heartbeats cannot be read: {error}", "look at WASMFLEET_STATE_URL and its server"
+        )
+    yield _flower(settings)
+
+
+def _durability(url: str) -> Iterator[Checkup]:
+    """An external broker may lose what it confirmed; ours may not."""
+    import redis
+
+    with redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2) as connection:
+        for name, wanted, risk in (
+            ("appendonly", "yes", "a restart of it loses tasks"),
+            ("maxmemory-policy", "noeviction", "it may drop queued tasks when memory is short"),
+        ):
+            value = _configured(connection, name)
+            if value != wanted:
+                yield warning(
+                    "broker", f"{name} is {value or 'hidden'}: {risk}", f"CONFIG SET {name} {wanted} on it"
+                )
+
+
+def _configured(connection: "Redis", name: str) -> str:
+    import redis
+
+    try:
+        found: Any = connection.config_get(name)
+    except redis.ResponseError:
+        return ""
+    return next((v.decode() if isinstance(v, bytes) else str(v) for v in found.values()), "")
+
+
+def _workers(seen: "list[Presence]") -> Iterator[Checkup]:
+    if not seen:
+        yield problem("workers", "none is seen", "start the fleet with `wasmfleet up`, or `wasmfleet worker`")
+    elif not any(worker.accelerated for worker in seen):
+        yield warning(
+            "workers", "no accelerated worker is seen; plain Python serves", "start `wasmfleet worker wasm`"
+        )
+    for worker in sorted(seen, key=lambda one: one.worker):
+        yield _worker(worker)
+
+
+def _worker(worker: "Presence") -> Checkup:
+    what = f"worker {worker.worker}"
+    unready = [
+        f"{name} {state} ({reason})" for name, (state, reason) in worker.modules.items() if state != "ready"
+    ]
+    if unready:
+        return problem(what, f"{worker.role}; {'; '.join(unready)}", "see the modules above on its node")
+    ready = f", {len(worker.modules)} modules ready" if worker.accelerated else ""
+    return ok(what, f"{worker.role}, pid {worker.pid} on {worker.node}{ready}")
+
+
+def _flower(settings: Settings) -> Checkup:
+    from wasmfleet.workers.cli import addresses
+
+    return ok("Flower", addresses.flower(settings))
