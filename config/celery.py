@@ -73,7 +73,7 @@ def _workers(settings: Settings) -> dict[str, Any]:
         "worker_soft_shutdown_timeout": settings.hard_time_limit,
         "worker_consumer": "wasmfleet.workers.consumer:TypedConsumer",  # refuses with typed errors
         "worker_hijack_root_logger": False,
-        "worker_send_task_events": False,  # they cost a third of the throughput; Flower's button turns them on
+        "worker_send_task_events": False,  # they cost a third of the throughput; a running Flower turns them on
         "worker_concurrency": settings.concurrency,
         "enable_utc": True,
         "timezone": "UTC",

@@ -90,6 +90,6 @@ def _log_plainly(loglevel: int = 20, **_: Any) -> None:
     )
     logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
     structlog.configure(
-        processors=[structlog.stdlib.add_log_level, structlog.stdlib.render_to_log_kwargs],
+        processors=[structlog.dev.ConsoleRenderer(colors=False, pad_event_to=1)],
         logger_factory=structlog.stdlib.LoggerFactory(),
     )

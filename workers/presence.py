@@ -82,9 +82,13 @@ class Heart:
         connection = client(self._settings)
         log = Log(self._settings)
         while not self._stopped.wait(BEAT_S):
-            with contextlib.suppress(redis.RedisError):
+            try:
                 self._beat(connection)
-            self._forget(log)
+                self._forget(log)
+            except redis.RedisError:
+                continue  # no broker, no heartbeat: the next one tells
+            except Exception:
+                _log.exception("the heartbeat failed; it goes on")
         with contextlib.suppress(redis.RedisError):
             connection.delete(_KEY + self._worker)
 
@@ -131,5 +135,4 @@ class Heart:
         if time.monotonic() - self._last_forgotten < _FORGET_EVERY_S:
             return
         self._last_forgotten = time.monotonic()
-        with contextlib.suppress(OSError):
-            log.forget_older_than(self._settings.retention_days)
+        log.forget_older_than(self._settings.retention_days)

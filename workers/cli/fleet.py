@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -19,6 +19,22 @@ _POLL_S: Final = 0.1
 _BROKER_S: Final = 3.0
 _SETTLE_S: Final = 60.0
 _DRAIN_S: Final = 5.0
+
+
+@contextmanager
+def joined(settings: Settings, lane: Lane, module: str, say: Callable[[str], None]) -> Iterator[None]:
+    """A fleet that serves this lane and module: the one that runs, else one for the time of the job."""
+    from wasmfleet.workers.cli import processes
+
+    if _runs(settings):
+        starting: AbstractContextManager[None] = nullcontext()
+    else:
+        say("no fleet runs here; one is started for this job")
+        starting = processes.temporary(settings)
+    with starting:
+        settle(settings, module)
+        demand(settings, lane, module)
+        yield
 
 
 def workers(settings: Settings) -> "list[Presence]":
@@ -89,6 +105,19 @@ def withdraw(batches: "list[Batch[Any]]") -> None:
             time.sleep(_POLL_S)
 
 
+def _runs(settings: Settings) -> bool:
+    """Whether workers are seen; a fleet of this folder that has only begun to start gets its time."""
+    from wasmfleet.workers import broker, supervisor
+
+    deadline = time.monotonic() + _SETTLE_S
+    while supervisor.running(settings) and time.monotonic() < deadline:
+        with suppress(BrokerUnavailable):
+            if workers(settings):
+                return True
+        time.sleep(_POLL_S)
+    return (broker.embedded(settings) is not None or not settings.embedded) and bool(workers(settings))
+
+
 def _ready(seen: "list[Presence]", module: str) -> bool:
     return any(worker.modules.get(module, ("absent", ""))[0] in ("ready", "compiling") for worker in seen)
 
@@ -105,9 +134,3 @@ def _why(seen: "list[Presence]", module: str) -> str:
         if worker.accelerated
     ]
     return reasons[0] if reasons else "no accelerated worker is seen"
-
-
-@contextmanager
-def joined(settings: Settings, lane: Lane, module: str, say: Callable[[str], None]) -> Iterator[None]:
-    demand(settings, lane, module)
-    yield

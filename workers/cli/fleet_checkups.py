@@ -1,5 +1,6 @@
 """What the doctor looks at in the fleet: broker, workers, Flower."""
 
+import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from wasmfleet.workers.presence import Presence
 
 _BROKER_S: Final = 1.0
+_FLOWER_S: Final = 1.0
 
 
 def examine(settings: Settings) -> Iterator[Checkup]:
@@ -93,6 +95,13 @@ def _worker(worker: "Presence") -> Checkup:
 
 
 def _flower(settings: Settings) -> Checkup:
-    from wasmfleet.workers.cli import addresses
+    from urllib.parse import urlsplit
 
-    return ok("Flower", addresses.flower(settings))
+    from wasmfleet.workers import addresses
+
+    url = urlsplit(addresses.flower(settings))
+    try:
+        socket.create_connection((url.hostname or "", url.port or 80), timeout=_FLOWER_S).close()
+    except OSError:
+        return ok("Flower", f"does not run; it would be at {url.geturl()}")
+    return ok("Flower", url.geturl())

@@ -1,42 +1,185 @@
-"""The processes of the Procfile as commands: each waits for the broker, then becomes the real thing."""
+"""The processes: `up` runs them all; `broker`, `worker` and `flower` are the lines of the Procfile."""
 
+import contextlib
 import os
+import signal
 import sys
-from typing import Annotated, Literal, NoReturn
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn
 
 import typer
 
 from wasmfleet.config import celery as queues
-from wasmfleet.config.settings import Settings, settings
-from wasmfleet.workers import broker as brokers
+from wasmfleet.config.settings import Settings, SettingsError, settings
+from wasmfleet.workers.cli.version import version
 
-_BROKER_S = 60.0
+if TYPE_CHECKING:
+    from wasmfleet.workers.supervisor import Say, Supervisor
+
+_BROKER_S: Final = 60.0
+_WORKERS_S: Final = 60.0
+_LOOK_S: Final = 0.1
+_COLOURS: Final = {"broker": "magenta", "wasm": "cyan", "python": "yellow", "flower": "green"}
 
 
-def up() -> None:
-    """Placeholder until the supervisor lands."""
-    raise typer.Exit(2)
+def up(
+    scale: Annotated[
+        list[str] | None, typer.Argument(help="Counts, as in wasm=4.", show_default=False)
+    ] = None,
+    sample: Annotated[bool, typer.Option("--sample", help="Put real files through the fleet.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="With --sample: stop after it.")] = False,
+) -> None:
+    """Start the fleet: the broker, accelerated and plain-Python workers, and Flower.
+
+    What exits is started again. Ctrl-C stops all of it in order, and leaves nothing behind.
+    """
+    if once and not sample:
+        raise SettingsError("--once goes with --sample")
+    counts = dict(_count(word) for word in scale or [])
+    if sample and _joins():
+        raise typer.Exit(_sample())
+    with _fleet(settings(), counts, _printed) as supervisor:
+        code = _job(supervisor, sample, once)
+    raise typer.Exit(code)
 
 
 def broker() -> None:
     """Run the embedded Valkey of the data folder."""
+    from wasmfleet.workers import broker as brokers
+
     brokers.run(settings())
 
 
-def worker(role: Annotated[Literal["wasm", "python"], typer.Argument()]) -> None:
-    """Run an accelerated or a plain-Python worker."""
+def worker(role: Annotated[Literal["wasm", "python"], typer.Argument(help="Who it is.")]) -> None:
+    """Run an accelerated (wasm) or a plain-Python worker."""
+    from wasmfleet.workers import broker as brokers
+
     brokers.wait(settings(), _BROKER_S)
+    name = f"{role}-{os.getpid()}@%h"
     consumed = ",".join(_queues(role, settings()))
-    _become(
-        "worker", "-Q", consumed, "-n", f"{role}-{os.getpid()}@%h", "--without-mingle", "--without-gossip"
-    )
+    _become("worker", f"--queues={consumed}", f"--hostname={name}", *_quiet())
 
 
 def flower() -> None:
     """Run Flower."""
+    from wasmfleet.workers import addresses
+    from wasmfleet.workers import broker as brokers
+
     brokers.wait(settings(), _BROKER_S)
-    port = brokers.free_port("127.0.0.1", settings().flower_port, "WASMFLEET_FLOWER_PORT")
-    _become("flower", f"--address={settings().flower_address}", f"--port={port}")
+    address = settings().flower_address
+    port = brokers.free_port(address, settings().flower_port, "WASMFLEET_FLOWER_PORT")
+    addresses.publish_flower(settings(), port)
+    login = [f"--basic-auth={settings().flower_auth}"] if settings().flower_auth else []
+    _become("flower", "--logging=error", f"--address={address}", f"--port={port}", *login)
+
+
+def _count(word: str) -> tuple[str, int]:
+    name, _, number = word.partition("=")
+    if not number.isdecimal():
+        raise SettingsError(f"{word!r} is no count; write wasm=4")
+    return name, int(number)
+
+
+def _joins() -> bool:
+    from wasmfleet.workers import supervisor
+
+    return supervisor.running(settings()) is not None
+
+
+def _sample() -> int:
+    from wasmfleet.workers.cli import sample
+
+    return sample.run(settings())
+
+
+@contextlib.contextmanager
+def _fleet(settings: Settings, counts: dict[str, int], say: "Say") -> "Iterator[Supervisor]":
+    from wasmfleet.workers import supervisor
+
+    entries = supervisor.entries(supervisor.procfile(), counts)
+    with supervisor.claimed(settings, version()):
+        running = supervisor.Supervisor(entries, grace_s=settings.hard_time_limit + 5, say=say)
+        running.start()
+        try:
+            yield running
+        finally:
+            running.stop()
+            with _signals(running.stop):
+                running.wait()
+
+
+@contextlib.contextmanager
+def temporary(settings: Settings) -> Iterator[None]:
+    """A fleet for one job: no Flower, nothing printed, ended afterwards."""
+    with _fleet(settings, {"flower": 0}, lambda name, line: None):
+        _wait_for_workers(settings, threading.Event())
+        yield
+
+
+def _job(supervisor: "Supervisor", sample: bool, once: bool) -> int:
+    stopped = threading.Event()
+    with _signals(stopped.set):
+        typer.echo(f"starting the fleet; its data is in {settings().data_dir}")
+        _wait_for_workers(settings(), stopped)
+        code = _sample() if sample and not stopped.is_set() else 0
+        if not once:
+            _tell_where(stopped)
+            while not stopped.wait(_LOOK_S):
+                pass
+    typer.echo("stopping the fleet: workers, Flower, broker")
+    return code
+
+
+def _tell_where(stopped: threading.Event) -> None:
+    from wasmfleet.workers import addresses
+
+    if not stopped.is_set():
+        typer.echo(f"the fleet is up; Flower: {addresses.flower(settings())}; Ctrl-C stops it")
+
+
+def _wait_for_workers(settings: Settings, stopped: threading.Event) -> None:
+    """Until a worker of each role has sent a heartbeat."""
+    from wasmfleet.workers import broker as brokers
+    from wasmfleet.workers.errors import RuntimeUnavailable
+
+    brokers.wait(settings, _BROKER_S)
+    deadline = time.monotonic() + _WORKERS_S
+    while not _both_beat(settings) and not stopped.is_set():
+        if time.monotonic() > deadline:
+            raise RuntimeUnavailable(
+                "the workers did not start in time; `wasmfleet doctor` says what is wrong"
+            )
+        time.sleep(_LOOK_S)
+
+
+def _both_beat(settings: Settings) -> bool:
+    from redis import RedisError
+
+    from wasmfleet.workers import presence
+
+    with contextlib.suppress(RedisError), presence.client(settings) as connection:
+        return {"wasm", "python"} <= {worker.role for worker in presence.present(connection)}
+    return False
+
+
+@contextlib.contextmanager
+def _signals(act: Callable[[], None]) -> Iterator[None]:
+    def handle(_signal: int, _frame: Any) -> None:
+        act()
+
+    before = {name: signal.signal(name, handle) for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
+def _printed(name: str, line: str) -> None:
+    colour = _COLOURS.get(name.partition(".")[0], "white")
+    typer.echo(typer.style(f"{name:<8} | ", fg=colour) + line, err=True)
 
 
 def _queues(role: str, settings: Settings) -> list[str]:
@@ -48,5 +191,13 @@ def _queues(role: str, settings: Settings) -> list[str]:
     return [queues.ANY, queues.WASM] + ([queues.DEFAULT] if serve_default else [])
 
 
+def _quiet() -> list[str]:
+    level = f"--loglevel={settings().log_level}"
+    return ["--without-mingle", "--without-gossip", f"--concurrency={settings().concurrency}", level]
+
+
 def _become(*words: str) -> NoReturn:
-    os.execv(sys.executable, [sys.executable, "-m", "celery", "-A", "wasmfleet.workers.app", *words])
+    os.environ["PYTHONWARNINGS"] = "ignore:You're running the worker with superuser privileges"
+    os.execv(
+        sys.executable, [sys.executable, "-m", "celery", "--app=wasmfleet.workers.app", "--quiet", *words]
+    )

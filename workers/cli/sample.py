@@ -215,7 +215,7 @@ def _tell_lanes(settings: Settings, done: Sequence[_Done]) -> bool:
 
 
 def _tell_next(settings: Settings) -> None:
-    from wasmfleet.workers.cli import addresses
+    from wasmfleet.workers import addresses
 
     typer.echo(f"\nFlower: {addresses.flower(settings)}")
     typer.echo("next: wasmfleet check PATH, wasmfleet results --stats, wasmfleet ops, wasmfleet doctor")
