@@ -29,7 +29,7 @@ class _Run:
 
     files: int = 0
     size_bytes: int = 0
-    started: float = field(default_factory=time.monotonic)
+    spent_s: float = 0.0
     findings: list[Finding] = field(default_factory=list)
     by_unchecked: dict[str, int] = field(default_factory=dict)
 
@@ -48,11 +48,11 @@ def check(
     node_modules. Joins the running fleet, or starts one for the job. Exits with 0 when nothing was found, 1 when
     something was, 2 when it could not run.
     """
-    found = _found(paths)
-    run = _Run()
+    chosen = lane or settings().lane
+    found, run = _found(paths), _Run()
     for folder, reason in found.unlisted.items():
         run.findings.append(Finding(path=sources.shown(folder), code="unreadable", message=reason))
-    lanes = _validate(found, run, lane or settings().lane, no_progress) if found.files else ""
+    lanes = _validate(found, run, chosen, no_progress) if found.files else ""
     _write(run, format)
     typer.echo(_summary(run, found, lanes), err=format != "text")
     raise typer.Exit(1 if run.findings else 0)
@@ -70,9 +70,9 @@ def _validate(found: sources.Found, run: _Run, lane: Lane, no_progress: bool) ->
     from wasmfleet.workers.cli.stream import Stream
 
     with fleet.joined(settings(), lane, "ast", _say):
-        run.started = time.monotonic()
-        stream = Stream(settings(), lane)
+        stream, started = Stream(settings(), lane), time.monotonic()
         _follow(stream, found, run, no_progress)
+        run.spent_s = time.monotonic() - started
         return _lanes(settings(), stream)
 
 
@@ -139,8 +139,7 @@ def _unchecked(what: str, count: int) -> str:
 
 
 def _summary(run: _Run, found: sources.Found, lanes: str) -> str:
-    spent_s = time.monotonic() - run.started
-    size_mb = run.size_bytes / 1e6
+    size_mb, spent_s = run.size_bytes / 1e6, run.spent_s or 1e-9
     parts = [
         f"checked {_many(run.files, 'file')}, {size_mb:.1f} MB in {spent_s:.1f} s ({size_mb / spent_s:.1f} MB/s)"
     ]

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from wasmfleet.config.settings import Lane, Settings
-from wasmfleet.workers.errors import BrokerUnavailable, RuntimeUnavailable
+from wasmfleet.workers.errors import BrokerUnavailable, RuntimeUnavailable, Unavailable
 
 if TYPE_CHECKING:
     from wasmfleet.workers.batch import Batch, Item
@@ -19,6 +19,7 @@ _POLL_S: Final = 0.1
 _BROKER_S: Final = 3.0
 _SETTLE_S: Final = 60.0
 _DRAIN_S: Final = 5.0
+_REGAIN_S: Final = 15.0
 
 
 @contextmanager
@@ -88,8 +89,20 @@ def each(batch: "Batch[R]", still_served: Callable[[], None]) -> "Iterator[Item[
                 yield item
         except NotYet:
             still_served()
-        except (RedisError, RuntimeError) as error:
-            raise BrokerUnavailable(f"the broker was lost while results were awaited: {error}") from None
+        except (RedisError, RuntimeError):
+            regain(still_served)
+
+
+def regain(still_served: Callable[[], None]) -> None:
+    """Waits for a broker that is being restarted, and for its workers. Raises Unavailable where they stay away."""
+    deadline = time.monotonic() + _REGAIN_S
+    while True:
+        try:
+            return still_served()
+        except Unavailable:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_POLL_S)
 
 
 def withdraw(batches: "list[Batch[Any]]") -> None:

@@ -12,7 +12,7 @@ import typer
 
 from wasmfleet.config.settings import MIB, Settings
 from wasmfleet.workers.cli import fleet, sources, tables, tallies
-from wasmfleet.workers.errors import InputError, UnknownOperation, WasmfleetError
+from wasmfleet.workers.errors import InputError, NotSupportedInLane, UnknownOperation, WasmfleetError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -69,7 +69,8 @@ def run(settings: Settings) -> int:
     """The job and its summary. 0 when all of it was done, in a sandbox or with the reason why not, else 1."""
     files = _files()
     typer.echo(f"the sample: {_described(files)}")
-    fleet.settle(settings, "ast")
+    for step in _STEPS:
+        fleet.settle(settings, step.operation.partition(".")[0])
     done = _work(files)
     summary, aggregated = _aggregated(settings, done)
     tables.echo([_cells(settings, files, one, summary) for one in done])
@@ -198,7 +199,7 @@ def _tell_errors(done: Sequence[_Done]) -> bool:
 
 
 def _is_an_answer(error: WasmfleetError) -> bool:
-    return isinstance(error, InputError) and not isinstance(error, UnknownOperation)
+    return isinstance(error, InputError | NotSupportedInLane) and not isinstance(error, UnknownOperation)
 
 
 def _tell_lanes(settings: Settings, done: Sequence[_Done]) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from wasmfleet.config.settings import MIB, Lane, Settings
 from wasmfleet.workers.cli import fleet, sources
 from wasmfleet.workers.cli.findings import Finding, of_diagnostic
-from wasmfleet.workers.errors import Cancelled, Unavailable
+from wasmfleet.workers.errors import BrokerUnavailable, Cancelled, Unavailable
 
 if TYPE_CHECKING:
     from wasmfleet.workers.batch import Batch, Item
@@ -61,12 +61,19 @@ class Stream:
             fleet.withdraw([batch for _, batch in self._flying])
 
     def _publish(self, chunk: list[_File]) -> None:
-        from wasmfleet.tasks import ast
-
         calls = [{"source": f.text, "filename": sources.shown(f.path)} for f in chunk if not f.refused]
-        batch = ast.validate.many(calls, lane=self.lane, expires=_EXPIRES_S)
+        try:
+            batch = self._many(calls)
+        except BrokerUnavailable:
+            fleet.regain(self._still_served)
+            batch = self._many(calls)
         self.task_ids += batch.task_ids
         self._flying.append((chunk, batch))
+
+    def _many(self, calls: list[dict[str, Any]]) -> "Batch[Any]":
+        from wasmfleet.tasks import ast
+
+        return ast.validate.many(calls, lane=self.lane, expires=_EXPIRES_S)
 
     def _landed(self) -> Iterator[Checked]:
         chunk, batch = self._flying[0]

@@ -1,0 +1,73 @@
+"""One fleet for the tests of the command line, started as a user starts it."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.installation import free_port, until
+from tests.conftest import share_compiled_modules
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """`wasmfleet` with an environment and a working folder of its own."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def with_settings(self, **settings: str) -> "CommandLine":
+        own = {f"WASMFLEET_{name}": value for name, value in settings.items()}
+        return CommandLine(self.folder, self.environment | own)
+
+    def run(self, *words: str | Path, before: tuple[str, ...] = ()) -> "subprocess.CompletedProcess[str]":
+        command = [*before, sys.executable, "-m", "wasmfleet", *words]
+        return subprocess.run(
+            command, env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=120
+        )
+
+    def start(self, *words: str | Path, log: Path) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-m", "wasmfleet", *words]
+        with log.open("wb") as output:
+            return subprocess.Popen(
+                command, env=self.environment, cwd=self.folder, stdout=output, stderr=subprocess.STDOUT
+            )
+
+
+def command_line(folder: Path) -> CommandLine:
+    """A data folder and ports that nothing else uses, with the modules compiled."""
+    share_compiled_modules(folder / "data")
+    own = {
+        "WASMFLEET_DATA_DIR": str(folder / "data"),
+        "WASMFLEET_BROKER_PORT": str(free_port()),
+        "WASMFLEET_FLOWER_PORT": str(free_port()),
+        "WASMFLEET_CONCURRENCY": "1",
+    }
+    made = CommandLine(folder, os.environ | own)
+    assert made.run("compile").returncode == 0
+    return made
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> CommandLine:
+    """A command line without a fleet."""
+    return command_line(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
+    """The command line of a running `wasmfleet up`."""
+    folder = tmp_path_factory.mktemp("fleet")
+    made, log = command_line(folder), folder / "up.log"
+    process = made.start("up", log=log)
+    try:
+        until(lambda: "the fleet is up" in log.read_text(), seconds=60, what=f"{log} says that it is up")
+        yield made
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)

@@ -1,0 +1,318 @@
+"""The command line, against a fleet that `wasmfleet up` started."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.conftest import CommandLine
+from tests.acceptance.installation import free_port, until
+
+_NO_CAPABILITIES = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Sources of every kind: right, wrong, ignored, and no text at all."""
+    files = {
+        "good.ts": "export const a: number = 1;\n",
+        "broken.js": "let a = 1;\n\tlet ü = (a + ;\n",
+        "twice.mjs": "let a;\nlet a;\n",
+        "ignored.min.js": "x(",
+        "node_modules/package/index.js": "x(",
+        "sub/kept.min.js": "ok();\n",
+        "sub/deep/no.txt": "x(",
+        ".gitignore": "*.min.js\n",
+        "sub/.gitignore": "!kept.min.js\n",
+    }
+    for name, text in files.items():
+        path = tmp_path / "tree" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path / "tree"
+
+
+def one_line(text: str) -> str:
+    """The text, which must be one clear line and no traceback."""
+    [line] = text.splitlines()
+    assert line.startswith("wasmfleet: ")
+    return line
+
+
+def findings(fleet: CommandLine, *words: str | Path) -> list[dict[str, Any]]:
+    done = fleet.run("check", *words, "--format", "json")
+    assert done.returncode == 1, done.stderr
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
+def test_check_names_file_line_column_and_reason(fleet: CommandLine, tree: Path) -> None:
+    done = fleet.run("check", tree)
+
+    assert done.returncode == 1
+    assert f"{tree}/broken.js:2:15: error[unexpected-token] Unexpected token" in done.stdout
+    assert f"{tree}/twice.mjs:2:5: error[redeclaration]" in done.stdout
+
+
+def test_the_caret_stands_below_the_place(fleet: CommandLine, tree: Path) -> None:
+    _, line, caret, *_ = fleet.run("check", tree / "broken.js").stdout.splitlines()
+
+    assert line[caret.index("^")] == ";"
+
+
+def test_check_counts_files_findings_lanes_and_what_it_skipped(fleet: CommandLine, tree: Path) -> None:
+    summary = fleet.run("check", tree).stdout.splitlines()[-1]
+
+    assert "checked 4 files" in summary
+    assert "2 findings in 2 files" in summary
+    assert "lanes: wasm 4" in summary
+    assert "ignored 1, node_modules 1" in summary
+
+
+def test_check_looks_into_node_modules_when_asked_for_it(fleet: CommandLine, tree: Path) -> None:
+    [finding] = findings(fleet, tree / "node_modules" / "package")
+
+    assert finding["path"].endswith("node_modules/package/index.js")
+
+
+def test_a_clean_tree_exits_with_0_and_an_empty_list(fleet: CommandLine, tree: Path) -> None:
+    done = fleet.run("check", tree / "good.ts", "--format", "json")
+
+    assert (done.returncode, json.loads(done.stdout)) == (0, [])
+
+
+def test_every_checked_file_has_one_row(fleet: CommandLine, tree: Path) -> None:
+    def rows() -> int:
+        with sqlite3.connect(Path(fleet.environment["WASMFLEET_DATA_DIR"]) / "results.sqlite") as log:
+            return int(log.execute("select count(*) from results").fetchone()[0])
+
+    before = rows()
+    fleet.run("check", tree)
+
+    assert rows() - before == 4
+
+
+def test_sarif_has_what_the_standard_requires(fleet: CommandLine, tree: Path) -> None:
+    sarif = json.loads(fleet.run("check", tree, "--format", "sarif").stdout)
+
+    assert sarif["version"] == "2.1.0"
+    [run] = sarif["runs"]
+    assert run["tool"]["driver"]["name"] == "wasmfleet"
+    rules = {rule["id"] for rule in run["tool"]["driver"]["rules"]}
+    assert len(run["results"]) == 2
+    for result in run["results"]:
+        assert result["ruleId"] in rules
+        assert result["level"] == "error"
+        assert result["message"]["text"]
+        place = result["locations"][0]["physicalLocation"]
+        assert place["artifactLocation"]["uri"].startswith("file:///")
+        assert place["region"]["startLine"] == 2
+
+
+def test_a_file_that_is_not_utf8_is_a_finding_at_its_bad_byte(fleet: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "latin.js").write_bytes("var ok;\nvar café;\n".encode("latin-1"))
+
+    [finding] = findings(fleet, tmp_path)
+
+    assert (finding["code"], finding["line"], finding["column"]) == ("invalid-utf8", 2, 8)
+    assert "0xe9" in finding["message"]
+
+
+def test_64_mb_of_text_are_a_finding(fleet: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "large.js").write_bytes(b"/*" + b"x" * (64 << 20) + b"*/")
+
+    [finding] = findings(fleet, tmp_path)
+
+    assert finding["code"] == "too-large"
+    assert "WASMFLEET_MAX_INPUT" in finding["message"]
+
+
+def test_what_is_no_readable_file_is_a_finding(fleet: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "dangling.js").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "pipe.js")
+
+    assert [finding["code"] for finding in findings(fleet, tmp_path)] == ["unreadable", "unreadable"]
+
+
+def test_a_line_cannot_command_the_terminal(fleet: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "escape.js").write_text('var s = "\x1b[31m')
+
+    assert "\x1b" not in fleet.run("check", tmp_path).stdout
+
+
+def test_plain_python_says_once_what_it_does_not_check(fleet: CommandLine, tree: Path) -> None:
+    done = fleet.run("check", tree / "good.ts", tree / "sub", "--lane", "python")
+    [note] = json.loads(fleet.run("check", tree / "good.ts", "--lane", "python", "--format", "json").stdout)
+
+    assert done.stdout.count("without checking early errors") == 1
+    assert (note["severity"], note["unchecked"]) == ("note", ["early errors"])
+
+
+def test_a_path_that_does_not_exist_is_one_line(fleet: CommandLine) -> None:
+    done = fleet.run("check", "nowhere")
+
+    assert (done.returncode, one_line(done.stderr)) == (2, "wasmfleet: nowhere: No such file or directory")
+
+
+def test_check_starts_a_fleet_where_none_runs_and_ends_it(alone: CommandLine, tree: Path) -> None:
+    done = alone.run("check", tree / "broken.js")
+
+    assert done.returncode == 1, done.stderr
+    assert "one is started for this job" in done.stderr
+    assert not (Path(alone.environment["WASMFLEET_DATA_DIR"]) / "fleet.json").exists()
+
+
+def test_ctrl_c_cancels_what_is_queued(fleet: CommandLine, tmp_path: Path) -> None:
+    many = tmp_path / "many"
+    many.mkdir()
+    text = "".join(f"function f{n}(a, b) {{ return a * b + {n}; }}\n" for n in range(10_000))
+    for n in range(200):
+        (many / f"{n}.js").write_text(text)
+
+    def rows() -> int:
+        return len(json.loads(fleet.run("results", "--format", "json", "--limit", "100000").stdout))
+
+    before = rows()
+    process = fleet.start("check", many, log=tmp_path / "check.log")
+    until(lambda: rows() > before, what="the first files are checked")
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait(30) == 130
+    assert (tmp_path / "check.log").read_text() == ""
+    assert rows() - before < 200
+
+
+def test_submit_prints_the_result_as_json(fleet: CommandLine) -> None:
+    done = fleet.run("submit", "ast.validate", "--arg", "source=let a = ;", "--arg", "filename=a.js")
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["diagnostics"][0]["column"] == 9
+
+
+def test_submit_reads_arguments_from_files_and_json(fleet: CommandLine, tree: Path) -> None:
+    words = ["--file", f"source={tree}/broken.js", "--json", '{"filename": "a.ts"}']
+
+    told = json.loads(fleet.run("submit", "ast.validate", *words, "--lane", "wasm").stdout)
+
+    assert (told["valid"], told["language"]) == (False, "typescript")
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["ast.validat"], "did you mean ast.validate?"),
+        (["nothing.like.it"], "there is no operation 'nothing.like.it'"),
+        (["ast.validate", "--json", '{"source": 3}'], "`source`: expected `str`, got `int`"),
+        (["ast.validate"], "missing required field `source`"),
+        (["ast.validate", "--arg", "source=", "--arg", "language=cobol"], "`language`"),
+        (["ast.validate", "--arg", "source"], "give NAME=VALUE"),
+        (["ast.validate", "--file", "source=nowhere"], "nowhere: No such file or directory"),
+    ],
+)
+def test_a_call_that_cannot_be_is_one_line(fleet: CommandLine, words: list[str], reason: str) -> None:
+    done = fleet.run("submit", *words)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert reason in one_line(done.stderr)
+
+
+def test_results_show_the_newest_row_first(fleet: CommandLine) -> None:
+    fleet.run("submit", "ast.validate", "--arg", "source=1", "--lane", "wasm")
+
+    [row] = json.loads(fleet.run("results", "--limit", "1", "--format", "json").stdout)
+    table = list(csv.DictReader(io.StringIO(fleet.run("results", "--limit", "1", "--format", "csv").stdout)))
+
+    assert (row["operation"], row["lane"], row["outcome"]) == ("wasmfleet.ast.validate", "wasm", "ok")
+    assert table[0]["task_id"] == row["task_id"]
+
+
+def test_results_in_numbers(fleet: CommandLine) -> None:
+    fleet.run("submit", "ast.validate", "--arg", "source=1")
+
+    words = ["--stats", "--operation", "ast.*", "--since", "1h", "--format", "json"]
+    tallies = json.loads(fleet.run("results", *words).stdout)
+
+    assert {"wasmfleet.ast.validate"} <= {tally["operation"] for tally in tallies}
+    assert all(tally["run_p50_ms"] <= tally["run_p95_ms"] for tally in tallies)
+
+
+def test_ops_lists_the_catalogue_and_tells_all_of_one(fleet: CommandLine) -> None:
+    assert "ast.validate" in fleet.run("ops").stdout
+    assert "tree-sitter" in fleet.run("ops", "ast.validate").stdout
+    assert "did you mean ast.validate?" in one_line(fleet.run("ops", "ast.valid").stderr)
+
+
+def test_the_doctor_finds_a_running_fleet_healthy(fleet: CommandLine) -> None:
+    done = fleet.run("doctor", "--format", "json")
+    told = {checkup["what"]: checkup for checkup in json.loads(done.stdout)}
+
+    assert done.returncode == 0, done.stdout
+    assert told["module ast"]["state"] == "ok"
+    assert fleet.environment["WASMFLEET_FLOWER_PORT"] in told["Flower"]["finding"]
+
+
+def test_the_doctor_names_a_refused_module_and_an_open_keyring(alone: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "mine.wasm").write_bytes(b"no module")
+    (tmp_path / "keys.json").write_text("{}")
+    (tmp_path / "keys.json").chmod(0o644)
+    broken = alone.with_settings(MODULES=str(tmp_path / "modules"), KEYRING=str(tmp_path / "keys.json"))
+
+    done = broken.run("doctor")
+
+    assert done.returncode == 1
+    assert "your module mine.wasm: refused" in done.stdout
+    assert "chmod 600" in done.stdout
+    assert "wasmfleet up" in done.stdout
+
+
+def test_the_doctor_names_a_wrong_setting(alone: CommandLine) -> None:
+    done = alone.with_settings(LANE="fast").run("doctor")
+
+    assert done.returncode == 1
+    assert "WASMFLEET_LANE='fast' is not allowed; give one of any, wasm, python" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "command", [["ops"], ["results"], ["check", "."], ["submit", "ast.validate"], ["compile"]]
+)
+def test_a_wrong_setting_is_one_line(alone: CommandLine, command: list[str]) -> None:
+    done = alone.with_settings(LANE="fast").run(*command)
+
+    assert done.returncode == 2
+    assert "WASMFLEET_LANE" in one_line(done.stderr)
+
+
+@pytest.mark.parametrize("command", [["check", "good.ts"], ["submit", "ast.validate", "--arg", "source=1"]])
+def test_an_unreachable_broker_is_one_line(alone: CommandLine, tree: Path, command: list[str]) -> None:
+    url = f"redis://user:secret@127.0.0.1:{free_port()}/0"
+    lost = CommandLine(tree, alone.with_settings(BROKER_URL=url).environment)
+
+    done = lost.run(*command)
+
+    assert done.returncode == 2
+    assert "did not answer" in one_line(done.stderr)
+    assert "secret" not in done.stderr
+
+
+@pytest.mark.skipif(
+    bool(_NO_CAPABILITIES) and not shutil.which("setpriv"), reason="root needs setpriv for this"
+)
+@pytest.mark.parametrize("command", [["check", "good.ts"], ["up"], ["compile"], ["broker"]])
+def test_a_read_only_data_folder_is_one_line(alone: CommandLine, tree: Path, command: list[str]) -> None:
+    folder = tree.parent / "read-only"
+    folder.mkdir(mode=0o500)
+    stuck = CommandLine(tree, alone.with_settings(DATA_DIR=str(folder)).environment)
+
+    done = stuck.run(*command, before=_NO_CAPABILITIES)
+
+    assert done.returncode == 2
+    assert f"cannot write in {folder}" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,16 @@
+//! JavaScript and TypeScript; `tasks/ast.py` is the specification.
+
+#![forbid(unsafe_code)]
+
+mod diagnostics;
+mod language;
+mod lower;
+mod positions;
+mod print;
+mod source;
+mod survey;
+mod table;
+mod todos;
+mod visitor;
+
+abi::module!(optimize, outline, parse, transform, validate);

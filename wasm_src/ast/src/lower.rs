@@ -1,0 +1,39 @@
+//! oxc's transformer, as both optimising TypeScript and transforming need it.
+
+use std::path::Path;
+
+use abi::Outcome;
+use oxc_allocator::Allocator;
+use oxc_ast::ast::Program;
+use oxc_semantic::{Scoping, SemanticBuilder};
+use oxc_transformer::{JsxOptions, TransformOptions, Transformer};
+
+use crate::source::Source;
+
+/// Lowers a tree in place and gives its scopes.
+pub fn lower<'a>(
+    source: &Source<'a>,
+    filename: &str,
+    arena: &'a Allocator,
+    program: &mut Program<'a>,
+    options: &TransformOptions,
+) -> Outcome<Scoping> {
+    let analysed = SemanticBuilder::new()
+        .with_excess_capacity(2.0)
+        .with_enum_eval(true)
+        .build(program);
+    source.refuse_errors(&analysed.diagnostics)?;
+    let scoping = analysed.semantic.into_scoping();
+    let done = Transformer::new(arena, Path::new(filename), options).build_with_scoping(scoping, program);
+    source.refuse_errors(&done.diagnostics)?;
+    Ok(done.scoping)
+}
+
+/// TypeScript without its types, all else as it was.
+pub fn strip_types<'a>(source: &Source<'a>, arena: &'a Allocator, program: &mut Program<'a>) -> Outcome<()> {
+    let options = TransformOptions {
+        jsx: JsxOptions::disable(),
+        ..TransformOptions::default()
+    };
+    lower(source, "", arena, program, &options).map(|_| ())
+}

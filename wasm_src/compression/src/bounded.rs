@@ -1,0 +1,50 @@
+//! Output that stops at a size, whatever the input promises.
+
+use std::io::{ErrorKind, Read};
+
+use abi::{Fault, Outcome, Place};
+
+const CHUNK_BYTES: usize = 1 << 16;
+
+/// What was read so far, never more than `max_size`.
+pub struct Bounded {
+    pub data: Vec<u8>,
+    max_size: usize,
+}
+
+impl Bounded {
+    pub fn new(max_size: usize) -> Self {
+        Self {
+            data: Vec::new(),
+            max_size,
+        }
+    }
+
+    /// Appends all that a decoder gives. `place` says how much of the input it had taken when it failed.
+    pub fn read_all<R: Read>(&mut self, decoder: &mut R, place: impl Fn(&R) -> usize) -> Outcome<()> {
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            match decoder.read(&mut chunk) {
+                Ok(0) => return Ok(()),
+                Ok(size) => self.append(chunk.get(..size).unwrap_or_default())?,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(corrupt(&error.to_string(), place(decoder))),
+            }
+        }
+    }
+
+    fn append(&mut self, more: &[u8]) -> Outcome<()> {
+        if self.data.len() + more.len() > self.max_size {
+            return Err(Fault::output_too_large(format!(
+                "the data is over max_size, {} bytes",
+                self.max_size
+            )));
+        }
+        self.data.extend_from_slice(more);
+        Ok(())
+    }
+}
+
+pub fn corrupt(reason: &str, offset: usize) -> Fault {
+    Fault::corrupt_data(format!("data: does not decode: {reason}")).at(Place::byte(offset))
+}

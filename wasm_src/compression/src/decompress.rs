@@ -1,0 +1,76 @@
+//! Data as it was, or an error: never a part of it.
+
+use std::io::Read;
+
+use abi::{ByteBuf, Bytes, Outcome};
+use flate2::bufread::{DeflateDecoder, GzDecoder, ZlibDecoder};
+use lz4_flex::frame::FrameDecoder;
+use serde::Deserialize;
+
+use crate::bounded::{Bounded, corrupt};
+use crate::codec::Codec;
+
+const BROTLI_BUFFER_BYTES: usize = 4096;
+
+#[derive(Deserialize)]
+pub struct Args<'a> {
+    #[serde(borrow)]
+    data: &'a Bytes,
+    codec: Codec,
+    max_size: usize,
+}
+
+pub fn run(args: Args) -> Outcome<ByteBuf> {
+    let mut output = Bounded::new(args.max_size);
+    let mut rest: &[u8] = args.data;
+    loop {
+        let start = args.data.len() - rest.len();
+        rest = member(args.codec, rest, start, &mut output)?;
+        if rest.is_empty() {
+            return Ok(ByteBuf::from(output.data));
+        }
+        if !matches!(args.codec, Codec::Gzip | Codec::Lz4) {
+            return Err(corrupt("there is more after its end", args.data.len() - rest.len()));
+        }
+    }
+}
+
+/// Decodes one stream and gives what follows it.
+fn member<'a>(codec: Codec, input: &'a [u8], start: usize, output: &mut Bounded) -> Outcome<&'a [u8]> {
+    if input.is_empty() {
+        return Err(corrupt("it is empty", start));
+    }
+    match codec {
+        Codec::Gzip => all(GzDecoder::new(input), input, start, output, |decoder| decoder.get_ref()),
+        Codec::Deflate => all(DeflateDecoder::new(input), input, start, output, |decoder| decoder.get_ref()),
+        Codec::Zlib => all(ZlibDecoder::new(input), input, start, output, |decoder| decoder.get_ref()),
+        Codec::Brotli => brotli(input, start, output),
+        Codec::Lz4 => all(FrameDecoder::new(input), input, start, output, |decoder| decoder.get_ref()),
+    }
+}
+
+fn all<'a, R: Read>(
+    mut decoder: R,
+    input: &'a [u8],
+    start: usize,
+    output: &mut Bounded,
+    rest: impl for<'d> Fn(&'d R) -> &'d &'a [u8],
+) -> Outcome<&'a [u8]> {
+    output.read_all(&mut decoder, |decoder| start + input.len() - rest(decoder).len())?;
+    let left = rest(&decoder);
+    if left.len() == input.len() {
+        return Err(corrupt("it has no beginning", start));
+    }
+    Ok(left)
+}
+
+fn brotli<'a>(input: &'a [u8], start: usize, output: &mut Bounded) -> Outcome<&'a [u8]> {
+    let mut decoder = brotli::Decompressor::new(input, BROTLI_BUFFER_BYTES);
+    output.read_all(&mut decoder, |decoder| start + input.len() - decoder.get_ref().len())?;
+    // What it has read ahead and not used is behind the end of the stream.
+    let mut probe = [0; 1];
+    match decoder.read(&mut probe) {
+        Ok(0) => Ok(decoder.into_inner()),
+        _ => Err(corrupt("there is more after its end", start)),
+    }
+}

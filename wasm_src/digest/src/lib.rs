@@ -1,0 +1,5 @@
+//! Hashes; `tasks/digest.py` is the specification.
+
+#![forbid(unsafe_code)]
+
+abi::module!(digest);

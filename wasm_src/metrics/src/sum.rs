@@ -1,0 +1,28 @@
+//! Sums that do not lose what small numbers add to large ones.
+
+/// Neumaier's variant of Kahan's summation (Neumaier 1974).
+pub fn sum(values: impl Iterator<Item = f64>) -> f64 {
+    let (mut total, mut lost) = (0.0_f64, 0.0_f64);
+    for value in values {
+        let next = total + value;
+        lost += if total.abs() >= value.abs() {
+            (total - next) + value
+        } else {
+            (value - next) + total
+        };
+        total = next;
+    }
+    // Where the total is beyond the largest number, what was lost is not a number.
+    if total.is_finite() { total + lost } else { total }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_small_is_kept() {
+        assert_eq!(sum([1.0, 1e100, 1.0, -1e100].into_iter()), 2.0);
+        assert_eq!(sum([f64::MAX, f64::MAX].into_iter()), f64::INFINITY);
+    }
+}
