@@ -25,18 +25,18 @@ class LoggedRequest(Request):
     @property
     def argsrepr(self) -> str:
         """What Flower shows of the arguments: their shape, from callers who sent it; never their content."""
-        return str(self._argsrepr) if self._is_ours() else "(…)"
+        return str(super().argsrepr) if self._is_ours() else "(…)"
 
     @property
     def kwargsrepr(self) -> str:
-        return str(self._kwargsrepr) if self._is_ours() else "{…}"
+        return str(super().kwargsrepr) if self._is_ours() else "{…}"
 
     def send_event(self, type: str, **fields: Any) -> None:
         """Celery's events, without the result: it may be what someone had decrypted."""
         super().send_event(type, **(fields | {"result": "…"} if "result" in fields else fields))
 
     def _is_ours(self) -> bool:
-        return "wasmfleet" in self._request_dict
+        return "wasmfleet" in self.request_dict
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
         error = DeadlineExceeded(

@@ -123,7 +123,8 @@ class Supervisor:
             start_new_session=True,
         )
         entry.started = time.monotonic()
-        assert self._lifeline and entry.process.stdout
+        assert self._lifeline
+        assert entry.process.stdout
         self._lifeline.add(entry.process.pid)
         reader = threading.Thread(target=self._relay, args=(entry.name, entry.process.stdout), daemon=True)
         reader.start()
@@ -135,7 +136,8 @@ class Supervisor:
 
     def _bury(self, entry: Entry) -> None:
         """Ends what is left of a process that exited, and sets the time of its next start."""
-        assert entry.process and self._lifeline
+        assert entry.process
+        assert self._lifeline
         pid, code = entry.process.pid, entry.process.returncode
         end_group(pid)
         self._lifeline.remove(pid)
@@ -154,7 +156,8 @@ class Supervisor:
             if self._hurried.wait(_LOOK_S):
                 deadline = min(deadline, time.monotonic() + _STOP_S / 5)
         for entry in alive:
-            assert entry.process and self._lifeline
+            assert entry.process
+            assert self._lifeline
             end_group(entry.process.pid)
             entry.process.wait()
             self._lifeline.remove(entry.process.pid)

@@ -1,0 +1,18 @@
+"""Operations on bytes in memory."""
+
+from typing import Any
+
+from wasmfleet.tasks import compression
+from wasmfleet.workers.operation import alias
+
+
+@alias(compression.compress)
+def compress(data: bytes, *, codec: compression.Codec = "lz4", level: int | None = None) -> Any:
+    """Bytes made smaller, with LZ4 unless another codec is named; see `compression.compress`."""
+    return {"data": data, "codec": codec, "level": level}
+
+
+@alias(compression.decompress)
+def decompress(data: bytes, *, codec: compression.Codec = "lz4", max_size: int = compression.MAX_SIZE) -> Any:
+    """Bytes as they were, from LZ4 unless another codec is named; see `compression.decompress`."""
+    return {"data": data, "codec": codec, "max_size": max_size}

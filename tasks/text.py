@@ -1,0 +1,12 @@
+"""Operations on text."""
+
+from typing import Any
+
+from wasmfleet.tasks import digest
+from wasmfleet.workers.operation import alias
+
+
+@alias(digest.digest)
+def hash(text: str, *, algorithm: digest.Algorithm = "xxh3_64") -> Any:
+    """The hash of a text in UTF-8, as lower-case hexadecimal digits; see `digest.digest`."""
+    return {"data": text.encode(), "algorithm": algorithm}

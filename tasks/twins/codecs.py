@@ -1,0 +1,172 @@
+"""Codecs by zlib, brotli and lz4, fed piece by piece so that a bomb stops at its limit."""
+
+import zlib
+from collections.abc import Callable
+from typing import Any, Final
+
+from wasmfleet.workers.errors import CorruptData, InvalidArguments, OutputTooLarge
+
+_WINDOW_BITS: Final = {"gzip": 31, "deflate": -15, "zlib": 15}
+_LEVELS: Final = {
+    "gzip": (0, 9, 6),
+    "deflate": (0, 9, 6),
+    "zlib": (0, 9, 6),
+    "brotli": (0, 11, 5),
+    "lz4": (0, 12, 0),
+}
+_CHUNK_BYTES: Final = 1 << 16
+# Estimated nanoseconds a byte, in the order of cost; wasm_src/compression/src/best.rs has the same table.
+_CANDIDATES: Final = [
+    ("lz4", 0, 4.0),
+    ("brotli", 1, 12.0),
+    ("gzip", 1, 15.0),
+    ("deflate", 1, 15.0),
+    ("zlib", 1, 15.0),
+    ("gzip", 6, 40.0),
+    ("deflate", 6, 40.0),
+    ("zlib", 6, 40.0),
+    ("brotli", 5, 60.0),
+    ("gzip", 9, 90.0),
+    ("deflate", 9, 90.0),
+    ("zlib", 9, 90.0),
+    ("brotli", 9, 200.0),
+    ("brotli", 11, 2500.0),
+]
+
+
+def compress(data: bytes, codec: str, level: int | None) -> bytes:
+    lowest, highest, usual = _LEVELS[codec]
+    chosen = usual if level is None else level
+    if not lowest <= chosen <= highest:
+        raise InvalidArguments(f"level: {chosen} is not from {lowest} to {highest}")
+    return _compressed(data, codec, chosen)
+
+
+def _compressed(data: bytes, codec: str, level: int) -> bytes:
+    if codec in _WINDOW_BITS:
+        stream = zlib.compressobj(level, zlib.DEFLATED, _WINDOW_BITS[codec])
+        return stream.compress(data) + stream.flush()
+    import brotli
+    import lz4.frame
+
+    if codec == "brotli":
+        small: bytes = brotli.compress(data, quality=level)
+        return small
+    framed: bytes = lz4.frame.compress(data, compression_level=level, content_checksum=True, store_size=False)
+    return framed
+
+
+def best(data: bytes, codecs: list[Any], budget_ms: float) -> Any:
+    if not codecs:
+        raise InvalidArguments("codecs: name at least one codec")
+    results = [
+        (codec, level, _compressed(data, codec, level))
+        for codec, level in _affordable(data, codecs, budget_ms)
+    ]
+    codec, level, smallest = min(results, key=lambda result: len(result[2]))
+    tried = [{"codec": codec, "level": level, "size": len(result)} for codec, level, result in results]
+    return {"codec": codec, "level": level, "data": smallest, "tried": tried}
+
+
+def _affordable(data: bytes, codecs: list[Any], budget_ms: float) -> list[tuple[str, int]]:
+    """The cheapest always, then what the budget still holds."""
+    wanted = [candidate for candidate in _CANDIDATES if candidate[0] in codecs]
+    wanted.sort(key=lambda candidate: (candidate[2], codecs.index(candidate[0])))
+    chosen: list[tuple[str, int]] = []
+    spent_ms = 0.0
+    for codec, level, cost in wanted:
+        spent_ms += cost * len(data) / 1e6
+        if chosen and spent_ms > budget_ms:
+            break
+        chosen.append((codec, level))
+    return chosen
+
+
+def decompress(data: bytes, codec: str, max_size: int) -> bytes:
+    if not data:
+        raise _corrupt("it is empty", 0)
+    if codec in _WINDOW_BITS:
+        return _inflate(data, codec, max_size)
+    return _unbrotli(data, max_size) if codec == "brotli" else _unlz4(data, max_size)
+
+
+def _inflate(data: bytes, codec: str, max_size: int) -> bytes:
+    output = bytearray()
+    rest = data
+    while True:
+        stream = zlib.decompressobj(_WINDOW_BITS[codec])
+        start = len(data) - len(rest)
+        try:
+            output += stream.decompress(rest, max_size - len(output) + 1)
+        except zlib.error as error:
+            raise _corrupt(str(error), start) from None
+        _bounded(output, max_size)
+        if not stream.eof:
+            raise _corrupt("it ends too early", len(data))
+        rest = stream.unused_data
+        if not rest:
+            return bytes(output)
+        if codec != "gzip":
+            raise _corrupt("there is more after its end", len(data) - len(rest))
+
+
+def _unbrotli(data: bytes, max_size: int) -> bytes:
+    import brotli
+
+    stream = brotli.Decompressor()
+
+    def feed(chunk: bytes) -> bytes:
+        small: bytes = stream.process(chunk, output_buffer_limit=_CHUNK_BYTES)
+        return small
+
+    try:
+        output = _fed(data, feed, lambda: not stream.can_accept_more_data(), max_size)
+    except brotli.error as error:
+        raise _corrupt(str(error), 0) from None
+    if not stream.is_finished():
+        raise _corrupt("it ends too early", len(data))
+    return output
+
+
+def _fed(data: bytes, feed: Callable[[bytes], bytes], has_more: Callable[[], bool], max_size: int) -> bytes:
+    """All output of a decoder that gives at most a chunk at a time."""
+    output = bytearray()
+    for start in range(0, len(data), _CHUNK_BYTES):
+        output += feed(data[start : start + _CHUNK_BYTES])
+        _bounded(output, max_size)
+        while has_more():
+            output += feed(b"")
+            _bounded(output, max_size)
+    return bytes(output)
+
+
+def _unlz4(data: bytes, max_size: int) -> bytes:
+    output = bytearray()
+    rest = data
+    while rest:
+        more, rest = _unlz4_frame(rest, len(data) - len(rest), max_size - len(output))
+        output += more
+    return bytes(output)
+
+
+def _unlz4_frame(data: bytes, start: int, max_size: int) -> tuple[bytes, bytes]:
+    import lz4.frame
+
+    stream = lz4.frame.LZ4FrameDecompressor()
+    try:
+        output = stream.decompress(data, max_length=max_size + 1)
+    except RuntimeError as error:
+        raise _corrupt(str(error), start) from None
+    _bounded(output, max_size)
+    if not stream.eof:
+        raise _corrupt("it ends too early", start + len(data))
+    return output, stream.unused_data or b""
+
+
+def _bounded(output: bytes | bytearray, max_size: int) -> None:
+    if len(output) > max_size:
+        raise OutputTooLarge(f"the data is over max_size, {max_size} bytes")
+
+
+def _corrupt(reason: str, offset: int) -> CorruptData:
+    return CorruptData(f"data: does not decode: {reason}", {"offset": offset})

@@ -1,0 +1,27 @@
+"""Hashes by the libraries that everybody uses."""
+
+import hashlib
+import zlib
+
+
+def digest(data: bytes, algorithm: str) -> str:
+    """Lower-case hexadecimal digits."""
+    if algorithm == "crc32":
+        return f"{zlib.crc32(data):08x}"
+    if algorithm == "blake3":
+        return _blake3(data)
+    if algorithm.startswith("xxh3"):
+        return _xxh3(data, algorithm)
+    return hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()
+
+
+def _blake3(data: bytes) -> str:
+    from blake3 import blake3
+
+    return blake3(data).hexdigest()
+
+
+def _xxh3(data: bytes, algorithm: str) -> str:
+    import xxhash
+
+    return xxhash.xxh3_64_hexdigest(data) if algorithm == "xxh3_64" else xxhash.xxh3_128_hexdigest(data)

@@ -1,0 +1,92 @@
+"""What functions and classes are called: their own name, or that of what holds them."""
+
+from typing import Any, Final
+
+_FUNCTIONS: Final = {
+    "arrow_function",
+    "function_declaration",
+    "function_expression",
+    "generator_function",
+    "generator_function_declaration",
+    "method_definition",
+}
+_WRAPPERS: Final = {
+    "parenthesized_expression",
+    "as_expression",
+    "satisfies_expression",
+    "non_null_expression",
+}
+_FIELDS: Final = {"field_definition", "public_field_definition"}
+
+
+def is_function(node: Any) -> bool:
+    return node.is_named and node.type in _FUNCTIONS
+
+
+def function_name(node: Any) -> str:
+    own = node.child_by_field_name("name")
+    if node.type == "method_definition":
+        return _in_class(node, _key(own))
+    return _text(own) if own is not None else _holder_name(node)
+
+
+def class_name(node: Any) -> str:
+    own = node.child_by_field_name("name")
+    return _text(own) if own is not None else _holder_name(node)
+
+
+def _holder_name(node: Any) -> str:
+    """The variable, property or field that a value is given to."""
+    while node.parent is not None and node.parent.type in _WRAPPERS:
+        node = node.parent
+    holder = node.parent
+    if holder is None:
+        return ""
+    if holder.type in _FIELDS and holder.child_by_field_name("value") == node:
+        return _in_class(holder, _key(_field_key(holder)))
+    if holder.type == "variable_declarator" and holder.child_by_field_name("value") == node:
+        return _plain(holder.child_by_field_name("name"))
+    if holder.type == "assignment_expression" and holder.child_by_field_name("right") == node:
+        return _assigned(holder.child_by_field_name("left"))
+    if holder.type == "augmented_assignment_expression" and holder.child_by_field_name("right") == node:
+        return _assigned(holder.child_by_field_name("left"))
+    if holder.type == "pair" and holder.child_by_field_name("value") == node:
+        return _key(holder.child_by_field_name("key"))
+    return ""
+
+
+def _field_key(field: Any) -> Any:
+    return field.child_by_field_name("property") or field.child_by_field_name("name")
+
+
+def _in_class(member: Any, name: str) -> str:
+    body = member.parent
+    if body is None or body.type != "class_body":
+        return name
+    outer = class_name(body.parent)
+    return f"{outer}.{name}" if outer else name
+
+
+def _key(node: Any) -> str:
+    if node.type == "computed_property_name":
+        inner = node.named_children[0]
+        return _text(inner)[1:-1] if inner.type == "string" else ""
+    return _text(node)[1:-1] if node.type == "string" else _text(node)
+
+
+def _assigned(left: Any) -> str:
+    if left.type == "member_expression":
+        return _text(left.child_by_field_name("property"))
+    if left.type == "subscript_expression":
+        index = left.child_by_field_name("index")
+        return _text(index)[1:-1] if index.type == "string" else ""
+    return _plain(left)
+
+
+def _plain(node: Any) -> str:
+    return _text(node) if node.type == "identifier" else ""
+
+
+def _text(node: Any) -> str:
+    text: bytes = node.text
+    return text.decode()

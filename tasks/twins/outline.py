@@ -1,0 +1,196 @@
+"""What a source imports, exports and declares, by tree-sitter; equal to the sandbox's outline."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from wasmfleet.tasks.twins import languages, syntax
+from wasmfleet.tasks.twins.minify import walk
+from wasmfleet.tasks.twins.naming import class_name, function_name, is_function
+from wasmfleet.tasks.twins.positions import Positions
+
+_DECISIONS: Final = {
+    "if_statement",
+    "ternary_expression",
+    "for_statement",
+    "for_in_statement",
+    "while_statement",
+    "do_statement",
+    "switch_case",
+    "catch_clause",
+}
+_LOGICAL: Final = {"&&", "||", "??", "&&=", "||=", "??="}
+_CLASSES: Final = {"class_declaration", "class", "abstract_class_declaration"}
+_TAG: Final = re.compile(r"(?<![\w$])(TODO|FIXME|HACK|XXX)(?![\w$])")
+
+
+def outline(source: str, filename: str, language: str) -> Any:
+    chosen = languages.name(filename, language)
+    root = syntax.parsed(source, chosen)
+    positions = Positions(source)
+    functions = [_function(node, positions) for node in walk(root) if is_function(node)]
+    functions.sort(key=lambda found: (found["start"], found["end"]))
+    return {
+        "language": chosen,
+        "imports": list(_imports(root, positions)),
+        "exports": list(_exports(root, positions)),
+        "functions": functions,
+        "classes": [
+            _class(node, positions) for node in walk(root) if node.is_named and node.type in _CLASSES
+        ],
+        "todos": list(_todos(root, source, positions)),
+        "complexity": _complexity(root) + sum(found["complexity"] for found in functions),
+    }
+
+
+def _span(node: Any, positions: Positions) -> dict[str, int]:
+    start = positions.point(node.start_byte)
+    return {"start": start, "end": positions.point(node.end_byte), "line": positions.line(start)}
+
+
+def _lines(node: Any, positions: Positions) -> dict[str, int]:
+    span = _span(node, positions)
+    return span | {"end_line": positions.line(span["end"])}
+
+
+def _function(node: Any, positions: Positions) -> dict[str, Any]:
+    return {"name": function_name(node), **_lines(node, positions), "complexity": _complexity(node)}
+
+
+def _class(node: Any, positions: Positions) -> dict[str, Any]:
+    return {"name": class_name(node), **_lines(node, positions)}
+
+
+def _complexity(owner: Any) -> int:
+    """One, and the decisions inside that belong to no inner function."""
+    count, waiting = 1, list(owner.children)
+    while waiting:
+        node = waiting.pop()
+        if not is_function(node):
+            count += _decides(node)
+            waiting += node.children
+    return count
+
+
+def _decides(node: Any) -> bool:
+    if node.type in ("binary_expression", "augmented_assignment_expression"):
+        return node.child_by_field_name("operator").type in _LOGICAL
+    return node.is_named and node.type in _DECISIONS
+
+
+def _text(node: Any) -> str:
+    text: bytes = node.text
+    return text.decode()
+
+
+def _literal(node: Any) -> str:
+    return _text(node)[1:-1]
+
+
+def _imports(root: Any, positions: Positions) -> Iterator[dict[str, Any]]:
+    for node in walk(root):
+        source = (
+            node.child_by_field_name("source")
+            if node.type in ("import_statement", "export_statement")
+            else None
+        )
+        if node.type == "call_expression":
+            source = _loaded(node)
+        if source is not None:
+            names = _local_names(node) if node.type == "import_statement" else []
+            yield {"source": _literal(source), "names": names, **_span(node, positions)}
+
+
+def _loaded(call: Any) -> Any:
+    """The literal that `import("x")` or `require("x")` names."""
+    callee, arguments = call.child_by_field_name("function"), call.child_by_field_name("arguments")
+    given = arguments.named_children if arguments is not None else []
+    is_loading = callee.type == "import" or (
+        callee.type == "identifier" and _text(callee) == "require" and len(given) == 1
+    )
+    return given[0] if is_loading and given and given[0].type == "string" else None
+
+
+def _local_names(statement: Any) -> list[str]:
+    clause = next((child for child in statement.children if child.type == "import_clause"), None)
+    if clause is None:
+        return []
+    return [name for child in clause.named_children for name in _bound(child)]
+
+
+def _bound(node: Any) -> list[str]:
+    if node.type == "identifier":
+        return [_text(node)]
+    if node.type == "namespace_import":
+        return [_text(node.named_children[-1])]
+    specifiers = [child for child in node.named_children if child.type == "import_specifier"]
+    return [_text(one.child_by_field_name("alias") or one.child_by_field_name("name")) for one in specifiers]
+
+
+def _exports(root: Any, positions: Positions) -> Iterator[dict[str, Any]]:
+    for node in walk(root):
+        if node.type == "export_statement":
+            for name in _exported(node):
+                yield {"name": name, **_span(node, positions)}
+
+
+def _exported(statement: Any) -> Iterator[str]:
+    declaration = statement.child_by_field_name("declaration")
+    for child in statement.children:
+        if child.type == "default":
+            yield "default"
+            return
+        if child.type == "*":
+            yield "*"
+        elif child.type == "namespace_export":
+            yield _unquoted(child.named_children[-1])
+        elif child.type == "export_clause":
+            for one in (one for one in child.named_children if one.type == "export_specifier"):
+                yield _unquoted(one.child_by_field_name("alias") or one.child_by_field_name("name"))
+    if declaration is not None:
+        yield from _declared(declaration)
+
+
+def _unquoted(node: Any) -> str:
+    return _literal(node) if node.type == "string" else _text(node)
+
+
+def _declared(declaration: Any) -> Iterator[str]:
+    if declaration.type == "ambient_declaration":
+        declaration = declaration.named_children[0]
+    if declaration.type in ("lexical_declaration", "variable_declaration"):
+        for declarator in (
+            child for child in declaration.named_children if child.type == "variable_declarator"
+        ):
+            yield from _pattern_names(declarator.child_by_field_name("name"))
+    elif (name := declaration.child_by_field_name("name")) is not None:
+        yield _text(name)
+
+
+def _pattern_names(pattern: Any) -> Iterator[str]:
+    if pattern.type in ("identifier", "shorthand_property_identifier_pattern"):
+        yield _text(pattern)
+    elif pattern.type == "pair_pattern":
+        yield from _pattern_names(pattern.child_by_field_name("value"))
+    elif pattern.type in ("assignment_pattern", "object_assignment_pattern"):
+        yield from _pattern_names(pattern.child_by_field_name("left"))
+    else:
+        for child in pattern.named_children:
+            yield from _pattern_names(child)
+
+
+def _todos(root: Any, source: str, positions: Positions) -> Iterator[dict[str, Any]]:
+    for node in walk(root):
+        if node.type == "comment":
+            start = positions.point(node.start_byte)
+            content = source[start : positions.point(node.end_byte)].removesuffix("*/")
+            yield from _tags(content, start, positions)
+
+
+def _tags(content: str, start: int, positions: Positions) -> Iterator[dict[str, Any]]:
+    for line in content.split("\n"):
+        if found := _TAG.search(line):
+            rest, at = line[found.end() :], start + found.start()
+            end = start + found.end() + len(rest.rstrip())
+            yield {"tag": found[1], "text": rest.strip(), "start": at, "end": end, "line": positions.line(at)}
+        start += len(line) + 1
