@@ -1,5 +1,6 @@
 """The Celery app and its wiring."""
 
+import importlib
 import pkgutil
 
 from celery import Celery
@@ -20,6 +21,12 @@ def families() -> list[str]:
     return [
         prefix + module.name for module in pkgutil.iter_modules(wasmfleet.tasks.__path__) if not module.ispkg
     ]
+
+
+def load_families() -> None:
+    """Registers every operation there is; a worker does it at boot."""
+    for name in families():
+        importlib.import_module(name)
 
 
 app.conf.include = ["wasmfleet.workers.batch", "wasmfleet.workers.lifecycle", *families()]

@@ -14,7 +14,7 @@ from celery.exceptions import TaskRevokedError
 
 from wasmfleet.config.settings import Lane, settings
 from wasmfleet.workers import sandbox
-from wasmfleet.workers.app import app
+from wasmfleet.workers.app import app, load_families
 from wasmfleet.workers.contract import Arguments
 from wasmfleet.workers.errors import (
     Cancelled,
@@ -158,6 +158,8 @@ def _are_calls(given: Any) -> bool:
 def find(name: str) -> Operation[..., Any]:
     """The operation of this name, with or without `wasmfleet.` before it. Raises UnknownOperation."""
     full = name if name.startswith(PREFIX) else PREFIX + name
+    if full not in app.tasks:
+        load_families()
     found = app.tasks.get(full)
     if not isinstance(found, Operation):
         raise UnknownOperation(f"there is no operation {name[:80]!r}; `wasmfleet ops` lists them")

@@ -87,7 +87,7 @@ class Heart:
                 self._forget(log)
             except redis.RedisError:
                 continue  # no broker, no heartbeat: the next one tells
-            except Exception:
+            except Exception:  # noqa: BLE001 - the thread must live
                 _log.exception("the heartbeat failed; it goes on")
         with contextlib.suppress(redis.RedisError):
             connection.delete(_KEY + self._worker)

@@ -7,7 +7,6 @@ import msgspec
 from wasmfleet.tasks.twins import languages, syntax
 from wasmfleet.workers.errors import NotSupportedInLane
 
-_UNCHECKED: Final = ["early errors", "syntax after ECMAScript 2017"]
 
 
 def parse(source: str, filename: str, language: str, source_type: str, objects: bool) -> Any:
@@ -19,7 +18,7 @@ def parse(source: str, filename: str, language: str, source_type: str, objects: 
     return {
         "language": chosen,
         "estree": tree if objects else msgspec.json.encode(tree),
-        "unchecked": _UNCHECKED,
+        "unchecked": [syntax.UNCHECKED],
     }
 
 
@@ -32,7 +31,7 @@ def _parsed(source: str, filename: str, source_type: str) -> Any:
         return esprima.toDict(parser(source, {"range": True, "jsx": True}))
     except esprima.Error as error:
         place = {"line": error.lineNumber, "column": error.column, "offset": error.index}
-        reason = f"plain Python knows ECMAScript 2017 only: {error.description}; use a sandbox"
+        reason = f"plain Python knows ECMAScript 2017 only: {error.message}; use a sandbox"
         raise NotSupportedInLane(reason, place) from None
 
 

@@ -58,7 +58,10 @@ def _function(node: Any, positions: Positions) -> dict[str, Any]:
 
 
 def _class(node: Any, positions: Positions) -> dict[str, Any]:
-    return {"name": class_name(node), **_lines(node, positions)}
+    lines = _lines(node, positions)
+    if node.parent.type == "ambient_declaration":  # `declare` belongs to the class
+        lines |= {key: _span(node.parent, positions)[key] for key in ("start", "line")}
+    return {"name": class_name(node), **lines}
 
 
 def _complexity(owner: Any) -> int:

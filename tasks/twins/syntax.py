@@ -7,14 +7,15 @@ from wasmfleet.tasks.twins import languages
 from wasmfleet.tasks.twins.positions import Positions
 from wasmfleet.workers.errors import InvalidSource
 
-UNCHECKED: Final = ["early errors"]
+UNCHECKED: Final = "early errors"
+NEWER: Final = "whether a newer grammar knows the syntax that was refused"
 
 
 def validate(source: str, filename: str, language: str) -> Any:
     """The report of `ast.validate`, with what is not checked."""
     chosen = languages.name(filename, language)
     found = _diagnostics(source, languages.parse(source.encode(), chosen).root_node)
-    return {"valid": not found, "language": chosen, "diagnostics": found, "unchecked": UNCHECKED}
+    return {"valid": not found, "language": chosen, "diagnostics": found, "unchecked": [UNCHECKED, NEWER] if found else [UNCHECKED]}
 
 
 def parsed(source: str, chosen: str) -> Any:

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::bounded::{Bounded, corrupt};
 use crate::codec::Codec;
+use crate::lz4_frame;
 
 const BROTLI_BUFFER_BYTES: usize = 4096;
 
@@ -45,7 +46,7 @@ fn member<'a>(codec: Codec, input: &'a [u8], start: usize, output: &mut Bounded)
         Codec::Deflate => all(DeflateDecoder::new(input), input, start, output, |decoder| decoder.get_ref()),
         Codec::Zlib => all(ZlibDecoder::new(input), input, start, output, |decoder| decoder.get_ref()),
         Codec::Brotli => brotli(input, start, output),
-        Codec::Lz4 => all(FrameDecoder::new(input), input, start, output, |decoder| decoder.get_ref()),
+        Codec::Lz4 => lz4(input, start, output),
     }
 }
 
@@ -62,6 +63,13 @@ fn all<'a, R: Read>(
         return Err(corrupt("it has no beginning", start));
     }
     Ok(left)
+}
+
+fn lz4<'a>(input: &'a [u8], start: usize, output: &mut Bounded) -> Outcome<&'a [u8]> {
+    let (frame, rest) = input.split_at(lz4_frame::length(input, start)?);
+    let decoder = FrameDecoder::new(frame);
+    all(decoder, frame, start, output, |decoder| decoder.get_ref())?;
+    Ok(rest)
 }
 
 fn brotli<'a>(input: &'a [u8], start: usize, output: &mut Bounded) -> Outcome<&'a [u8]> {

@@ -4,5 +4,6 @@
 
 mod bounded;
 mod codec;
+mod lz4_frame;
 
 abi::module!(best, compress, decompress);
