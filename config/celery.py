@@ -13,6 +13,12 @@ CLIENT_PATIENCE = {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, 
 WORKER_PATIENCE = {"max_retries": 60, "interval_start": 0, "interval_step": 0.2, "interval_max": 1}
 
 
+def queues_of_any(settings: Settings) -> list[str]:
+    """The queues of the lane `any`: its own, and where it is served, that of clients who know names only."""
+    served = settings.embedded if settings.serve_default_queue is None else settings.serve_default_queue
+    return [ANY, DEFAULT] if served else [ANY]
+
+
 def options(settings: Settings, broker_url: str) -> dict[str, Any]:
     """The options of the Celery app for a broker at this URL."""
     return _delivery() | _serialization() | _broker(settings, broker_url) | _workers(settings)

@@ -99,7 +99,8 @@ def _resend(task: Any, request: Any, queue: str, changes: dict[str, Any], **opti
 
 
 def _header(request: Any) -> dict[str, Any]:
-    return dict(getattr(request, "wasmfleet", None) or {})
+    """The message's own header; one without comes from a client that reads JSON."""
+    return {"reply": "json", "queued_at": None} | (getattr(request, "wasmfleet", None) or {})
 
 
 def _expires_within(request: Any, seconds: float) -> bool:

@@ -88,7 +88,8 @@ def _log_plainly(loglevel: int = 20, **_: Any) -> None:
     logging.basicConfig(
         level=loglevel, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", force=True
     )
-    logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
+    for name in ("celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # a line a task, with its result in it
     structlog.configure(
         processors=[structlog.dev.ConsoleRenderer(colors=False, pad_event_to=1)],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, ParamSpec, TypeVar
 
-from celery import Task
+from celery import Task, current_task
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -120,12 +120,20 @@ def publish(send: Callable[..., Any], *args: Any, **options: Any) -> Any:
 
 def stamp(lane: Lane, options: dict[str, Any]) -> dict[str, Any]:
     """What a message says of itself. The caller's soft limit becomes ours: Celery's would strike inside a log write."""
-    header: dict[str, Any] = {"lane": lane, "queued_at": time.time(), "reply": "msgpack"}
+    header: dict[str, Any] = {"lane": lane, "queued_at": time.time(), "reply": _reply()}
     limit_s = options.pop("soft_time_limit", None)
     if limit_s:
         header["limit_s"] = float(limit_s)
         options.setdefault("time_limit", limit_s + 5)
     return header
+
+
+def _reply() -> str:
+    """What the reader of the result reads: ours MessagePack; of a chain or a chord, whatever its first call asked."""
+    if not current_task or current_task.request.called_directly:
+        return "msgpack"
+    header = getattr(current_task.request, "wasmfleet", None) or {}
+    return str(header.get("reply", "json"))
 
 
 def check_size(name: str, size_bytes: int) -> None:

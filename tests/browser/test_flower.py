@@ -1,11 +1,12 @@
 """What a person sees in Flower: the workers of the fleet, and tasks without their content."""
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Error, Page, TimeoutError, sync_playwright
 
 from tests.acceptance.installation import Installation, installation, until
 
@@ -44,15 +45,9 @@ def test_flower_shows_both_workers_online(fleet: Installation, browser: Browser)
     address = f"http://127.0.0.1:{fleet.environment['WASMFLEET_FLOWER_PORT']}/"
     until(lambda: _opens(page, address), what=f"Flower answers\n{fleet.output()}")
 
-    def names() -> str:
-        page.goto(address)
-        page.wait_for_selector("#workers-table td")
-        return page.inner_text("#workers-table")
-
-    until(
-        lambda: all(worker.worker in names() for worker in fleet.workers()), what="both workers in the table"
-    )
-    assert "Online" in names()
+    for worker in fleet.workers():
+        until(lambda name=worker.worker: _shows(page, address, name), what=f"{worker.worker} in the table")
+    assert page.inner_text("#workers-table").count("Online") == 2
 
 
 def test_a_call_shown_in_flower_names_no_content(fleet: Installation, browser: Browser) -> None:
@@ -71,10 +66,18 @@ def test_a_call_shown_in_flower_names_no_content(fleet: Installation, browser: B
     assert "hunter2" not in task_page()
 
 
-def _opens(page: object, address: str) -> bool:
+def _shows(page: Page, address: str, text: str) -> bool:
+    page.goto(address)
+    with contextlib.suppress(TimeoutError):
+        page.get_by_text(text).first.wait_for(timeout=2000)
+        return True
+    return False
+
+
+def _opens(page: Page, address: str) -> bool:
     try:
-        page.goto(address)  # type: ignore[attr-defined]
-    except Exception:  # noqa: BLE001
+        page.goto(address)
+    except Error:
         return False
     return True
 
