@@ -71,13 +71,15 @@ app.steps["consumer"].add(PresenceStep)
 
 def _serve_any(consumer: Any, wanted: bool) -> None:
     """Consumes `any` in a fallback worker, or ceases to. Called from the heart's thread."""
-    consuming = consumer.task_consumer is not None and consumer.task_consumer.consuming_from(queues.ANY)
-    if wanted and not consuming:
+    if consumer.task_consumer is None or consumer.task_consumer.consuming_from(queues.ANY) == wanted:
+        return
+    if wanted:
         _log.warning("no accelerated worker is seen; this one serves the lane any as well")
-        consumer.call_soon(consumer.add_task_queue, queues.ANY)
-    elif consuming and not wanted:
+    else:
         _log.info("an accelerated worker is back; the lane any is its own again")
-        consumer.call_soon(consumer.cancel_task_queue, queues.ANY)
+    change = consumer.add_task_queue if wanted else consumer.cancel_task_queue
+    for queue in queues.queues_of_any(settings()):
+        consumer.call_soon(change, queue)
 
 
 @signals.setup_logging.connect

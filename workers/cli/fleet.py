@@ -89,8 +89,8 @@ def each(batch: "Batch[R]", still_served: Callable[[], None]) -> "Iterator[Item[
                 yield item
         except NotYet:
             still_served()
-        except (RedisError, RuntimeError):
-            regain(still_served)
+        except (RedisError, RuntimeError) as error:
+            raise BrokerUnavailable(f"the broker was lost while results were awaited: {error}") from None
 
 
 def regain(still_served: Callable[[], None]) -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn
 
 import typer
 
-from wasmfleet.config import celery as queues
 from wasmfleet.config.settings import Settings, SettingsError, settings
 from wasmfleet.workers.cli.version import version
 
@@ -183,12 +182,9 @@ def _printed(name: str, line: str) -> None:
 
 
 def _queues(role: str, settings: Settings) -> list[str]:
-    if role == "python":
-        return [queues.PYTHON]
-    serve_default = (
-        settings.embedded if settings.serve_default_queue is None else settings.serve_default_queue
-    )
-    return [queues.ANY, queues.WASM] + ([queues.DEFAULT] if serve_default else [])
+    from wasmfleet.config import celery as queues
+
+    return [queues.PYTHON] if role == "python" else [queues.WASM, *queues.queues_of_any(settings)]
 
 
 def _quiet() -> list[str]:

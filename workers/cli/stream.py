@@ -41,7 +41,7 @@ class _File:
 
 @dataclass(slots=True)
 class Stream:
-    """One run over many files. `task_ids` are the messages it published."""
+    """One run over many files. `task_ids` are the messages that were answered."""
 
     settings: Settings
     lane: Lane
@@ -61,26 +61,36 @@ class Stream:
             fleet.withdraw([batch for _, batch in self._flying])
 
     def _publish(self, chunk: list[_File]) -> None:
-        calls = [{"source": f.text, "filename": sources.shown(f.path)} for f in chunk if not f.refused]
         try:
-            batch = self._many(calls)
+            self._flying.append((chunk, self._sent(chunk)))
         except BrokerUnavailable:
-            fleet.regain(self._still_served)
-            batch = self._many(calls)
-        self.task_ids += batch.task_ids
-        self._flying.append((chunk, batch))
+            self._publish_anew()
+            self._flying.append((chunk, self._sent(chunk)))
 
-    def _many(self, calls: list[dict[str, Any]]) -> "Batch[Any]":
+    def _publish_anew(self) -> None:
+        """After the broker was lost, once it is back: what a worker had fetched may not come back for long."""
+        fleet.regain(self._still_served)
+        self._flying = deque((chunk, self._sent(chunk)) for chunk, _ in self._flying)
+
+    def _sent(self, chunk: list[_File]) -> "Batch[Any]":
         from wasmfleet.tasks import ast
 
+        calls = [{"source": f.text, "filename": sources.shown(f.path)} for f in chunk if not f.refused]
         return ast.validate.many(calls, lane=self.lane, expires=_EXPIRES_S)
 
     def _landed(self) -> Iterator[Checked]:
-        chunk, batch = self._flying[0]
-        items = iter(fleet.answers(batch, self._still_served))
-        self._flying.popleft()
+        items = iter(self._answers())
+        chunk, batch = self._flying.popleft()
+        self.task_ids += batch.task_ids
         for file in chunk:
             yield _refused(file, file.refused) if file.refused else _checked(file, next(items))
+
+    def _answers(self) -> "list[Item[Any]]":
+        while True:
+            try:
+                return fleet.answers(self._flying[0][1], self._still_served)
+            except BrokerUnavailable:
+                self._publish_anew()
 
     def _still_served(self) -> None:
         fleet.demand(self.settings, self.lane, "ast")
