@@ -1,6 +1,7 @@
 """Every vector in both lanes, by the parity that the operation states."""
 
 import base64
+import contextlib
 import json
 import math
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 from wasmfleet.config import settings as configured
 from wasmfleet.workers import keyring
 from wasmfleet.workers.batch import find
-from wasmfleet.workers.errors import WasmfleetError
+from wasmfleet.workers.errors import NotSupportedInLane, WasmfleetError
 from wasmfleet.workers.operation import Operation
 
 _VECTORS = Path(__file__).parents[1] / "vectors"
@@ -23,7 +24,11 @@ _UNDO = {"compression.compress": "compression.decompress", "memory.compress": "m
 def decoded(value: Any) -> Any:
     """JSON with bytes as {"base64": …}."""
     if isinstance(value, dict):
-        return base64.b64decode(value["base64"]) if set(value) == {"base64"} else {k: decoded(v) for k, v in value.items()}
+        return (
+            base64.b64decode(value["base64"])
+            if set(value) == {"base64"}
+            else {k: decoded(v) for k, v in value.items()}
+        )
     return [decoded(item) for item in value] if isinstance(value, list) else value
 
 
@@ -59,12 +64,10 @@ def test_vector(name: str, vector: dict[str, Any], lane: str) -> None:
 
 
 def assert_says_what_it_leaves_out(operation: Operation, vector: dict[str, Any]) -> None:  # type: ignore[type-arg]
-    try:
-        result = operation.python(**vector["arguments"])
-    except WasmfleetError as error:
-        assert error.code == "NotSupportedInLane"
-    else:
-        assert result["unchecked"]
+    left_out = ["NotSupportedInLane"]
+    with contextlib.suppress(NotSupportedInLane):
+        left_out = operation.python(**vector["arguments"])["unchecked"]
+    assert left_out
 
 
 def assert_fails(operation: Operation, vector: dict[str, Any], lane: str) -> None:  # type: ignore[type-arg]
@@ -94,12 +97,19 @@ def assert_right(name: str, result: Any, vector: dict[str, Any], lane: str) -> N
 
 def assert_best(result: Any, data: bytes) -> None:
     assert len(result["data"]) == min(attempt["size"] for attempt in result["tried"])
-    assert run(find("compression.decompress"), "python", {"data": result["data"], "codec": result["codec"]}) == data
+    assert (
+        run(find("compression.decompress"), "python", {"data": result["data"], "codec": result["codec"]})
+        == data
+    )
 
 
 def assert_opens(sealed: bytes, vector: dict[str, Any]) -> None:
     arguments = vector["arguments"] | {"data": sealed}
-    assert find("crypto.decrypt").wasm(**arguments) == find("crypto.decrypt").python(**arguments) == vector["value"]
+    assert (
+        find("crypto.decrypt").wasm(**arguments)
+        == find("crypto.decrypt").python(**arguments)
+        == vector["value"]
+    )
     again = find("crypto.encrypt").wasm(**vector["arguments"])
     assert again[:12] != sealed[:12], "a nonce is used once"
 
@@ -109,7 +119,9 @@ def assert_holds(result: Any, expected: dict[str, Any], vector: dict[str, Any], 
         assert value is None or close(result[key], value), (key, result[key])
     if "place" in vector:
         known = ("line", "column", "offset") if lane == "wasm" else ("line",)
-        assert {key: result["diagnostics"][0][key] for key in known} == {key: vector["place"][key] for key in known}
+        assert {key: result["diagnostics"][0][key] for key in known} == {
+            key: vector["place"][key] for key in known
+        }
 
 
 def close(one: Any, other: Any) -> bool:
