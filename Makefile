@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 ONCE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench wasm lock clean
+.PHONY: help setup run test check bench docs wasm lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -42,6 +42,9 @@ bench: $(VENV)/.bench ## measure every number that the documentation states
 $(VENV)/.bench: $(READY) bench/requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bench/requirements.lock
 	@touch $@
+
+docs: setup ## renew docs/operations.md from the docstrings
+	$(BIN)/wasmfleet ops --format markdown > docs/operations.md
 
 wasm: ## build wasm_bin/ anew from wasm_src/ (INSTALL=1 installs the toolchain through apt)
 	$(PYTHON) wasm_src/build.py $(if $(INSTALL),--install)

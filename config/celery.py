@@ -9,6 +9,7 @@ from wasmfleet.config.settings import Settings
 ANY, WASM, PYTHON = "wasmfleet.any", "wasmfleet.wasm", "wasmfleet.python"
 DEFAULT = "celery"
 BROKER_TIMEOUT_S = 5.0
+BATCH_FACTOR = 6  # a batch may run so many times as long as one call
 CLIENT_PATIENCE = {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
 WORKER_PATIENCE = {"max_retries": 60, "interval_start": 0, "interval_step": 0.2, "interval_max": 1}
 
@@ -61,7 +62,12 @@ def _broker(settings: Settings, broker_url: str) -> dict[str, Any]:
         "result_backend": f"wasmfleet.workers.results:Results+{result_url}",
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # a worker waits for its broker as long as it takes
-        "broker_transport_options": socket | {"unacked_restore_interval": 1, "unacked_restore_throttle": 1},
+        "broker_transport_options": socket
+        | {
+            "unacked_restore_interval": 1,
+            "unacked_restore_throttle": 1,
+            "visibility_timeout": visibility_timeout(settings),
+        },
         "redis_socket_timeout": BROKER_TIMEOUT_S,
         "redis_socket_connect_timeout": BROKER_TIMEOUT_S,
         "redis_socket_keepalive": True,
@@ -70,6 +76,14 @@ def _broker(settings: Settings, broker_url: str) -> dict[str, Any]:
         "task_publish_retry_policy": CLIENT_PATIENCE,
         "result_backend_transport_options": {"retry_policy": CLIENT_PATIENCE},
     }
+
+
+def visibility_timeout(settings: Settings) -> float:
+    """Seconds after which a message that nobody acknowledged is delivered again: twice as long as a batch may run.
+
+    kombu's default of an hour strands what a dead worker held for so long.
+    """
+    return 2 * (BATCH_FACTOR * settings.time_limit + 5)
 
 
 def _workers(settings: Settings) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Builds every module of this workspace into ../wasm_bin, the same bytes on every machine.
 
-    build.py                 build all modules, or the ones named, and write wasm_bin/manifest.json
-    build.py --check         build, and fail when wasm_bin differs from what its sources give
-    build.py --install       first install the toolchain (Debian packages, needs root)
+build.py                 build all modules, or the ones named, and write wasm_bin/manifest.json
+build.py --check         build, and fail when wasm_bin differs from what its sources give
+build.py --install       first install the toolchain (Debian packages, needs root)
 """
 
 import argparse
@@ -48,7 +48,9 @@ def main() -> int:
 
 
 def parse_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("modules", nargs="*", help="only these modules")
     parser.add_argument("--check", action="store_true", help="compare with wasm_bin instead of writing it")
     parser.add_argument("--install", action="store_true", help="install the Debian packages first")
@@ -59,7 +61,10 @@ def parse_options() -> argparse.Namespace:
 
 
 def install_toolchain() -> None:
-    for command in (["apt-get", "update"], ["apt-get", "install", "--yes", "--no-install-recommends", *PACKAGES]):
+    for command in (
+        ["apt-get", "update"],
+        ["apt-get", "install", "--yes", "--no-install-recommends", *PACKAGES],
+    ):
         run(command)
 
 
@@ -94,7 +99,18 @@ def build(name: str) -> Path:
     may have the same name."""
     cargo = [CARGO, "--config", f"target.{TARGET}.rustflags={json.dumps(flags())}"]
     manifest = ["--manifest-path", str(SOURCES / name / "Cargo.toml")]
-    run([*cargo, "-Zbuild-std=std,panic_abort", "build", "--release", "--locked", "--target", TARGET, *manifest])
+    run(
+        [
+            *cargo,
+            "-Zbuild-std=std,panic_abort",
+            "build",
+            "--release",
+            "--locked",
+            "--target",
+            TARGET,
+            *manifest,
+        ]
+    )
     binary = target_folder() / TARGET / "release" / f"{name.replace('-', '_')}.wasm"
     operations(binary)
     return binary
@@ -105,7 +121,7 @@ def flags() -> list[str]:
     source = rust_source()
     prefixes = {cargo_home(): "/cargo", target_folder(): "/target", SOURCES: "/wasm_src"}
     prefixes |= {source: "/rust", source.resolve(): "/rust"}
-    prefixes |= {registry: "/crates" for registry in registries()}
+    prefixes |= dict.fromkeys(registries(), "/crates")
     return [*EXTRA_FLAGS, *(f"--remap-path-prefix={path}={name}" for path, name in prefixes.items())]
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery.exceptions import TaskRevokedError
 
+from wasmfleet.config.celery import BATCH_FACTOR
 from wasmfleet.config.settings import Lane, settings
-from wasmfleet.workers import sandbox
 from wasmfleet.workers.app import app, load_families
 from wasmfleet.workers.contract import Arguments
 from wasmfleet.workers.errors import (
@@ -127,7 +127,7 @@ def _checked_size(operation: Operation[..., Any], index: int, call: Mapping[str,
 def _send(
     operation: Operation[..., Any], chunk: list[Arguments], lane: Lane, expires: float | None
 ) -> "AsyncResult[Any]":
-    limit_s = settings().time_limit * sandbox.BATCH_FACTOR
+    limit_s = settings().time_limit * BATCH_FACTOR
     options: dict[str, Any] = {"time_limit": limit_s + 5, "queue": QUEUES[lane], "expires": expires}
     options["headers"] = {"wasmfleet": stamp(lane, options)}
     shown = f"({operation.name}, {len(chunk)} calls)"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
+from wasmfleet.config.celery import BATCH_FACTOR
 from wasmfleet.config.settings import MIB, settings
 from wasmfleet.workers.errors import UnknownOperation
 from wasmfleet.workers.runtime.modules import Loaded, Modules, wasmtime_part
@@ -12,7 +13,6 @@ from wasmfleet.workers.runtime.modules import Loaded, Modules, wasmtime_part
 if TYPE_CHECKING:
     from wasmfleet.workers.runtime.invoke import Reply
 
-BATCH_FACTOR = 6
 _instances_at_once = 1
 
 

@@ -186,7 +186,9 @@ def claimed(settings: Settings, version: str) -> Iterator[None]:
 def _words(command: str) -> list[str]:
     """The Procfile's words; `wasmfleet` is that of this environment, whatever PATH says."""
     first, *others = shlex.split(command)
-    return [sys.executable, "-m", "wasmfleet", *others] if Path(first).name == "wasmfleet" else [first, *others]
+    return (
+        [sys.executable, "-m", "wasmfleet", *others] if Path(first).name == "wasmfleet" else [first, *others]
+    )
 
 
 def _kind(entry: Entry) -> str:

@@ -1,7 +1,6 @@
 """Codecs by zlib, brotli and lz4, fed piece by piece so that a bomb stops at its limit."""
 
 import zlib
-from collections.abc import Callable
 from typing import Any, Final
 
 from wasmfleet.workers.errors import CorruptData, InvalidArguments, OutputTooLarge
@@ -113,31 +112,26 @@ def _inflate(data: bytes, codec: str, max_size: int) -> bytes:
 def _unbrotli(data: bytes, max_size: int) -> bytes:
     import brotli
 
-    stream = brotli.Decompressor()
-
-    def feed(chunk: bytes) -> bytes:
-        small: bytes = stream.process(chunk, output_buffer_limit=_CHUNK_BYTES)
-        return small
-
+    stream, output = brotli.Decompressor(), bytearray()
     try:
-        output = _fed(data, feed, lambda: not stream.can_accept_more_data(), max_size)
+        for start in range(0, len(data), _CHUNK_BYTES):
+            _drain(stream, data[start : start + _CHUNK_BYTES], output, max_size)
     except brotli.error as error:
         raise _corrupt(str(error), 0) from None
     if not stream.is_finished():
         raise _corrupt("it ends too early", len(data))
-    return output
-
-
-def _fed(data: bytes, feed: Callable[[bytes], bytes], has_more: Callable[[], bool], max_size: int) -> bytes:
-    """All output of a decoder that gives at most a chunk at a time."""
-    output = bytearray()
-    for start in range(0, len(data), _CHUNK_BYTES):
-        output += feed(data[start : start + _CHUNK_BYTES])
-        _bounded(output, max_size)
-        while has_more():
-            output += feed(b"")
-            _bounded(output, max_size)
     return bytes(output)
+
+
+def _drain(stream: Any, chunk: bytes, output: bytearray, max_size: int) -> None:
+    """All that the decoder gives for a chunk of input, a chunk of output at a time."""
+    more = stream.process(chunk, output_buffer_limit=_CHUNK_BYTES)
+    output += more
+    while more and not stream.is_finished():
+        _bounded(output, max_size)
+        more = stream.process(b"", output_buffer_limit=_CHUNK_BYTES)
+        output += more
+    _bounded(output, max_size)
 
 
 def _unlz4(data: bytes, max_size: int) -> bytes:

@@ -1,12 +1,12 @@
 """ESTree by esprima, which knows ECMAScript 2017 and JSX."""
 
-from typing import Any, Final
+import re
+from typing import Any
 
 import msgspec
 
 from wasmfleet.tasks.twins import languages, syntax
 from wasmfleet.workers.errors import NotSupportedInLane
-
 
 
 def parse(source: str, filename: str, language: str, source_type: str, objects: bool) -> Any:
@@ -51,6 +51,8 @@ def _in_spans(node: Any) -> Any:
     """esprima's `range` as `start` and `end`, both in code points."""
     if isinstance(node, list):
         return [_in_spans(child) for child in node]
+    if isinstance(node, re.Pattern):
+        return None  # ESTree: a regular expression has no JSON value
     if not isinstance(node, dict):
         return node
     spans = dict(zip(("start", "end"), node.get("range", ()), strict=False))

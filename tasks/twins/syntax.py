@@ -15,7 +15,12 @@ def validate(source: str, filename: str, language: str) -> Any:
     """The report of `ast.validate`, with what is not checked."""
     chosen = languages.name(filename, language)
     found = _diagnostics(source, languages.parse(source.encode(), chosen).root_node)
-    return {"valid": not found, "language": chosen, "diagnostics": found, "unchecked": [UNCHECKED, NEWER] if found else [UNCHECKED]}
+    return {
+        "valid": not found,
+        "language": chosen,
+        "diagnostics": found,
+        "unchecked": [UNCHECKED, NEWER] if found else [UNCHECKED],
+    }
 
 
 def parsed(source: str, chosen: str) -> Any:

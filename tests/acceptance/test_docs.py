@@ -60,6 +60,13 @@ def test_the_shell_examples_run(fleet: Installation, page: str) -> None:
             assert done.returncode in (0, 1), f"{line}\n{done.stdout}{done.stderr}"
 
 
+def test_the_reference_is_what_the_docstrings_say() -> None:
+    command = [sys.executable, "-m", "wasmfleet", "ops", "--format", "markdown"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert (_ROOT / "docs" / "operations.md").read_text() == done.stdout, "run `make docs`"
+
+
 def test_every_link_between_pages_leads_somewhere() -> None:
     for page in [*_PAGES, "ARCHITECTURE.md"]:
         here = (_ROOT / page).parent

@@ -21,12 +21,19 @@ def ops(
     name: Annotated[
         str | None, typer.Argument(help="One operation, to be told all of it.", show_default=False)
     ] = None,
+    format: Annotated[
+        Literal["table", "markdown"], typer.Option(help="A table, or the whole reference in Markdown.")
+    ] = "table",
 ) -> None:
     """List the operations, or tell all of one."""
     known, refused = operations(settings())
     for module, reason in refused.items():
         typer.echo(f"{module} is refused: {reason}", err=True)
-    if name is None:
+    if format == "markdown":
+        from wasmfleet.workers.cli import reference
+
+        typer.echo(reference.markdown(known.values()), nl=False)
+    elif name is None:
         tables.echo([_cells(operation) for operation in known.values()])
     else:
         _print_one(named(known, name))
@@ -60,7 +67,7 @@ def named(known: "dict[str, AnyOperation]", name: str) -> "AnyOperation":
 def _cells(operation: "AnyOperation") -> dict[str, str]:
     return {
         "operation": operation.name.removeprefix("wasmfleet."),
-        "signature": _signature(operation),
+        "signature": signature(operation),
         "parity": _parity(operation),
         "lanes": _lanes(operation),
         "what it does": _first_line(operation),
@@ -68,14 +75,15 @@ def _cells(operation: "AnyOperation") -> dict[str, str]:
 
 
 def _print_one(operation: "AnyOperation") -> None:
-    typer.echo(f"{operation.name}{_signature(operation)}")
+    typer.echo(f"{operation.name}{signature(operation)}")
     typer.echo(f"parity {_parity(operation)}; lanes {_lanes(operation)}")
     if operation.alias_of is not None:
         typer.echo(f"runs as {operation.alias_of.name}")
     typer.echo(f"\n{inspect.getdoc(operation) or 'It has no description.'}")
 
 
-def _signature(operation: "AnyOperation") -> str:
+def signature(operation: "AnyOperation") -> str:
+    """As a caller sees it: without what the worker supplies."""
     from wasmfleet.workers.contract import Supplied
 
     function = getattr(operation, "__wrapped__", None)
