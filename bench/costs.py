@@ -3,7 +3,10 @@
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+import wasmtime
 
 from bench.harness import Contender, measure
 from wasmfleet.config.settings import MIB
@@ -22,8 +25,10 @@ def costs() -> dict[str, float]:
     guest = _guest(module)
     operation = module.binary.operations["digest"]
     request = invoke._framed([digest.digest.contract.encode(digest.digest.contract.check((data,), {}))])
+    echo = _echo(module.engine)
     jobs: dict[str, Callable[[], Any]] = {
         "an entry of 1 kB into a warm guest, hashing included": lambda: guest.call(operation.index, request),
+        "an entry of 1 kB into a warm guest that does next to nothing": lambda: echo.call(0, data),
         "a fresh guest": lambda: _guest(module),
         "op.wasm of 1 kB, all of it": lambda: digest.digest.wasm(data),
         "a batch of 1,000 items of 1 kB, an item": lambda: sandbox.run(
@@ -36,6 +41,14 @@ def costs() -> dict[str, float]:
     }
     found["a batch of 1,000 items of 1 kB, an item"] /= 1000
     return found | {"a child ready, from a warm cache": _child_us()}
+
+
+def _echo(engine: Any) -> Guest:
+    """A guest whose own work hardly counts: what is left is the host's."""
+    text = Path("examples/own_module/shout.wat").read_text()
+    module = wasmtime.Module(engine.wasmtime, wasmtime.wat2wasm(text))
+    pre = wasmtime.Linker(engine.wasmtime).instantiate_pre(module)
+    return Guest(engine, pre, memory_bytes=MIB * 4, reply_bytes=MIB, time_s=3600)
 
 
 def _guest(module: Any) -> Guest:

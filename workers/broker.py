@@ -98,7 +98,7 @@ def _become_valkey(settings: Settings) -> NoReturn:
     port = _choose_port(settings)
     folder = claims.private_folder(settings.data_dir / "broker")
     claims.publish(_record(settings), BrokerRecord.of_this_process(port=port))
-    typer.echo(f"the embedded Valkey listens on {_HOST}:{port}, its data in {folder}")
+    typer.echo(f"the embedded Valkey listens on {_HOST}:{port}")
     server = str(get_binary_path())
     os.execv(server, [server, *_options(port, folder)])
 

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn
 
 import typer
@@ -120,7 +121,7 @@ def temporary(settings: Settings) -> Iterator[None]:
 def _job(supervisor: "Supervisor", sample: bool, once: bool) -> int:
     stopped = threading.Event()
     with _signals(stopped.set):
-        typer.echo(f"starting the fleet; its data is in {settings().data_dir}")
+        typer.echo(f"starting the fleet; its data is in {_short(settings().data_dir)}")
         _wait_for_workers(settings(), stopped)
         code = _sample() if sample and not stopped.is_set() else 0
         if not once:
@@ -129,6 +130,12 @@ def _job(supervisor: "Supervisor", sample: bool, once: bool) -> int:
                 pass
     typer.echo("stopping the fleet: workers, Flower, broker")
     return code
+
+
+def _short(path: Path) -> str:
+    """A path as people write it."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
 def _tell_where(stopped: threading.Event) -> None:
