@@ -71,3 +71,31 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Sources of every kind: right, wrong, ignored, and no text at all."""
+    files = {
+        "good.ts": "export const a: number = 1;\n",
+        "broken.js": "let a = 1;\n\tlet ü = (a + ;\n",
+        "twice.mjs": "let a;\nlet a;\n",
+        "ignored.min.js": "x(",
+        "node_modules/package/index.js": "x(",
+        "sub/kept.min.js": "ok();\n",
+        "sub/deep/no.txt": "x(",
+        ".gitignore": "*.min.js\n",
+        "sub/.gitignore": "!kept.min.js\n",
+    }
+    for name, text in files.items():
+        path = tmp_path / "tree" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path / "tree"
+
+
+def one_line(text: str) -> str:
+    """The text, which must be one clear line and no traceback."""
+    [line] = text.splitlines()
+    assert line.startswith("wasmfleet: ")
+    return line

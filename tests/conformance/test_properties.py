@@ -42,9 +42,8 @@ _WORDS = st.sampled_from(
         "?.",
         "??",
         "...",
-        "\n",
         "//",
-        "TODO\n/*",
+        "/*",
         "é😀",
         "*/",
         "import",
@@ -64,6 +63,7 @@ _WORDS = st.sampled_from(
         "type",
         "enum",
     ]
+    + ["\n", "// TODO: b\n"]
 )
 _SOURCES = st.lists(_WORDS, max_size=40).map(" ".join)
 _SAMPLES = st.lists(st.none() | st.floats(-1e12, 1e12), max_size=40)
