@@ -11,60 +11,11 @@ from wasmfleet.workers.errors import InternalError, SandboxTrap, WasmfleetError
 
 _CODECS = st.sampled_from(["gzip", "deflate", "zlib", "brotli", "lz4"])
 _ALGORITHMS = st.sampled_from(["sha256", "sha512", "md5", "blake3", "crc32", "xxh3_64", "xxh3_128"])
-_WORDS = st.sampled_from(
-    [
-        "let",
-        "const",
-        "a",
-        "b",
-        "=",
-        "+",
-        ";",
-        ",",
-        "(",
-        ")",
-        "{",
-        "}",
-        "[",
-        "]",
-        "=>",
-        "function",
-        "class",
-        "if",
-        "else",
-        "for",
-        "while",
-        "return",
-        "'x'",
-        "`y${z}`",
-        "1",
-        "/r/",
-        "?.",
-        "??",
-        "...",
-        "//",
-        "/*",
-        "é😀",
-        "*/",
-        "import",
-        "export",
-        "default",
-        "from",
-        "async",
-        "await",
-        "yield",
-        "<div>",
-        "</div>",
-        ":",
-        "?",
-        "!",
-        "@",
-        "#",
-        "type",
-        "enum",
-    ]
-    + ["\n", "// TODO: b\n"]
-)
+_TOKENS = """
+let const a b = + ; , ( ) { } [ ] => function class if else for while return 'x' `y${z}` 1 /r/ ?. ?? ...
+// /* é😀 */ import export default from async await yield <div> </div> : ? ! @ # type enum
+"""
+_WORDS = st.sampled_from([*_TOKENS.split(), "\n", "// TODO: b\n"])
 _SOURCES = st.lists(_WORDS, max_size=40).map(" ".join)
 _SAMPLES = st.lists(st.none() | st.floats(-1e12, 1e12), max_size=40)
 
