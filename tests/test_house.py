@@ -49,10 +49,9 @@ def test_no_error_is_a_memory_error() -> None:
 
 
 def test_only_the_runtime_touches_raw_memory() -> None:
+    importing = re.compile(r"^import ctypes", re.MULTILINE)
     touching = {
-        path.relative_to(_ROOT).as_posix()
-        for path in tracked("*.py")
-        if re.search(r"^import ctypes", path.read_text(), re.MULTILINE)
+        path.relative_to(_ROOT).as_posix() for path in tracked("*.py") if importing.search(path.read_text())
     }
 
     assert touching <= {"workers/runtime/instance.py", "workers/lifeline.py"}
