@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ONCE ?=
 # Built outside the checkout, so that a clone stays a clone and the next one is quick.
-HOST := CARGO_TARGET_DIR=$${WASMFLEET_BUILD_CACHE:-$$HOME/.cache/wasmfleet-build}/host
+HOST := CARGO_TARGET_DIR=$${WASM_BUILD_CACHE:-$$HOME/.cache/wasmfleet-build}/host
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check bench docs wasm lock clean

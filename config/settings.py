@@ -83,9 +83,6 @@ class Settings:
         """Whether the fleet runs on its own Valkey."""
         return not self.broker_url
 
-    def read(self, name: str) -> Any:
-        return getattr(self, name)
-
 
 def load(environment: Mapping[str, str]) -> Settings:
     """Settings from an environment. Raises SettingsError for an unknown variable or a wrong value."""
@@ -93,7 +90,7 @@ def load(environment: Mapping[str, str]) -> Settings:
     given = {
         name[len(PREFIX) :].lower(): text for name, text in environment.items() if name.startswith(PREFIX)
     }
-    unknown = sorted(given.keys() - known.keys() - {"role"})
+    unknown = sorted(given.keys() - known.keys())
     if unknown:
         allowed = ", ".join(PREFIX + name.upper() for name in known)
         raise SettingsError(f"{PREFIX}{unknown[0].upper()} is not a setting; known are {allowed}")

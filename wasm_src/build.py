@@ -137,7 +137,7 @@ def cargo_home() -> Path:
 
 def target_folder() -> Path:
     """Outside the tree, so that a clone stays a clone."""
-    chosen = os.environ.get("CARGO_TARGET_DIR") or os.environ.get("WASMFLEET_BUILD_CACHE")
+    chosen = os.environ.get("CARGO_TARGET_DIR") or os.environ.get("WASM_BUILD_CACHE")
     return Path(chosen or Path.home() / ".cache/wasmfleet-build").resolve()
 
 

@@ -5,25 +5,12 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Callable
 from typing import Final, NoReturn
 
-_PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _GONE_S: Final = 5.0
 _POLL_S: Final = 0.01
 _libc: Final = ctypes.CDLL(None, use_errno=True)
-
-
-def dies_with(parent: int) -> Callable[[], None]:
-    """What a forked child calls so that the kernel kills it when `parent` ends; exec keeps it."""
-
-    def arm() -> None:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return arm
 
 
 def adopt_orphans() -> None:

@@ -6,6 +6,7 @@ Key (task_id, item): the first final outcome stands, a later execution only rais
 import contextlib
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -94,6 +95,7 @@ class Log:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._database: Database | None = None
+        self._inherited: Database | None = None
         self._process = 0
 
     def write(self, rows: Sequence[Row]) -> None:
@@ -121,6 +123,7 @@ class Log:
 
     def _opened(self) -> Database:
         if self._database is None or self._process != os.getpid():
+            self._inherited = self._database  # never closed here: SQLite would tidy up under its owner
             self._database, self._process = open_log(self._settings), os.getpid()
         return self._database
 
@@ -130,8 +133,6 @@ _logs: dict[int, Log] = {}
 
 def log() -> Log:
     """This thread's log: a connection of SQLite belongs to one."""
-    import threading
-
     return _logs.setdefault(threading.get_ident(), Log(settings()))
 
 

@@ -1,5 +1,6 @@
 """The command line, against a fleet that `wasmfleet up` started."""
 
+import contextlib
 import csv
 import io
 import json
@@ -142,11 +143,14 @@ def test_ctrl_c_cancels_what_is_queued(fleet: CommandLine, tmp_path: Path) -> No
     many = tmp_path / "many"
     many.mkdir()
     text = "".join(f"function f{n}(a, b) {{ return a * b + {n}; }}\n" for n in range(10_000))
-    for n in range(200):
+    for n in range(400):
         (many / f"{n}.js").write_text(text)
 
     def rows() -> int:
-        return len(json.loads(fleet.run("results", "--format", "json", "--limit", "100000").stdout))
+        log = Path(fleet.environment["WASMFLEET_DATA_DIR"]) / "results.sqlite"
+        with contextlib.closing(sqlite3.connect(log)) as connection:
+            [(count,)] = connection.execute("SELECT count(*) FROM results")
+        return int(count)
 
     before = rows()
     process = fleet.start("check", many, log=tmp_path / "check.log")

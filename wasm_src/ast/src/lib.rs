@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod diagnostics;
+mod found;
 mod language;
 mod lower;
 mod positions;

@@ -4,6 +4,7 @@ use abi::Outcome;
 use oxc_ast_visit::Visit;
 use serde::{Deserialize, Serialize};
 
+use crate::found::{Class, Export, Function, Import};
 use crate::language::{self, Kind, Language};
 use crate::source::Source;
 use crate::survey::Survey;
@@ -26,42 +27,6 @@ pub struct Outline {
     classes: Vec<Class>,
     todos: Vec<Todo>,
     complexity: usize,
-}
-
-#[derive(Debug, Serialize)]
-pub struct Import {
-    pub source: String,
-    pub names: Vec<String>,
-    pub start: u32,
-    pub end: u32,
-    pub line: usize,
-}
-
-#[derive(Debug, Serialize)]
-pub struct Export {
-    pub name: String,
-    pub start: u32,
-    pub end: u32,
-    pub line: usize,
-}
-
-#[derive(Debug, Serialize)]
-pub struct Function {
-    pub name: String,
-    pub start: u32,
-    pub end: u32,
-    pub line: usize,
-    pub end_line: usize,
-    pub complexity: usize,
-}
-
-#[derive(Debug, Serialize)]
-pub struct Class {
-    pub name: String,
-    pub start: u32,
-    pub end: u32,
-    pub line: usize,
-    pub end_line: usize,
 }
 
 pub fn run(args: Args) -> Outcome<Outline> {

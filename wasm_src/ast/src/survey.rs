@@ -3,7 +3,7 @@
 use oxc_ast::ast::*;
 use oxc_span::Span;
 
-use crate::outline::{Class as ClassFound, Export, Function as FunctionFound, Import};
+use crate::found::{Class as ClassFound, Export, Function as FunctionFound, Import};
 use crate::table::Table;
 
 pub struct Survey {
