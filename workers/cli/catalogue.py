@@ -64,6 +64,13 @@ def named(known: "dict[str, AnyOperation]", name: str) -> "AnyOperation":
     raise UnknownOperation(f"there is no operation {name[:80]!r}; {hint}")
 
 
+def served_as(operation: "AnyOperation") -> "AnyOperation":
+    """The operation that does the work: an alias stands for another."""
+    while operation.alias_of is not None:
+        operation = operation.alias_of
+    return operation
+
+
 def _cells(operation: "AnyOperation") -> dict[str, str]:
     return {
         "operation": operation.name.removeprefix("wasmfleet."),
@@ -78,7 +85,7 @@ def _print_one(operation: "AnyOperation") -> None:
     typer.echo(f"{operation.name}{signature(operation)}")
     typer.echo(f"parity {_parity(operation)}; lanes {_lanes(operation)}")
     if operation.alias_of is not None:
-        typer.echo(f"runs as {operation.alias_of.name}")
+        typer.echo(f"runs as {served_as(operation).name}")
     typer.echo(f"\n{inspect.getdoc(operation) or 'It has no description.'}")
 
 
@@ -92,9 +99,8 @@ def signature(operation: "AnyOperation") -> str:
         return f"({shown})"
     signature = inspect.signature(function)
     sent = [_spelled(p) for p in signature.parameters.values() if not isinstance(p.default, Supplied)]
-    return str(
-        signature.replace(parameters=sent, return_annotation=_spelled_type(signature.return_annotation))
-    )
+    given = inspect.signature(served_as(operation).__wrapped__).return_annotation
+    return str(signature.replace(parameters=sent, return_annotation=_spelled_type(given)))
 
 
 def _spelled(parameter: inspect.Parameter) -> inspect.Parameter:

@@ -54,7 +54,7 @@ def submit(
     arguments = _arguments(target, arg or [], file or [], json)
     target.contract.check((), arguments)
     chosen = lane or settings().lane
-    fleet.demand(settings(), chosen, target.module)
+    fleet.demand(settings(), chosen, catalogue.served_as(target).module)
     _print(_answer(target, arguments, chosen, timeout), output)
 
 
@@ -152,7 +152,7 @@ def _await(sent: "AsyncResult[Any]", lane: Lane, target: "Operation[..., Any]", 
         return sent.get(timeout=timeout_s)
     except NotYet:
         sent.revoke()
-        fleet.demand(settings(), lane, target.module)
+        fleet.demand(settings(), lane, catalogue.served_as(target).module)
         raise RuntimeUnavailable(f"no answer within {timeout_s:g} s; the call is cancelled") from None
     except (TimeLimitExceeded, WorkerLostError) as error:
         _refuse(type(error).__name__, str(error))
