@@ -35,8 +35,18 @@ class CommandLine:
         command = [sys.executable, "-m", "wasmfleet", *words]
         with log.open("wb") as output:
             return subprocess.Popen(
-                command, env=self.environment, cwd=self.folder, stdout=output, stderr=subprocess.STDOUT
+                command,
+                env=self.environment,
+                cwd=self.folder,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                preexec_fn=_as_from_a_terminal,
             )
+
+
+def _as_from_a_terminal() -> None:
+    """A shell starts its background jobs deaf to Ctrl-C, and what they start inherits it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def command_line(folder: Path) -> CommandLine:

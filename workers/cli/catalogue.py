@@ -99,7 +99,7 @@ def signature(operation: "AnyOperation") -> str:
         return f"({shown})"
     signature = inspect.signature(function)
     sent = [_spelled(p) for p in signature.parameters.values() if not isinstance(p.default, Supplied)]
-    given = inspect.signature(served_as(operation).__wrapped__).return_annotation
+    given = inspect.signature(getattr(served_as(operation), "__wrapped__", function)).return_annotation
     return str(signature.replace(parameters=sent, return_annotation=_spelled_type(given)))
 
 
