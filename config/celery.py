@@ -4,7 +4,7 @@ from typing import Any
 
 from kombu import Queue
 
-from wasmfleet.config.settings import Settings
+from wasmfleet.config.settings import OWN_TRANSPORT, Settings
 
 ANY, WASM, PYTHON = "wasmfleet.any", "wasmfleet.wasm", "wasmfleet.python"
 DEFAULT = "celery"
@@ -20,9 +20,9 @@ def queues_of_any(settings: Settings) -> list[str]:
     return [ANY, DEFAULT] if served else [ANY]
 
 
-def options(settings: Settings, broker_url: str) -> dict[str, Any]:
-    """The options of the Celery app for a broker at this URL."""
-    return _delivery() | _serialization() | _broker(settings, broker_url) | _workers(settings)
+def options(settings: Settings, broker_url: str, store_url: str) -> dict[str, Any]:
+    """The options of the Celery app for a broker at this URL, and results in a store at that one."""
+    return _delivery() | _serialization() | _broker(settings, broker_url, store_url) | _workers(settings)
 
 
 def _delivery() -> dict[str, Any]:
@@ -49,25 +49,20 @@ def _serialization() -> dict[str, Any]:
     }
 
 
-def _broker(settings: Settings, broker_url: str) -> dict[str, Any]:
+def _broker(settings: Settings, broker_url: str, store_url: str) -> dict[str, Any]:
     socket = {
         "socket_timeout": BROKER_TIMEOUT_S,  # a half-open connection hangs for 125 s otherwise
         "socket_connect_timeout": BROKER_TIMEOUT_S,
         "socket_keepalive": True,
         "health_check_interval": BROKER_TIMEOUT_S,
     }
-    result_url = settings.result_url or broker_url
+    stock = not broker_url.startswith(OWN_TRANSPORT)
     return {
         "broker_url": broker_url,
-        "result_backend": f"wasmfleet.workers.results:Results+{result_url}",
+        "result_backend": f"wasmfleet.workers.results:Results+{settings.result_url or store_url}",
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # a worker waits for its broker as long as it takes
-        "broker_transport_options": socket
-        | {
-            "unacked_restore_interval": 1,
-            "unacked_restore_throttle": 1,
-            "visibility_timeout": visibility_timeout(settings),
-        },
+        "broker_transport_options": socket | (_stock_redis(settings) if stock else {}),
         "redis_socket_timeout": BROKER_TIMEOUT_S,
         "redis_socket_connect_timeout": BROKER_TIMEOUT_S,
         "redis_socket_keepalive": True,
@@ -75,6 +70,15 @@ def _broker(settings: Settings, broker_url: str) -> dict[str, Any]:
         "redis_retry_on_timeout": True,
         "task_publish_retry_policy": CLIENT_PATIENCE,
         "result_backend_transport_options": {"retry_policy": CLIENT_PATIENCE},
+    }
+
+
+def _stock_redis(settings: Settings) -> dict[str, Any]:
+    """What kombu's own transport needs to hand on a dead worker's messages, without leases: by their age."""
+    return {
+        "unacked_restore_interval": 1,
+        "unacked_restore_throttle": 1,
+        "visibility_timeout": visibility_timeout(settings),
     }
 
 
@@ -89,6 +93,7 @@ def visibility_timeout(settings: Settings) -> float:
 def _workers(settings: Settings) -> dict[str, Any]:
     return {
         "task_time_limit": settings.hard_time_limit,  # Celery's kill; the call's own limit is enforced by the lane
+        "worker_lost_wait": 1.0,  # seconds a result of a dead child may still be under way
         "worker_proc_alive_timeout": 30.0,  # at the default of 4 s, slow starts kill replacement children for ever
         "worker_soft_shutdown_timeout": settings.hard_time_limit,
         "worker_consumer": "wasmfleet.workers.consumer:TypedConsumer",  # refuses with typed errors

@@ -17,6 +17,7 @@ from platformdirs import user_data_path
 PREFIX: Final = "WASMFLEET_"
 Lane = Literal["any", "wasm", "python"]
 MIB: Final = 1 << 20
+OWN_TRANSPORT: Final = "wasmfleet+"
 
 
 class SettingsError(Exception):
@@ -28,7 +29,10 @@ class Settings:
     """What a user may set. Times are in seconds, sizes in MiB; the variable is the upper-case name."""
 
     broker_url: str = field(
-        default="", metadata={"doc": "redis:// or rediss:// URL; empty starts and uses the embedded Valkey"}
+        default="",
+        metadata={
+            "doc": "wasmfleet+redis:// or redis:// URL, with rediss for TLS; empty: the embedded Valkey"
+        },
     )
     result_url: str = field(default="", metadata={"doc": "where results are stored; empty is the broker"})
     state_url: str = field(default="", metadata={"doc": "where heartbeats are kept; empty is the broker"})
@@ -144,6 +148,12 @@ def _url(name: str, text: str) -> str:
     return text
 
 
+def _broker_url(name: str, text: str) -> str:
+    """The same, or with `wasmfleet+` before it."""
+    _url(name, text.removeprefix(OWN_TRANSPORT))
+    return text
+
+
 def _without_password(url: str) -> str:
     password = urlsplit(url).password
     return url.replace(f":{password}@", ":***@") if password else url
@@ -169,7 +179,7 @@ def _module_paths(name: str, text: str) -> tuple[Path, ...]:
 
 
 _PARSERS: Final[dict[str, Callable[[str, str], Any]]] = {
-    "broker_url": _url,
+    "broker_url": _broker_url,
     "result_url": _url,
     "state_url": _url,
     "data_dir": _folder,

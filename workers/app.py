@@ -7,10 +7,11 @@ from celery import Celery
 
 from wasmfleet.config.celery import options
 from wasmfleet.config.settings import settings
-from wasmfleet.workers import broker
+from wasmfleet.workers import broker, transport
 
+transport.register()
 app = Celery("wasmfleet", set_as_current=False)
-app.conf.update(options(settings(), broker.address(settings())))
+app.conf.update(options(settings(), broker.celery_url(settings()), broker.address(settings())))
 
 
 def families() -> list[str]:

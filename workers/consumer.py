@@ -1,15 +1,16 @@
-"""Messages that are no call: answered with a typed error where there is an id, logged, and acknowledged."""
+"""Messages that are no call: set aside, answered with a typed error where there is an id, and acknowledged."""
 
-import contextlib
 import sqlite3
 import time
 from typing import Any
 
 from celery.utils.log import get_task_logger
 from celery.worker.consumer import Consumer
+from redis.exceptions import RedisError
 
-from wasmfleet.workers import outcomes
+from wasmfleet.workers import outcomes, quarantine, set_aside
 from wasmfleet.workers.errors import InvalidArguments, UnknownOperation, WasmfleetError
+from wasmfleet.workers.intake import intake
 
 _logger = get_task_logger(__name__)
 
@@ -43,14 +44,16 @@ class TypedConsumer(Consumer):
     def _refuse(self, message: Any, name: str, error: WasmfleetError) -> None:
         task_id = (message.headers or {}).get("id") or (message.properties or {}).get("correlation_id")
         _logger.error("refused message %s: %s", task_id, error)
-        if isinstance(task_id, str):
-            self._answer(task_id, name, error)
-        message.ack_log_error(_logger, self.connection_errors)  # type: ignore[attr-defined]
-
-    def _answer(self, task_id: str, name: str, error: WasmfleetError) -> None:
-        with contextlib.suppress(sqlite3.OperationalError):
-            outcomes.log().write([_row(task_id, name, self.hostname, error)])
-        self.app.backend.store_result(task_id, error, "FAILURE")
+        try:
+            quarantine.keep(set_aside.refused(message, name, self.hostname, error))
+            if isinstance(task_id, str):
+                outcomes.log().write([_row(task_id, name, self.hostname, error)])
+                self.app.backend.store_result(task_id, error, "FAILURE")
+        except (RedisError, sqlite3.OperationalError) as trouble:
+            intake.pause(str(trouble))
+            message.reject_log_error(_logger, self.connection_errors, requeue=True)  # type: ignore[attr-defined]
+        else:
+            message.ack_log_error(_logger, self.connection_errors)  # type: ignore[attr-defined]
 
 
 def _row(task_id: str, name: str, worker: str, error: WasmfleetError) -> outcomes.Row:

@@ -19,7 +19,9 @@ WasmfleetError
 ├── Unavailable                 nothing is wrong with the call; it may succeed later
 │   ├── RuntimeUnavailable      no sandbox, and the lane allows no other
 │   ├── NotSupportedInLane      the plain-Python twin cannot do this
-│   └── BrokerUnavailable       the broker does not answer
+│   ├── BrokerUnavailable       the broker does not answer
+│   └── FleetBusy               too much is queued already, or it waits too long
+├── Quarantined                 the call killed its process again and again, and is set aside
 ├── Cancelled                   the call was cancelled before it ran
 ├── VersionMismatch             module, ABI or message of another version
 └── InternalError               a defect of Wasmfleet; please report it
@@ -132,6 +134,14 @@ class NotSupportedInLane(Unavailable):
 
 class BrokerUnavailable(Unavailable):
     """The broker does not answer."""
+
+
+class FleetBusy(Unavailable):
+    """Too much is queued already, or it waits too long."""
+
+
+class Quarantined(WasmfleetError):
+    """The call killed its process again and again, and is set aside."""
 
 
 class Cancelled(WasmfleetError):

@@ -4,14 +4,15 @@ import hashlib
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from celery.exceptions import Reject
+from redis.exceptions import RedisError
 
 from wasmfleet.config.settings import Lane, settings
-from wasmfleet.workers import lanes, outcomes, sandbox, twin
+from wasmfleet.workers import careful, lanes, outcomes, poison, sandbox, twin
+from wasmfleet.workers.call import Item, Outcome
 from wasmfleet.workers.contract import Arguments
 from wasmfleet.workers.errors import RuntimeUnavailable, WasmfleetError
 from wasmfleet.workers.operation import Operation, check_size, resolve
@@ -21,29 +22,6 @@ if TYPE_CHECKING:
     from wasmfleet.workers.runtime.invoke import Reply
 
 _MESSAGE_ERROR_CHARACTERS = 500
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What came of one item."""
-
-    value: Any = None
-    error: WasmfleetError | None = None
-    engine: Literal["wasm", "python", ""] = ""
-    run_us: int = 0
-    input_bytes: int = 0
-    output_bytes: int = 0
-    input_digest: str | None = None
-    module_sha256: str | None = None
-
-
-@dataclass(slots=True)
-class _Item:
-    """One call on its way: its arguments and their encoding, or already an outcome."""
-
-    arguments: Arguments
-    request: bytes
-    outcome: Outcome
 
 
 def here(operation: Operation[..., Any], lane: Lane, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -79,16 +57,32 @@ def batch(
     waiting = [item for item in items if item.outcome.error is None]
     try:
         if waiting:
-            _evaluate(target, waiting, lanes.choose(target, lane), _time_limit(request))
+            _evaluate_message(target, request, items, waiting, lanes.choose(target, lane))
     except lanes.HandOver as reason:
         raise lanes.hand_over(task, request, str(reason)) from None
     except lanes.Wait as reason:
         _wait_or_fail(task, request, str(reason), waiting)
+    except RedisError as error:
+        raise Reject(f"the state store does not answer: {error}", requeue=True) from error
     except WasmfleetError as error:
         _fail(waiting, error)
     result = [item.outcome for item in items]
     _write(operation, request, lane, result, started_at)
     return result
+
+
+def _evaluate_message(
+    target: Operation[..., Any],
+    request: Any,
+    items: Sequence[Item],
+    waiting: Sequence[Item],
+    module: Loaded | None,
+) -> None:
+    time_s = _time_limit(request)
+    if len(items) > 1 and poison.demands_care(request):
+        careful.evaluate(target, request, items, lambda item: _evaluate(target, [item], module, time_s))
+    else:
+        _evaluate(target, waiting, module, time_s)
 
 
 def _target(operation: Operation[..., Any]) -> Operation[..., Any]:
@@ -97,25 +91,25 @@ def _target(operation: Operation[..., Any]) -> Operation[..., Any]:
     return operation
 
 
-def _checked(operation: Operation[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> _Item:
+def _checked(operation: Operation[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Item:
     try:
         arguments = operation.contract.check(args, kwargs)
         return _item(*resolve(operation, arguments))
     except WasmfleetError as error:
-        return _Item({}, b"", Outcome(error=error))
+        return Item({}, b"", Outcome(error=error))
 
 
-def _item(target: Operation[..., Any], arguments: Arguments) -> _Item:
+def _item(target: Operation[..., Any], arguments: Arguments) -> Item:
     wire = target.contract.encode(arguments)
     check_size(target.name, len(wire))
     digest = hashlib.blake2b(wire, digest_size=16).hexdigest()
     complete = target.contract.complete(arguments)
     request = wire if complete is arguments else target.contract.encode(complete)
-    return _Item(complete, request, Outcome(input_bytes=len(wire), input_digest=digest))
+    return Item(complete, request, Outcome(input_bytes=len(wire), input_digest=digest))
 
 
 def _evaluate(
-    target: Operation[..., Any], items: Sequence[_Item], module: Loaded | None, time_s: float
+    target: Operation[..., Any], items: Sequence[Item], module: Loaded | None, time_s: float
 ) -> None:
     if module is None:
         for item in items:
@@ -124,7 +118,7 @@ def _evaluate(
         _run_sandbox(target, items, module, time_s)
 
 
-def _run_sandbox(target: Operation[..., Any], items: Sequence[_Item], module: Loaded, time_s: float) -> None:
+def _run_sandbox(target: Operation[..., Any], items: Sequence[Item], module: Loaded, time_s: float) -> None:
     started = time.perf_counter_ns()
     replies = sandbox.run(module, target.function, [item.request for item in items], time_s)
     each_us = (time.perf_counter_ns() - started) // 1000 // len(items)
@@ -137,7 +131,7 @@ def _take(outcome: Outcome, reply: "Reply", module: Loaded, run_us: int) -> None
     outcome.engine, outcome.module_sha256, outcome.run_us = "wasm", module.binary.sha256, run_us
 
 
-def _run_twin(target: Operation[..., Any], item: _Item, time_s: float) -> None:
+def _run_twin(target: Operation[..., Any], item: Item, time_s: float) -> None:
     started, outcome = time.perf_counter_ns(), item.outcome
     outcome.engine = "python"
     assert target.twin is not None
@@ -149,14 +143,14 @@ def _run_twin(target: Operation[..., Any], item: _Item, time_s: float) -> None:
     outcome.run_us = (time.perf_counter_ns() - started) // 1000
 
 
-def _wait_or_fail(task: Any, request: Any, reason: str, items: Sequence[_Item]) -> None:
+def _wait_or_fail(task: Any, request: Any, reason: str, items: Sequence[Item]) -> None:
     try:
         raise lanes.wait(task, request, reason)
     except RuntimeUnavailable as error:
         _fail(items, error)
 
 
-def _fail(items: Sequence[_Item], error: WasmfleetError) -> None:
+def _fail(items: Sequence[Item], error: WasmfleetError) -> None:
     for item in items:
         item.outcome.error = error
 
@@ -179,8 +173,7 @@ def _write(
     try:
         outcomes.log().write(rows)
     except sqlite3.OperationalError as error:
-        # Without its row no outcome may be acknowledged: the message goes back.
-        raise Reject(f"the result log cannot be written: {error}", requeue=True) from error
+        raise outcomes.Unwritable(f"the result log cannot be written: {error}", requeue=True) from error
 
 
 def _row(

@@ -1,15 +1,18 @@
 """What a worker does when it and its children start and stop."""
 
 import contextlib
+import signal
 from typing import Any, Literal
 
 import structlog
+from billiard.util import set_pdeathsig  # type: ignore[attr-defined]
 from celery import bootsteps, signals
 
 from wasmfleet.config import celery as queues
 from wasmfleet.config.settings import settings
 from wasmfleet.workers import lanes, outcomes, own_modules, sandbox
 from wasmfleet.workers.app import app
+from wasmfleet.workers.intake import intake
 from wasmfleet.workers.presence import Heart
 from wasmfleet.workers.runtime.modules import NotReady, wasmtime_part
 
@@ -36,6 +39,7 @@ def _import_before_fork() -> None:
 
 @signals.worker_process_init.connect
 def _start_child(**_: Any) -> None:
+    set_pdeathsig(signal.SIGKILL)  # an orphan would go on with a call that another worker is given
     if lanes.process.role == "wasm":
         sandbox.modules().load_all()
 
@@ -58,6 +62,7 @@ class PresenceStep(bootsteps.StartStopStep):
             settings(), parent.hostname, role, lambda accelerated: _serve_any(parent, not accelerated)
         )
         self._heart.start()
+        intake.attach(parent)
 
     def stop(self, parent: Any) -> None:
         if self._heart:

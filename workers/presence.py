@@ -3,6 +3,7 @@
 import contextlib
 import os
 import platform
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -13,13 +14,15 @@ import redis
 import structlog
 
 from wasmfleet.config.settings import Settings
-from wasmfleet.workers import broker
+from wasmfleet.workers import state
+from wasmfleet.workers.intake import intake
 from wasmfleet.workers.outcomes import Log
 from wasmfleet.workers.runtime import modules
 
 BEAT_S: Final = 1.0
 EXPIRY_S: Final = 5
 _FORGET_EVERY_S: Final = 3600.0
+_CHECKPOINT_EVERY_S: Final = 60.0
 _KEY: Final = "wasmfleet:presence:"
 _log = structlog.get_logger("wasmfleet.presence")
 
@@ -39,11 +42,6 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True):
     def accelerated(self) -> bool:
         """Whether it takes calls of lane `any` and hands over those that it cannot serve."""
         return self.role == "wasm"
-
-
-def client(settings: Settings) -> "redis.Redis":
-    url = settings.state_url or broker.address(settings)
-    return redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
 
 
 def present(connection: "redis.Redis") -> list[Presence]:
@@ -69,7 +67,7 @@ class Heart:
         self._on_fleet = on_fleet
         self._stopped = threading.Event()
         self._compiler: Any = None
-        self._last_accelerated = self._last_forgotten = time.monotonic()
+        self._last_accelerated = self._last_forgotten = self._last_checkpoint = time.monotonic()
         self._said: dict[str, tuple[str, str]] = {}
 
     def start(self) -> None:
@@ -79,14 +77,15 @@ class Heart:
         self._stopped.set()
 
     def _beat_until_stopped(self) -> None:
-        connection = client(self._settings)
+        connection = state.client(self._settings)
         log = Log(self._settings)
         while not self._stopped.wait(BEAT_S):
             try:
+                intake.probe()
                 self._beat(connection)
-                self._forget(log)
-            except redis.RedisError:
-                continue  # no broker, no heartbeat: the next one tells
+                self._tidy(log)
+            except (redis.RedisError, sqlite3.OperationalError):
+                continue  # no broker, no heartbeat; no log, no tidying: the next one tells
             except Exception:  # noqa: BLE001 - the thread must live
                 _log.exception("the heartbeat failed; it goes on")
         with contextlib.suppress(redis.RedisError):
@@ -126,12 +125,15 @@ class Heart:
             self._compiler = modules.wasmtime_part("compile").start()
 
     def _say_changes(self, states: dict[str, tuple[str, str]]) -> None:
-        for name, (state, reason) in states.items():
-            if self._said.get(name) != (state, reason):
-                _log.info("module", module=name, state=state, reason=reason or None)
+        for name, (now, reason) in states.items():
+            if self._said.get(name) != (now, reason):
+                _log.info("module", module=name, state=now, reason=reason or None)
         self._said = states
 
-    def _forget(self, log: Log) -> None:
+    def _tidy(self, log: Log) -> None:
+        if time.monotonic() - self._last_checkpoint > _CHECKPOINT_EVERY_S:
+            self._last_checkpoint = time.monotonic()
+            log.checkpoint()
         if time.monotonic() - self._last_forgotten < _FORGET_EVERY_S:
             return
         self._last_forgotten = time.monotonic()

@@ -2,14 +2,26 @@
 
 import sqlite3
 import time
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+from billiard.einfo import ExceptionInfo
+from billiard.exceptions import WorkerLostError
 from celery.utils.log import get_task_logger
+from celery.worker import state
 from celery.worker.request import Request
+from redis.exceptions import RedisError
 
-from wasmfleet.workers import lanes, outcomes
-from wasmfleet.workers.errors import Cancelled, DeadlineExceeded, RuntimeUnavailable, WasmfleetError
+from wasmfleet.workers import lanes, outcomes, poison, quarantine, set_aside
+from wasmfleet.workers.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    Quarantined,
+    RuntimeUnavailable,
+    WasmfleetError,
+)
+from wasmfleet.workers.intake import intake
 
+_BATCH: Final = "wasmfleet.batch"
 _logger = get_task_logger(__name__)
 
 
@@ -42,23 +54,67 @@ class LoggedRequest(Request):
         error = DeadlineExceeded(
             f"the call outlived its time limit; its process was killed after {timeout:g} s"
         )
-        self._log("error", error)
-        super().on_timeout(soft, timeout)
+        if self._log("error", error):
+            super().on_timeout(soft, timeout)
 
     def _announce_revoked(self, reason: str, terminated: bool, signum: Any, expired: bool) -> None:
         if expired and lanes.of(_context(self)) == "wasm":
-            self._log("expired", RuntimeUnavailable("no sandbox took the call before it expired"))
+            logged = self._log("expired", RuntimeUnavailable("no sandbox took the call before it expired"))
         elif expired:
-            self._log("expired", DeadlineExceeded("the call expired before a worker took it"))
+            logged = self._log("expired", DeadlineExceeded("the call expired before a worker took it"))
         else:
-            self._log("revoked", Cancelled("the call was cancelled"))
-        super()._announce_revoked(reason, terminated, signum, expired)  # type: ignore[misc]
+            logged = self._log("revoked", Cancelled("the call was cancelled"))
+        if logged:
+            super()._announce_revoked(reason, terminated, signum, expired)  # type: ignore[misc]
 
-    def _log(self, outcome: Literal["error", "revoked", "expired"], error: WasmfleetError) -> None:
+    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
+        """Celery's, but a call that goes on killing its process is set aside, and an unwritable log is noticed."""
+        error: Any = getattr(exc_info.exception, "exc", exc_info.exception)
+        if isinstance(error, outcomes.Unwritable):
+            intake.pause(str(error))
+        if isinstance(error, WorkerLostError) and not _is_stopping():
+            exc_info = self._after_death() or exc_info
+        return super().on_failure(exc_info, send_failed_event, return_ok)
+
+    def _after_death(self) -> Any:
+        """What to fail with instead of trying again, or nothing."""
+        try:
+            deaths = poison.count_death(self.id)
+            most = poison.MOST_DEATHS_OF_A_BATCH if self.name == _BATCH else poison.MOST_DEATHS
+            _logger.warning("call %s lost its process, the %d. time", self.id, deaths)
+            return self._set_aside(deaths) if deaths >= most else None
+        except (RedisError, sqlite3.OperationalError):
+            _logger.exception("the death of %s could not be noted; it is tried again", self.id)
+            return None
+
+    def _set_aside(self, deaths: int) -> Any:
+        reason = f"it killed its process {deaths} times"
+        kept = quarantine.keep(set_aside.killed(self, reason))
+        error = Quarantined(
+            f"{reason} and is set aside; `wasmfleet quarantine show {self.id}`"
+            if kept
+            else f"{reason}; it was not kept, for the quarantine is full"
+        )
+        outcomes.log().write([_row(self, "error", error)])
+        try:
+            raise error
+        except Quarantined:
+            return ExceptionInfo()
+
+    def _log(self, outcome: Literal["error", "revoked", "expired"], error: WasmfleetError) -> bool:
+        """Writes the outcome's row; where that cannot be, the message goes back and nothing is acknowledged."""
         try:
             outcomes.log().write([_row(self, outcome, error)])
-        except sqlite3.OperationalError:
-            _logger.exception("the outcome of %s could not be logged", self.id)
+        except sqlite3.OperationalError as trouble:
+            intake.pause(str(trouble))
+            self.reject(requeue=True)
+            return False
+        return True
+
+
+def _is_stopping() -> bool:
+    asked: set[Any] = {state.should_stop, state.should_terminate}
+    return asked != {None}
 
 
 def _context(request: Request) -> Any:

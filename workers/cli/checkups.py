@@ -2,7 +2,6 @@
 
 import stat
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -11,9 +10,6 @@ from wasmfleet.config.settings import Settings, SettingsError
 from wasmfleet.workers.cli import fleet_checkups
 from wasmfleet.workers.cli.checkup import Checkup, ok, problem, warning
 
-_REMOTE: Final = frozenset(
-    ["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre", "afs", "fuse.sshfs"]
-)
 _HOUR_S: Final = 3600.0
 
 
@@ -32,7 +28,7 @@ def examine(settings: Settings) -> Iterator[Checkup]:
 
 
 def _data_folder(settings: Settings) -> Checkup:
-    from wasmfleet.workers import claims, outcomes
+    from wasmfleet.workers import claims, filesystem, outcomes
 
     what, folder = "data folder", settings.data_dir
     try:
@@ -47,22 +43,11 @@ def _data_folder(settings: Settings) -> Checkup:
             f"the log {error.filename} cannot be written: {error.strerror}",
             "give the file to this user",
         )
-    kind = _filesystem(folder)
-    if kind in _REMOTE:
+    kind = filesystem.kind(folder)
+    if kind in filesystem.REMOTE:
         mend = "SQLite's locks do not hold there; set WASMFLEET_DATA_DIR to a folder on a local disk"
         return problem(what, f"{folder} is on the network filesystem {kind}", mend)
     return ok(what, f"{folder} is writable, on {kind}")
-
-
-def _filesystem(folder: Path) -> str:
-    """The type of the filesystem that holds the folder: that of the longest mount point above it."""
-    whole, best, kind = folder.resolve(), "", "an unknown filesystem"
-    for line in Path("/proc/mounts").read_text().splitlines():
-        _, point, found, *_ = line.split(" ")
-        place = Path(point.replace("\\040", " "))
-        if (whole == place or place in whole.parents) and len(point) >= len(best):
-            best, kind = point, found
-    return kind
 
 
 def _wasmtime() -> Checkup:

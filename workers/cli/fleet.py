@@ -42,11 +42,11 @@ def workers(settings: Settings) -> "list[Presence]":
     """Every worker that beats. Raises BrokerUnavailable."""
     from redis import RedisError
 
-    from wasmfleet.workers import broker, presence
+    from wasmfleet.workers import broker, presence, state
 
     broker.wait(settings, _BROKER_S)
     try:
-        with presence.client(settings) as connection:
+        with state.client(settings) as connection:
             return presence.present(connection)
     except RedisError as error:
         raise BrokerUnavailable(f"the heartbeats cannot be read: {error}") from None

@@ -21,7 +21,7 @@ def examine(settings: Settings) -> Iterator[Checkup]:
     """The broker first: without it nothing else can be seen."""
     from redis import RedisError
 
-    from wasmfleet.workers import broker, presence
+    from wasmfleet.workers import broker, presence, state
 
     try:
         url = broker.wait(settings, _BROKER_S)
@@ -35,7 +35,7 @@ def examine(settings: Settings) -> Iterator[Checkup]:
         return
     yield ok("broker", f"{'embedded' if settings.embedded else 'external'}, {broker.without_password(url)}")
     try:
-        with presence.client(settings) as connection:
+        with state.client(settings) as connection:
             if not settings.embedded:
                 yield from _durability(url)
             yield from _workers(presence.present(connection))

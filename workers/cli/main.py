@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Annotated, Final
 
 import typer
+from redis.exceptions import RedisError
 
 from wasmfleet.config.settings import SettingsError
-from wasmfleet.workers.cli import catalogue, check, compile, doctor, processes, results, submit
+from wasmfleet.workers.cli import catalogue, check, compile, doctor, processes, quarantine, results, submit
 from wasmfleet.workers.cli.version import version
 from wasmfleet.workers.errors import WasmfleetError
 
@@ -34,6 +35,7 @@ _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
 )
 for command in _COMMANDS:
     app.command()(command)
+app.add_typer(quarantine.app, name="quarantine")
 
 
 def _print_version(asked: bool) -> None:
@@ -57,6 +59,8 @@ def main() -> None:
         app(prog_name="wasmfleet")
     except (WasmfleetError, SettingsError) as error:
         _fail(str(error))
+    except RedisError as error:
+        _fail(f"the broker or the state store does not answer: {error}")
     except sqlite3.Error as error:
         _fail(f"the result log in the data folder cannot be used: {error}")
     except OSError as error:

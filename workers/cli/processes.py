@@ -163,9 +163,9 @@ def _wait_for_workers(settings: Settings, stopped: threading.Event) -> None:
 def _both_beat(settings: Settings) -> bool:
     from redis import RedisError
 
-    from wasmfleet.workers import presence
+    from wasmfleet.workers import presence, state
 
-    with contextlib.suppress(RedisError), presence.client(settings) as connection:
+    with contextlib.suppress(RedisError), state.client(settings) as connection:
         return {"wasm", "python"} <= {worker.role for worker in presence.present(connection)}
     return False
 

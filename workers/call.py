@@ -1,0 +1,30 @@
+"""One call on its way through a worker, and what came of it."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from wasmfleet.workers.contract import Arguments
+from wasmfleet.workers.errors import WasmfleetError
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of one item."""
+
+    value: Any = None
+    error: WasmfleetError | None = None
+    engine: Literal["wasm", "python", ""] = ""
+    run_us: int = 0
+    input_bytes: int = 0
+    output_bytes: int = 0
+    input_digest: str | None = None
+    module_sha256: str | None = None
+
+
+@dataclass(slots=True)
+class Item:
+    """One call on its way: its arguments and their encoding, or already an outcome."""
+
+    arguments: Arguments
+    request: bytes
+    outcome: Outcome

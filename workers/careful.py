@@ -1,0 +1,74 @@
+"""A batch that killed its process twice: its items one by one, and the one that kills set aside."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from wasmfleet.workers import poison, quarantine
+from wasmfleet.workers.call import Item, Outcome
+from wasmfleet.workers.errors import Quarantined, from_code
+from wasmfleet.workers.operation import Operation
+
+
+def evaluate(
+    operation: Operation[..., Any], request: Any, items: Sequence[Item], run: Callable[[Item], None]
+) -> None:
+    """Runs each item that has no outcome yet. Raises redis.RedisError."""
+
+    def run_one(index: int) -> bytes:
+        run(items[index])
+        return _packed(items[index].outcome)
+
+    def take(index: int, packed: bytes) -> None:
+        items[index].outcome = _unpacked(packed)
+
+    def set_aside(index: int) -> None:
+        items[index].outcome.error = _set_aside(operation, request, index, items[index])
+
+    waiting = [index for index, item in enumerate(items) if item.outcome.error is None]
+    poison.one_by_one(request.id, waiting, run_one, take, set_aside)
+
+
+def _set_aside(operation: Operation[..., Any], request: Any, index: int, item: Item) -> Quarantined:
+    reason = f"it killed its process {poison.MOST_DEATHS} times"
+    quarantine.keep(
+        quarantine.entry(
+            f"{request.id}.{index}",
+            "killed",
+            reason,
+            operation=operation.name,
+            queue=request.delivery_info["routing_key"],
+            worker=request.hostname,
+            message=_message(operation, request, item),
+            input_digest=item.outcome.input_digest,
+            module_sha256=item.outcome.module_sha256,
+        )
+    )
+    return Quarantined(f"{reason} and is set aside; `wasmfleet quarantine show {request.id}.{index}`")
+
+
+def _message(operation: Operation[..., Any], request: Any, item: Item) -> quarantine.Message:
+    """The item as a call of its own."""
+    return quarantine.Message(
+        body=msgspec.msgpack.encode([[], item.arguments, {}]),
+        content_type="application/x-msgpack",
+        content_encoding="binary",
+        headers={
+            "lang": "py",
+            "task": operation.name,
+            "wasmfleet": getattr(request, "wasmfleet", None) or {},
+        },
+    )
+
+
+def _packed(outcome: Outcome) -> bytes:
+    error = outcome.error and (outcome.error.code, outcome.error.message, outcome.error.details)
+    fields = {name: getattr(outcome, name) for name in Outcome.__slots__}
+    return msgspec.msgpack.encode(fields | {"error": error})
+
+
+def _unpacked(packed: bytes) -> Outcome:
+    fields = msgspec.msgpack.decode(packed)
+    error = fields.pop("error")
+    return Outcome(**fields, error=from_code(*error) if error else None)

@@ -1,0 +1,89 @@
+"""`wasmfleet quarantine`: messages set aside, and what becomes of them."""
+
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+import typer
+
+from wasmfleet.workers import quarantine as store
+from wasmfleet.workers.cli import tables
+
+Format = Literal["table", "json"]
+_Id = Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")]
+
+app = typer.Typer(
+    no_args_is_help=True, help="Show messages that were set aside, send them again, or drop them."
+)
+
+
+@app.command("list")
+def list_entries(format: Annotated[Format, typer.Option(help="How it is written.")] = "table") -> None:
+    """List what is set aside, newest first."""
+    found = store.entries()
+    if format == "json":
+        _write([_plain(entry) for entry in found])
+    elif found:
+        tables.echo([_cells(entry) for entry in found])
+    else:
+        typer.echo("nothing is set aside", err=True)
+
+
+@app.command()
+def show(id: _Id) -> None:
+    """Show one entry as JSON: why it is here, its digests, its module, and its message where that was kept."""
+    _write(_plain(store.get(id)))
+
+
+@app.command()
+def retry(id: _Id) -> None:
+    """Send an entry's message again, as a new task."""
+    typer.echo(f"sent again as {store.retry(id)}")
+
+
+@app.command()
+def drop(id: _Id) -> None:
+    """Delete an entry for good."""
+    store.get(id)
+    store.drop(id)
+    typer.echo(f"dropped {id}")
+
+
+def _cells(entry: store.Entry) -> dict[str, str]:
+    return {
+        "id": entry.id,
+        "at": _time(entry),
+        "operation": entry.operation.removeprefix("wasmfleet.") or "-",
+        "bytes": f"{entry.size_bytes:,}",
+        "reason": entry.reason,
+    }
+
+
+def _time(entry: store.Entry) -> str:
+    return datetime.fromtimestamp(entry.at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _plain(entry: store.Entry) -> dict[str, Any]:
+    shown: dict[str, Any] = msgspec.to_builtins(entry) | {"at": _time(entry)}
+    if entry.message:
+        shown["message"] |= {"body": _readable(entry.message)}
+    return shown
+
+
+def _readable(message: store.Message) -> Any:
+    """MessagePack and JSON as what they say, anything else as text."""
+    decoders: dict[str, Callable[[bytes], Any]] = {
+        "application/x-msgpack": msgspec.msgpack.decode,
+        "application/json": msgspec.json.decode,
+    }
+    try:
+        return decoders[message.content_type](message.body)
+    except (KeyError, msgspec.DecodeError, UnicodeDecodeError):
+        return message.body.decode("utf-8", "replace")
+
+
+def _write(shown: Any) -> None:
+    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(shown), indent=2) + b"\n")
+    sys.stdout.flush()

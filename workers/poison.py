@@ -1,0 +1,80 @@
+"""Calls that kill their process: counted outside of it, isolated, and set aside after three deaths.
+
+A death is a child that vanished while its worker lived on: the worker knows which call it had begun. The end of
+a whole worker counts for nobody. A batch that saw two deaths goes on item by item, each begun and ended in the
+state store, so that only the one that kills is set aside.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from wasmfleet.workers import state
+
+MOST_DEATHS: Final = 3
+CAREFUL_AFTER: Final = 2
+MOST_DEATHS_OF_A_BATCH: Final = 32
+_FORGET_S: Final = 86_400
+_DEATHS: Final = "wasmfleet:deaths:"
+_BEGUN: Final = "wasmfleet:begun:"
+_DONE: Final = "wasmfleet:done:"
+
+
+def count_death(task_id: str) -> int:
+    """Notes that a call's process died; gives how often it did. Raises redis.RedisError."""
+    with state.shared().pipeline() as pipe:
+        pipe.incr(_DEATHS + task_id)
+        pipe.expire(_DEATHS + task_id, _FORGET_S)
+        deaths: int = pipe.execute()[0]
+    return deaths
+
+
+def forget(task_id: str) -> None:
+    """The call has come to its end."""
+    state.shared().delete(_DEATHS + task_id, _BEGUN + task_id, _DONE + task_id)
+
+
+def demands_care(request: Any) -> bool:
+    """Whether a batch is to go on item by item."""
+    if not (request.delivery_info or {}).get("redelivered"):
+        return False
+    deaths: Any = state.shared().get(_DEATHS + request.id)
+    return int(deaths or 0) >= CAREFUL_AFTER
+
+
+def one_by_one(
+    task_id: str,
+    items: Sequence[int],
+    run: Callable[[int], bytes],
+    take: Callable[[int, bytes], None],
+    set_aside: Callable[[int], None],
+) -> None:
+    """Runs each item between a mark of its beginning and its stored end.
+
+    What an earlier try has ended is taken from there, and an item begun three times without an end is set aside.
+    """
+    store = state.shared()
+    begun: dict[Any, Any] = store.hgetall(_BEGUN + task_id)
+    done: dict[Any, Any] = store.hgetall(_DONE + task_id)
+    for item in items:
+        name = str(item).encode()
+        if name in done:
+            take(item, done[name])
+        elif int(begun.get(name, 0)) >= MOST_DEATHS:
+            set_aside(item)
+        else:
+            _run_marked(task_id, item, run)
+
+
+def _run_marked(task_id: str, item: int, run: Callable[[int], bytes]) -> None:
+    begun, done = _BEGUN + task_id, _DONE + task_id
+    store = state.shared()
+    with store.pipeline() as pipe:
+        pipe.hincrby(begun, str(item), 1)
+        pipe.expire(begun, _FORGET_S)
+        pipe.execute()
+    outcome = run(item)
+    with store.pipeline() as pipe:
+        pipe.hset(done, str(item), outcome)
+        pipe.expire(done, _FORGET_S)
+        pipe.hdel(begun, str(item))
+        pipe.execute()

@@ -1,0 +1,82 @@
+"""How a message becomes an entry of the quarantine."""
+
+from typing import Any
+
+import msgspec
+
+from wasmfleet.config.settings import settings
+from wasmfleet.workers import quarantine
+from wasmfleet.workers.errors import WasmfleetError
+from wasmfleet.workers.operation import Operation
+from wasmfleet.workers.runtime import modules
+
+
+def killed(request: Any, reason: str) -> quarantine.Entry:
+    """The entry of a call that goes on killing its process."""
+    body = request.body if isinstance(request.body, bytes) else msgspec.msgpack.encode(request.body)
+    whole = body is request.body
+    return quarantine.entry(
+        request.id,
+        "killed",
+        reason,
+        operation=request.name,
+        queue=request.delivery_info["routing_key"],
+        worker=request.hostname or "",
+        message=quarantine.Message(
+            body=body,
+            content_type=request.content_type if whole else "application/x-msgpack",
+            content_encoding=request.content_encoding if whole else "binary",
+            headers=_plain(request.request_dict),
+        ),
+        module_sha256=module_sha256(request.task),
+    )
+
+
+def refused(message: Any, name: str, worker: str, error: WasmfleetError) -> quarantine.Entry:
+    """The entry of a message that is no call."""
+    body = (
+        message.body
+        if isinstance(message.body, bytes)
+        else str(message.body).encode("utf-8", "surrogateescape")
+    )
+    headers = message.headers if isinstance(message.headers, dict) else {}
+    return quarantine.entry(
+        str(headers.get("id") or message.delivery_tag),
+        "refused",
+        f"{error.code}: {error}",
+        operation=name,
+        queue=str((message.delivery_info or {}).get("routing_key", "")),
+        worker=worker,
+        message=quarantine.Message(
+            body=body,
+            content_type=str(message.content_type or ""),
+            content_encoding=str(message.content_encoding or ""),
+            headers=_plain(headers),
+        ),
+    )
+
+
+def module_sha256(task: Any) -> str | None:
+    """The digest of the module that serves this task here, if one does."""
+    path = modules.files(settings()).get(task.module) if isinstance(task, Operation) else None
+    try:
+        return modules.read(task.module, path).sha256 if path else None
+    except (WasmfleetError, modules.NotReady, OSError):
+        return None
+
+
+def _plain(headers: dict[str, Any]) -> dict[str, Any]:
+    """What of the headers a message can carry again."""
+    own = (
+        "lang",
+        "task",
+        "id",
+        "root_id",
+        "parent_id",
+        "expires",
+        "timelimit",
+        "wasmfleet",
+        "retries",
+        "eta",
+    )
+    return {name: headers[name] for name in own if name in headers}

@@ -1,0 +1,6 @@
+-- Messages that a plain Celery worker took and has not acknowledged for a long time.
+-- KEYS: unacked_index
+-- ARGV: seconds
+-- Returns {tag, score, ...}
+local time = redis.call('TIME')
+return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', time[1] - ARGV[1], 'WITHSCORES', 'LIMIT', 0, 100)

@@ -1,0 +1,248 @@
+"""The consuming half of a channel: it fetches in one step, waits for the bell, and reconnects by itself."""
+
+import itertools
+from queue import Empty
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from redis import ConnectionPool, Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, ReadOnlyError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from wasmfleet.workers.transport import messages, stock
+from wasmfleet.workers.transport.leases import Keeper, new_holder
+from wasmfleet.workers.transport.qos import QoS
+from wasmfleet.workers.transport.store import Fetch, Keys, Store, fetched
+from wasmfleet.workers.transport.turns import interleaved
+
+if TYPE_CHECKING:
+    from wasmfleet.workers.transport.poller import Poller
+
+#: Seconds until an idle consumer looks by itself, for producers that do not ring.
+LOOK_S: Final = 0.25
+#: What a cut, hung or failed-over connection raises.
+LOST: Final = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OSError)
+_MAX_FETCH: Final = 100
+_RETRY_S: Final = (0.0, 0.1, 0.2, 0.5, 1.0)
+_log = structlog.get_logger("wasmfleet.transport")
+
+
+class Consuming(stock.redis.Channel):  # type: ignore[misc]
+    """Kombu's channel, but nothing is taken from a list without being booked in the same step."""
+
+    QoS = QoS
+    queue_weights: dict[str, int] = {}
+    from_transport_options = (*stock.redis.Channel.from_transport_options, "queue_weights")
+
+    fetching = ""  # the fetch whose answer is under way
+    _awaits_bell = False
+    _asked: Fetch | None = None
+    _keeper: Keeper | None = None
+    _failures = 0
+    _retry_at = 0.0
+    _sync_client: Any = None
+    _store: Store | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._unbooked: set[str] = set()
+        self._turns: list[int] = []
+        self._turn = 0
+        self._fetches = map(str, itertools.count())
+        super().__init__(*args, **kwargs)
+        self.brpop_timeout = LOOK_S
+
+    @property
+    def keys(self) -> Keys:
+        return Keys(self.global_keyprefix, self.unacked_key, self.unacked_index_key)
+
+    @property
+    def store(self) -> Store:
+        if self._store is None:
+            # Not the prefixing client: it knows of scripts' first key only.
+            self._store = Store(Redis(connection_pool=self.pool), self.keys, new_holder())
+        return self._store
+
+    def _create_client(self, asynchronous: bool = False) -> Any:
+        if asynchronous:
+            return super()._create_client(True)
+        if self._sync_client is None:
+            self._sync_client = super()._create_client()
+        return self._sync_client
+
+    def _disconnect_pools(self) -> None:
+        self._sync_client = self._store = None
+        super()._disconnect_pools()
+
+    def basic_consume(self, queue: str, no_ack: bool = False, *args: Any, **kwargs: Any) -> Any:
+        (self._unbooked.add if no_ack else self._unbooked.discard)(queue)
+        return super().basic_consume(queue, no_ack, *args, **kwargs)
+
+    def _update_queue_cycle(self) -> None:
+        super()._update_queue_cycle()
+        self._turns = interleaved([self.queue_weights.get(queue, 1) for queue in self.active_queues])
+        self._turn = 0
+
+    def tend(self, cycle: "Poller") -> None:
+        """What a turn of the event loop does for this channel. A lost connection is tried again later."""
+        if monotonic() < self._retry_at:
+            return
+        try:
+            self._tend(cycle)
+        except LOST as error:
+            self.lose(error)
+
+    def _tend(self, cycle: "Poller") -> None:
+        if not self.fetching:
+            self.qos.settle_unless_a_fetch_will()
+        if self.active_queues and self.qos.can_consume():
+            cycle._register_BRPOP(self)
+        if self.active_fanout_queues:
+            cycle._register_LISTEN(self)
+
+    def lose(self, error: Exception) -> None:
+        """Notes a lost connection; what its answer carried comes back through the leases."""
+        if self._failures == 0:
+            _log.warning("the broker's connection is lost; trying again", reason=str(error) or repr(error))
+        self._retry_at = monotonic() + _RETRY_S[min(self._failures, len(_RETRY_S) - 1)]
+        self._failures += 1
+        for client in (self.__dict__.get("client"), self.__dict__.get("subclient")):
+            if client is not None and client.connection is not None:
+                client.connection.disconnect()
+
+    def _found(self) -> None:
+        if self._failures:
+            _log.warning("the broker is back", tries=self._failures)
+        self._failures = 0
+
+    def _on_connection_disconnect(self, connection: Any) -> None:
+        if self._in_poll is connection:
+            self._awaits_bell, self.fetching = False, ""
+            self.qos.take_back()
+        super()._on_connection_disconnect(connection)
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        """Sends a fetch, or after an empty one the wait for a bell."""
+        command = self._bell_command() if self._awaits_bell else self._fetch_command()
+        if command:
+            self._in_poll, self._brpop_sent_at = self.client.connection, monotonic()
+            self.client.connection.send_command(*command)
+
+    def _bell_command(self) -> list[Any]:
+        return ["BZPOPMIN", *map(self.keys.bell, self.active_queues), LOOK_S]
+
+    def _fetch_command(self) -> list[Any]:
+        free = self.qos.can_consume_max_estimate()
+        limit = _MAX_FETCH if free is None else min(free, _MAX_FETCH)
+        if limit * 4 < (self.qos.prefetch_count or 0):  # few free places: wait for more
+            limit = 0
+        tags = self.qos.take()
+        if not limit and not tags:
+            return []
+        self._keep()
+        self._asked = self._wanted(self.active_queues, limit, tags)
+        self.fetching = self._asked.id
+        return self.store.fetch_command(self._asked)
+
+    def _keep(self) -> None:
+        if self._keeper is None:
+            self._keeper = Keeper(self, ConnectionPool(**self._connparams()))
+            self._keeper.start()
+
+    def _wanted(self, queues: list[str], limit: int, tags: list[str]) -> Fetch:
+        lists = [self.keys.prefix + self._q_for_pri(q, p) for p in self.priority_steps for q in queues]
+        bells = [self.keys.bell(queue) for _ in self.priority_steps for queue in queues]
+        flags = "".join("01"[queue in self._unbooked] for queue in queues) * len(self.priority_steps)
+        turns = self._turns[self._turn :] + self._turns[: self._turn] if len(queues) > 1 else [0]
+        return Fetch(next(self._fetches), limit, lists, bells, flags, turns, tags)
+
+    def _brpop_read(self, **options: Any) -> bool:
+        waited = self._awaits_bell
+        try:
+            reply = self.client.connection.read_response()
+        except NoScriptError:
+            self.store.load_fetch()
+            reply = None
+        except LOST as error:
+            self.lose(error)
+            raise Empty from None
+        finally:
+            self._in_poll, self._awaits_bell = None, False
+            self._flush_brpop_reauth()
+        self._found()
+        if waited or reply is None:
+            self.fetching = ""
+            self.qos.take_back()
+            raise Empty
+        return self._receive_fetched(reply)
+
+    def _receive_fetched(self, reply: list[Any]) -> bool:
+        asked = self._asked
+        assert asked is not None
+        self.qos.confirm()
+        self._turn = (self._turn + reply[0]) % max(len(self._turns), 1)
+        taken = fetched(reply)
+        self.qos.held.update(tag for _, tag, _ in taken if tag)
+        self.fetching = ""
+        self._awaits_bell = len(taken) < asked.limit
+        for number, tag, raw in taken:
+            self._deliver(asked.lists[number], tag, raw)
+        if not taken:
+            raise Empty
+        return True
+
+    def _deliver(self, list: str, tag: str, raw: bytes) -> None:
+        queue = list.removeprefix(self.keys.prefix).partition(self.sep)[0]
+        if queue not in self.connection._callbacks:  # cancelled while the answer was under way
+            self.qos.hand_back(tag)
+            return
+        try:
+            self.connection._deliver(messages.decode(raw, tag), queue)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            if tag in self.qos._delivered or not tag:
+                raise  # it was a message, the trouble is with the consumer
+            self.connection._deliver(messages.wrapped(raw, tag), queue)
+
+    def _receive(self) -> Any:
+        try:
+            received = super()._receive()
+        except LOST as error:
+            self._in_listen = None
+            self.lose(error)
+            return False
+        self._found()
+        return received
+
+    def _get(self, queue: str) -> Any:
+        self._keep()
+        wanted = self._wanted([queue], 1, [])
+        taken = fetched(self.store.fetch(wanted))
+        self._maybe_update_queues_expire(self._create_client(), queue)
+        if not taken:
+            raise Empty
+        [(_, tag, raw)] = taken
+        self.qos.held.add(tag)
+        return messages.decode(raw, tag)
+
+    def restore_unleased(self, tag: str) -> None:
+        """Puts back what a plain Celery worker took."""
+        stock.redis.QoS.restore_by_tag(self.qos, tag)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._finish_fetch()
+        super().close()
+        if self._keeper is not None:
+            self._keeper.end()
+            self._keeper = None
+
+    def _finish_fetch(self) -> None:
+        """Waits for the answer under way, so that its messages are booked before they are handed back."""
+        connection, self._in_poll = self._in_poll, None
+        if connection:
+            try:
+                connection.read_response()
+            except (RedisError, OSError):
+                connection.disconnect()
+            self.qos.take_back()

@@ -1,0 +1,151 @@
+"""Who holds which message: leases renewed each second, and the messages of the dead handed on.
+
+A holder is a consuming channel: its node, its process with that one's start, and a number. A process of this
+node is dead when the kernel does not know it; one elsewhere when its score did not change in `LEASE_BEATS`
+looks of ours, one a second. No clock of two machines is ever compared.
+"""
+
+import contextlib
+import itertools
+import os
+import platform
+import threading
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from redis import ConnectionPool, Redis
+from redis.exceptions import RedisError
+
+from wasmfleet.workers.transport import messages
+from wasmfleet.workers.transport.store import Store
+
+if TYPE_CHECKING:
+    from wasmfleet.workers.transport.consuming import Consuming
+
+BEAT_S: Final = 1.0
+LEASE_BEATS: Final = 15
+_ABANDONED_EVERY: Final = 60  # beats
+_log = structlog.get_logger("wasmfleet.transport")
+_numbers = itertools.count()
+_living: Final[set[str]] = set()
+
+
+def _node() -> str:
+    """This pid namespace of this boot, in which a pid and a start time are one process."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}/{Path('/proc/self/ns/pid').stat().st_ino}"
+    except OSError:
+        return platform.node()
+
+
+NODE: Final = _node()
+
+
+def process(pid: int) -> str:
+    """A running process as `pid:start in clock ticks`; empty for one that is gone."""
+    try:
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return "" if Path("/proc/self/stat").exists() else _without_proc(pid)
+    return "" if state in "ZX" else f"{pid}:{fields[18]}"
+
+
+def _without_proc(pid: int) -> str:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    return f"{pid}:"
+
+
+def new_holder() -> str:
+    """A name for a channel of this process that begins to consume."""
+    return f"{NODE}|{process(os.getpid())}|{next(_numbers)}"
+
+
+class Keeper(threading.Thread):
+    """The thread, with a connection of its own, that renews one channel's leases and hands on dead holders'."""
+
+    def __init__(self, channel: "Consuming", pool: ConnectionPool) -> None:
+        super().__init__(name="wasmfleet-leases", daemon=True)
+        self._channel, self._pool = weakref.ref(channel), pool
+        self._store = Store(Redis(connection_pool=pool), channel.keys, channel.store.holder)
+        self._ended = threading.Event()
+        self._seen: dict[str, tuple[str, int]] = {}
+        self._old: dict[str, str] = {}
+        self._beats = 0
+        _living.add(self._store.holder)
+
+    def run(self) -> None:
+        while not self._ended.wait(BEAT_S) and (channel := self._channel()) is not None:
+            with contextlib.suppress(RedisError, OSError):  # the next beat tries again
+                self._beat(channel)
+            del channel
+        self._end()
+
+    def end(self) -> None:
+        """Hands back what is still held, and ends."""
+        self._ended.set()
+        self.join(2 * BEAT_S)
+
+    def _end(self) -> None:
+        _living.discard(self._store.holder)
+        with contextlib.suppress(RedisError, OSError):
+            self._hand_on(self._store.holder, score="")
+        self._pool.disconnect()
+
+    def _beat(self, channel: "Consuming") -> None:
+        scores = self._store.renew(channel.qos.held.copy())
+        channel.qos.settle(self._store)  # when no turn of the event loop does
+        self._hand_on_strays(channel)
+        for holder, score in scores.items():
+            if holder != self._store.holder and self._is_dead(holder, score):
+                self._hand_on(holder, score)
+        self._seen = {holder: seen for holder, seen in self._seen.items() if holder in scores}
+        self._beats += 1
+        if self._beats % _ABANDONED_EVERY == 0:
+            self._hand_on_abandoned(channel)
+
+    def _hand_on_strays(self, channel: "Consuming") -> None:
+        """What is booked for this channel but never arrived: its fetch's answer was lost with a connection."""
+        for tag, lease in self._store.leases(self._store.holder).items():
+            # In this order: a fetch is over only after its messages are held.
+            if lease.fetch != channel.fetching and tag not in channel.qos.held:
+                self._restore(tag, lease.list, self._store.holder, score="")
+
+    def _is_dead(self, holder: str, score: str) -> bool:
+        node, running, _ = holder.split("|")
+        if node == NODE:
+            pid = int(running.partition(":")[0])
+            return holder not in _living if pid == os.getpid() else process(pid) != running
+        before, unchanged = self._seen.get(holder, ("", 0))
+        unchanged = unchanged + 1 if score == before else 0
+        self._seen[holder] = (score, unchanged)
+        return unchanged >= LEASE_BEATS
+
+    def _hand_on(self, holder: str, score: str) -> None:
+        restored = [
+            tag
+            for tag, lease in self._store.leases(holder).items()
+            if self._restore(tag, lease.list, holder, score)
+        ]
+        if restored and holder != self._store.holder:
+            _log.warning("handed on what a lost worker held", messages=len(restored), holder=holder)
+        if not self._store.leases(holder):
+            self._store.forget(holder)
+
+    def _restore(self, tag: str, list: str, holder: str, score: str) -> bool:
+        booked = self._store.message(tag)
+        # Without a booking the lease alone is left; the script removes it.
+        message = messages.redelivered(booked) if booked else b""
+        return self._store.restore(tag, message, list, holder=holder, score=score)
+
+    def _hand_on_abandoned(self, channel: "Consuming") -> None:
+        """As kombu does for plain Celery workers, but only what two looks a minute apart found untouched."""
+        now = self._store.abandoned(channel.visibility_timeout)
+        for tag in [tag for tag, score in now.items() if self._old.get(tag) == score]:
+            channel.restore_unleased(tag)
+        self._old = now

@@ -1,0 +1,59 @@
+"""Messages as they lie in the lists: JSON of kombu's form, or what somebody else put there."""
+
+from typing import Any, Final
+
+from kombu.utils.json import dumps, loads
+
+MALFORMED: Final = "application/x-malformed"
+_SHAPE: Final[dict[str, Any]] = {
+    "properties": dict,
+    "headers": (dict, type(None)),
+    "body": (str, type(None)),
+    "content-type": (str, type(None)),
+    "content-encoding": (str, type(None)),
+}
+
+
+def decode(raw: bytes, tag: str) -> dict[str, Any]:
+    """The message under this delivery tag; a malformed one comes wrapped, its text the body."""
+    try:
+        message = loads(raw.decode())
+    except (ValueError, RecursionError):
+        return wrapped(raw, tag)
+    if not _is_well_formed(message):
+        return wrapped(raw, tag)
+    message["properties"]["delivery_tag"] = tag
+    return message  # type: ignore[no-any-return]
+
+
+def wrapped(raw: bytes, tag: str) -> dict[str, Any]:
+    """A message that no consumer accepts, so that it comes to where such are set aside."""
+    return {
+        "body": raw.decode("utf-8", "surrogateescape"),
+        "content-type": MALFORMED,
+        "content-encoding": "utf-8",
+        "headers": {},
+        "properties": {"delivery_tag": tag, "delivery_info": {"exchange": "", "routing_key": ""}},
+    }
+
+
+def redelivered(booked: bytes) -> bytes:
+    """The message of an entry in `unacked`, marked as delivered before."""
+    message = loads(booked.decode("utf-8", "surrogateescape"))[0]
+    if isinstance(message, str):  # malformed: booked as text
+        return message.encode("utf-8", "surrogateescape")
+    for part in (message.get("headers"), message["properties"].get("delivery_info")):
+        if isinstance(part, dict):
+            part["redelivered"] = True
+    text: str = dumps(message)
+    return text.encode()
+
+
+def _is_well_formed(message: Any) -> bool:
+    if not isinstance(message, dict):
+        return False
+    if not all(isinstance(message.get(name), kind) for name, kind in _SHAPE.items()):
+        return False
+    properties = message["properties"]
+    info = properties.setdefault("delivery_info", {})
+    return isinstance(info, dict) and properties.get("body_encoding") in (None, "", "base64")

@@ -1,0 +1,101 @@
+"""What a channel holds: fetched and not yet settled; acknowledgements wait for the next fetch to carry them."""
+
+import contextlib
+import threading
+from collections import deque
+from typing import Any, Final
+
+from wasmfleet.workers.transport import messages, stock
+from wasmfleet.workers.transport.store import Store
+
+_MOST_TAGS: Final = 1000
+
+
+class QoS(stock.redis.QoS):  # type: ignore[misc]
+    """Kombu's bookkeeping without its bookings, which the fetch has made already.
+
+    `held` has every tag that this channel answers for: delivered, or acknowledged and not yet told.
+    What is booked for the channel but not held is handed on; see leases.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.held: set[str] = set()
+        self._acknowledged: deque[str] = deque()
+        self._telling: list[str] = []
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        if delivery_tag in self.held:
+            stock.virtual.QoS.append(self, message, delivery_tag)
+        else:
+            super().append(message, delivery_tag)  # a broadcast, which is not fetched
+
+    def ack(self, delivery_tag: str) -> None:
+        self._acknowledged.append(delivery_tag)
+        stock.virtual.QoS.ack(self, delivery_tag)
+        if threading.get_ident() != self.channel.connection.cycle.thread:
+            self.settle()  # no turn of the event loop follows soon
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        if not requeue:
+            self.ack(delivery_tag)
+            return
+        try:
+            self.hand_back(delivery_tag, last=True)
+        finally:
+            stock.virtual.QoS.ack(self, delivery_tag)
+
+    def take(self) -> list[str]:
+        """Acknowledged tags for a fetch to carry."""
+        self._telling = self._next_acknowledged()
+        return self._telling
+
+    def confirm(self) -> None:
+        """The broker has dropped the tags taken last."""
+        self.held.difference_update(self._telling)
+        self._telling = []
+
+    def take_back(self) -> None:
+        """Nobody knows whether the broker got the tags taken last; they are told again."""
+        self._acknowledged.extendleft(self._telling)
+        self._telling = []
+
+    def settle(self, store: Store | None = None) -> None:
+        """Tells the broker of acknowledgements now."""
+        while tags := self._next_acknowledged():
+            try:
+                (store or self.channel.store).settle(tags)
+            except BaseException:
+                self._acknowledged.extendleft(tags)
+                raise
+            self.held.difference_update(tags)
+
+    def settle_unless_a_fetch_will(self) -> None:
+        if self._acknowledged and (self.channel._in_poll or not self.can_consume()):
+            self.settle()
+
+    def _next_acknowledged(self) -> list[str]:
+        tags: list[str] = []
+        with contextlib.suppress(IndexError):
+            while len(tags) < _MOST_TAGS:
+                tags.append(self._acknowledged.popleft())
+        return tags
+
+    def restore_unacked(self, client: Any = None) -> None:
+        """Gives up what is held; the end of the channel's keeper hands it on."""
+        self._delivered.clear()
+        self.held.clear()
+
+    def hand_back(self, tag: str, *, last: bool = False) -> None:
+        """Puts a held message back into its list, first in line unless `last`."""
+        store = self.channel.store
+        try:
+            lease, booked = store.leases(store.holder).get(tag), store.message(tag)
+            if lease and booked:
+                message = messages.redelivered(booked)
+                store.restore(tag, message, lease.list, holder=store.holder, last=last)
+        finally:
+            self.held.discard(tag)  # if it could not be told, the keeper finds it
+
+    def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:
+        self.hand_back(tag, last=leftmost)

@@ -1,0 +1,11 @@
+-- Puts a held message back into its list, unless it was acknowledged, restored or its holder renewed meanwhile.
+-- KEYS: unacked, unacked_index, holders, holder's leases, list, bell
+-- ARGV: tag, message, command (RPUSH: first in line, LPUSH: last), holder, its score as seen ('' for any)
+-- Returns 1 where it was put back.
+if ARGV[5] ~= '' and redis.call('ZSCORE', KEYS[3], ARGV[4]) ~= ARGV[5] then return 0 end
+if redis.call('HDEL', KEYS[4], ARGV[1]) == 0 then return 0 end
+redis.call('ZREM', KEYS[2], ARGV[1])
+if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
+redis.call(ARGV[3], KEYS[5], ARGV[2])
+redis.call('ZADD', KEYS[6], 0, '')
+return 1

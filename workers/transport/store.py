@@ -1,0 +1,150 @@
+"""The keys of one Redis database and the scripts over them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, Final
+
+from redis import Redis
+
+FETCH_BYTES: Final = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Names of the keys, with the prefix that `global_keyprefix` sets."""
+
+    prefix: str
+    unacked: str
+    index: str
+
+    @property
+    def bookings(self) -> list[str]:
+        return [self.prefix + self.unacked, self.prefix + self.index]
+
+    @property
+    def holders(self) -> str:
+        return f"{self.prefix}{self.unacked}_holders"
+
+    def leases(self, holder: str) -> str:
+        return f"{self.prefix}{self.unacked}_leases:{holder}"
+
+    def bell(self, queue: str) -> str:
+        return f"{self.prefix}_wasmfleet.bell.{queue}"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One held message: the fetch that took it, and the list it came from, prefix included."""
+
+    fetch: str
+    list: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """What one fetch asks for. `turns` says in which order the queues are asked, by their place in `queues`."""
+
+    id: str
+    limit: int
+    lists: Sequence[str]
+    bells: Sequence[str]
+    flags: str
+    turns: Sequence[int]
+    acknowledged: Sequence[str]
+
+
+class Store:
+    """The scripts, run as one holder. Every method may raise redis.RedisError."""
+
+    def __init__(self, client: "Redis", keys: Keys, holder: str) -> None:
+        self._client, self.keys, self.holder = client, keys, holder
+        self._put = client.register_script(source("put"))
+        self._renew = client.register_script(source("renew"))
+        self._restore = client.register_script(source("restore"))
+        self._abandoned = client.register_script(source("abandoned"))
+        self._fetch: Any = client.register_script(source("fetch"))
+
+    def put(self, name: str, bell: str, message: bytes | str, limit: int) -> int:
+        """The queue's new length, or -1 when it has `limit` messages already (0: no limit)."""
+        length: int = self._put(keys=[self.keys.prefix + name, bell], args=[message, limit])
+        return length
+
+    def fetch(self, wanted: Fetch) -> list[Any]:
+        reply: list[Any] = self._fetch(keys=self._fetch_keys(wanted), args=self._fetch_arguments(wanted))
+        return reply
+
+    def fetch_command(self, wanted: Fetch) -> list[Any]:
+        """The same as a command to send."""
+        keys = self._fetch_keys(wanted)
+        return ["EVALSHA", self._fetch.sha, len(keys), *keys, *self._fetch_arguments(wanted)]
+
+    def load_fetch(self) -> None:
+        self._client.script_load(source("fetch"))
+
+    def settle(self, tags: Sequence[str]) -> None:
+        """Removes acknowledged messages."""
+        self.fetch(Fetch("", 0, (), (), "", (), tags))
+
+    def renew(self, tags: Iterable[str]) -> dict[str, str]:
+        """Renews this holder's leases; gives every holder's score as the broker has it."""
+        reply = self._renew(keys=[self.keys.bookings[1], self.keys.holders], args=[self.holder, *tags])
+        texts = [_text(part) for part in reply]
+        return dict(zip(texts[::2], texts[1::2], strict=True))
+
+    def leases(self, holder: str) -> dict[str, Lease]:
+        found: dict[Any, Any] = self._client.hgetall(self.keys.leases(holder))
+        return {_text(tag): Lease(*_text(lease).split(" ", 1)) for tag, lease in found.items()}
+
+    def message(self, tag: str) -> bytes | None:
+        """What `unacked` has of a message: JSON of [message, exchange, routing key]."""
+        found: Any = self._client.hget(self.keys.bookings[0], tag)
+        return found if found is None else bytes(found)
+
+    def restore(
+        self, tag: str, message: bytes, list: str, *, holder: str, score: str = "", last: bool = False
+    ) -> bool:
+        """Puts a held message back into its list; False where nothing was to do any more."""
+        queue = list.removeprefix(self.keys.prefix).partition("\x06\x16")[0]
+        keys = [*self.keys.bookings, self.keys.holders, self.keys.leases(holder), list, self.keys.bell(queue)]
+        return bool(
+            self._restore(keys=keys, args=[tag, message, "LPUSH" if last else "RPUSH", holder, score])
+        )
+
+    def abandoned(self, seconds: float) -> dict[str, str]:
+        """Tags, with their scores, that nobody renewed for so long."""
+        texts = [_text(part) for part in self._abandoned(keys=self.keys.bookings[1:], args=[seconds])]
+        return dict(zip(texts[::2], texts[1::2], strict=True))
+
+    def forget(self, holder: str) -> None:
+        """Removes a holder that holds nothing any more."""
+        self._client.zrem(self.keys.holders, holder)
+
+    def _fetch_keys(self, wanted: Fetch) -> list[str]:
+        own = [*self.keys.bookings, self.keys.holders, self.keys.leases(self.holder)]
+        return [*own, *wanted.lists, *wanted.bells]
+
+    def _fetch_arguments(self, wanted: Fetch) -> list[Any]:
+        turns = " ".join(map(str, wanted.turns))
+        counts = [len(wanted.lists), wanted.limit, FETCH_BYTES]
+        return [*counts, self.holder, wanted.id, wanted.flags, turns, *wanted.acknowledged]
+
+
+def fetched(reply: list[Any]) -> list[tuple[int, str, bytes]]:
+    """A fetch's answer as (place in its lists, tag, message)."""
+    flat = reply[1:]
+    return [
+        (number, tag.decode(), raw)
+        for number, tag, raw in zip(flat[::3], flat[1::3], flat[2::3], strict=True)
+    ]
+
+
+@cache
+def source(name: str) -> str:
+    """A script's text."""
+    return (resources.files(__package__) / f"{name}.lua").read_text()
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)

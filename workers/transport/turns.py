@@ -1,0 +1,12 @@
+"""In which order queues are asked, so that each gets its share and none starves."""
+
+
+def interleaved(weights: list[int]) -> list[int]:
+    """Places in `weights`, each as often as its weight, spread evenly (smooth weighted round-robin)."""
+    credits, turns = [0] * len(weights), []
+    for _ in range(sum(weights)):
+        credits = [credit + weight for credit, weight in zip(credits, weights, strict=True)]
+        best = max(range(len(weights)), key=credits.__getitem__)
+        credits[best] -= sum(weights)
+        turns.append(best)
+    return turns
