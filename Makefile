@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ONCE ?=
+SOAK ?=
 # Built outside the checkout, so that a clone stays a clone and the next one is quick.
 HOST := CARGO_TARGET_DIR=$${WASM_BUILD_CACHE:-$$HOME/.cache/wasmfleet-build}/host
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench docs wasm lock clean
+.PHONY: help setup run test check chaos bench docs wasm lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -38,6 +39,9 @@ check: setup ## lint, format, types, import contract, Rust lint and unit tests
 	cd wasm_src && cargo fmt --check
 	cd wasm_src && $(HOST) cargo clippy --quiet --workspace --all-targets -- -D warnings
 	cd wasm_src && $(HOST) cargo test --quiet --workspace
+
+chaos: setup ## what must hold when things break, with its figures (SOAK=60: an hour of random faults as well)
+	SOAK=$(SOAK) $(BIN)/pytest tests/chaos
 
 bench: $(VENV)/.bench ## measure every number that the documentation states
 	$(BIN)/python -m bench $(BENCH)

@@ -1,35 +1,27 @@
 """The consuming half of a channel: it fetches in one step, waits for the bell, and reconnects by itself."""
 
 import itertools
+from collections import deque
 from queue import Empty
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-import structlog
 from redis import ConnectionPool, Redis
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, ReadOnlyError, RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import NoScriptError, RedisError
 
 from wasmfleet.workers.transport import messages, stock
 from wasmfleet.workers.transport.leases import Keeper, new_holder
 from wasmfleet.workers.transport.qos import QoS
+from wasmfleet.workers.transport.reconnecting import LOST, Reconnecting
 from wasmfleet.workers.transport.store import Fetch, Keys, Store, fetched
 from wasmfleet.workers.transport.turns import interleaved
 
-if TYPE_CHECKING:
-    from wasmfleet.workers.transport.poller import Poller
-
 #: Seconds until an idle consumer looks by itself, for producers that do not ring.
 LOOK_S: Final = 0.25
-#: What a cut, hung or failed-over connection raises.
-LOST: Final = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OSError)
 _MAX_FETCH: Final = 100
-_RETRY_S: Final = (0.0, 0.1, 0.2, 0.5, 1.0)
-_log = structlog.get_logger("wasmfleet.transport")
 
 
-class Consuming(stock.redis.Channel):  # type: ignore[misc]
+class Consuming(Reconnecting):
     """Kombu's channel, but nothing is taken from a list without being booked in the same step."""
 
     QoS = QoS
@@ -40,8 +32,6 @@ class Consuming(stock.redis.Channel):  # type: ignore[misc]
     _awaits_bell = False
     _asked: Fetch | None = None
     _keeper: Keeper | None = None
-    _failures = 0
-    _retry_at = 0.0
     _sync_client: Any = None
     _store: Store | None = None
 
@@ -83,38 +73,6 @@ class Consuming(stock.redis.Channel):  # type: ignore[misc]
         super()._update_queue_cycle()
         self._turns = interleaved([self.queue_weights.get(queue, 1) for queue in self.active_queues])
         self._turn = 0
-
-    def tend(self, cycle: "Poller") -> None:
-        """What a turn of the event loop does for this channel. A lost connection is tried again later."""
-        if monotonic() < self._retry_at:
-            return
-        try:
-            self._tend(cycle)
-        except LOST as error:
-            self.lose(error)
-
-    def _tend(self, cycle: "Poller") -> None:
-        if not self.fetching:
-            self.qos.settle_unless_a_fetch_will()
-        if self.active_queues and self.qos.can_consume():
-            cycle._register_BRPOP(self)
-        if self.active_fanout_queues:
-            cycle._register_LISTEN(self)
-
-    def lose(self, error: Exception) -> None:
-        """Notes a lost connection; what its answer carried comes back through the leases."""
-        if self._failures == 0:
-            _log.warning("the broker's connection is lost; trying again", reason=str(error) or repr(error))
-        self._retry_at = monotonic() + _RETRY_S[min(self._failures, len(_RETRY_S) - 1)]
-        self._failures += 1
-        for client in (self.__dict__.get("client"), self.__dict__.get("subclient")):
-            if client is not None and client.connection is not None:
-                client.connection.disconnect()
-
-    def _found(self) -> None:
-        if self._failures:
-            _log.warning("the broker is back", tries=self._failures)
-        self._failures = 0
 
     def _on_connection_disconnect(self, connection: Any) -> None:
         if self._in_poll is connection:
@@ -186,11 +144,19 @@ class Consuming(stock.redis.Channel):  # type: ignore[misc]
         self.qos.held.update(tag for _, tag, _ in taken if tag)
         self.fetching = ""
         self._awaits_bell = len(taken) < asked.limit
-        for number, tag, raw in taken:
-            self._deliver(asked.lists[number], tag, raw)
         if not taken:
             raise Empty
+        self._deliver_all(asked, taken)
         return True
+
+    def _deliver_all(self, asked: Fetch, taken: list[tuple[int, str, bytes]]) -> None:
+        waiting = deque(taken)
+        try:
+            while waiting:
+                number, tag, raw = waiting.popleft()
+                self._deliver(asked.lists[number], tag, raw)
+        finally:  # where the consumer failed, the rest are strays for the keeper to hand on
+            self.qos.held.difference_update(tag for _, tag, _ in waiting)
 
     def _deliver(self, list: str, tag: str, raw: bytes) -> None:
         queue = list.removeprefix(self.keys.prefix).partition(self.sep)[0]

@@ -1,0 +1,230 @@
+"""An installation to be hurt: it publishes as a coordinator does, and counts by the ids in the log."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from tests.acceptance.installation import Installation, until
+
+_PUBLISH = """
+import json, sys, time
+from wasmfleet.workers.batch import find
+count, name, arguments, options = json.load(sys.stdin)
+operation, ids = find(name), []
+for _ in range(count):
+    ids.append(operation.apply_async(kwargs=arguments, **options).id)
+print(json.dumps(ids))
+"""
+_PUBLISH_WHAT_IT_CAN = """
+import json, sys
+from wasmfleet.workers.batch import find
+from wasmfleet.workers.errors import BrokerUnavailable
+count, name, arguments, options = json.load(sys.stdin)
+operation, ids, refused = find(name), [], 0
+for _ in range(count):
+    try:
+        ids.append(operation.apply_async(kwargs=arguments, **options).id)
+    except BrokerUnavailable:
+        refused += 1
+print(json.dumps([ids, refused]))
+"""
+_PUBLISH_AT_ONCE = """
+import json, sys
+from concurrent.futures import ThreadPoolExecutor
+from wasmfleet.workers.batch import find
+count, name, arguments = json.load(sys.stdin)
+operation = find(name)
+with ThreadPoolExecutor(16) as pool:
+    sent = pool.map(lambda _: operation.apply_async(kwargs=arguments).id, range(count))
+print(json.dumps(list(sent)))
+"""
+
+
+class ChaosFleet(Installation):
+    """An installation with the misbehaving operations."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        super().__init__(folder, **settings)
+        shutil.copy(Path(__file__).with_name("operations.py"), self.package / "tasks" / "chaos.py")
+
+    def publish(self, count: int, operation: str, *, lane: str = "python", **arguments: Any) -> list[str]:
+        """Calls published with `.apply_async()` from a process of their own; their ids."""
+        wanted = [count, operation, arguments, {"lane": lane}]
+        ids: list[str] = json.loads(self.run(_PUBLISH, wanted))
+        return ids
+
+    def publish_what_it_can(
+        self, count: int, operation: str, *, lane: str = "python", **arguments: Any
+    ) -> tuple[list[str], int]:
+        """The same, going on when it is refused; the ids, and how often it was refused."""
+        wanted = [count, operation, arguments, {"lane": lane}]
+        ids, refused = json.loads(self.run(_PUBLISH_WHAT_IT_CAN, wanted))
+        return ids, refused
+
+    def publish_at_once(self, count: int, operation: str, **arguments: Any) -> list[str]:
+        """The same from many threads."""
+        ids: list[str] = json.loads(self.run(_PUBLISH_AT_ONCE, [count, operation, arguments]))
+        return ids
+
+    def run(self, code: str, given: Any = None) -> str:
+        """What a Python program of this installation prints."""
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            input=json.dumps(given),
+            env=self.environment,
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+            timeout=300,
+        )
+        return done.stdout
+
+    @property
+    def port(self) -> int:
+        """The broker's."""
+        return int(self.environment["WASMFLEET_BROKER_PORT"])
+
+    def answers(self) -> bool:
+        """Whether the broker does."""
+        with contextlib.suppress(RedisError), Redis.from_url(self.url) as connection:
+            return bool(connection.ping())
+        return False
+
+    def start_worker(self, role: str) -> int:
+        """A worker, once it beats."""
+        pid = self.start(role)
+        until(lambda: pid in {worker.pid for worker in self.workers()}, what=f"heartbeat\n{self.output()}")
+        return pid
+
+    def start_with(self, role: str, environment: dict[str, str]) -> int:
+        """A process whose environment has this as well."""
+        usual = self.environment
+        self.environment = usual | environment
+        try:
+            return self.start(role)
+        finally:
+            self.environment = usual
+
+    def use_broker(self, other: "ChaosFleet") -> None:
+        """Lets this installation use the other one's broker, as one of several nodes does."""
+        self.url = other.url
+        self.environment["WASMFLEET_BROKER_URL"] = f"wasmfleet+{other.url}"
+
+    def stop_worker(self) -> None:
+        """Asks the worker to end, and waits until it has."""
+        [pid] = [worker.pid for worker in self.workers() if worker.pid in self._pids()]
+        os.kill(pid, signal.SIGTERM)
+        self.wait(pid, 30)
+
+    def _pids(self) -> set[int]:
+        return {process.pid for process in self._processes.values()}
+
+    def answered(self, ids: Sequence[str]) -> int:
+        """How many of these have a result."""
+        with Redis.from_url(self.url) as connection:
+            return sum(connection.exists(f"celery-task-meta-{id}") for id in ids)
+
+    def wait(self, pid: int, seconds: float) -> int:
+        """The exit status of a process that is about to end."""
+        [process] = [process for process in self._processes.values() if process.pid == pid]
+        return process.wait(seconds)
+
+    def batch(self, operation: str, calls: list[dict[str, Any]], *, timeout: float) -> list[Any]:
+        """The answers to a batch in the plain-Python lane."""
+        task = self.client().signature("wasmfleet.batch", args=(operation, calls), queue="wasmfleet.python")
+        answers: list[Any] = task.apply_async().get(timeout=timeout)
+        return answers
+
+    def quarantine(self) -> list[dict[str, Any]]:
+        """What `wasmfleet quarantine list` gives."""
+        command = [sys.executable, "-m", "wasmfleet", "quarantine", "list", "--format", "json"]
+        listed = subprocess.run(
+            command, env=self.environment, cwd=self.folder, capture_output=True, check=True
+        )
+        entries: list[dict[str, Any]] = json.loads(listed.stdout)
+        return entries
+
+    def child_running(self, worker: int, task_id: str) -> int:
+        """The child that runs a task, as the worker says."""
+        client = self.client()
+        client.conf.accept_content = ["json", "msgpack"]
+        [tasks] = (client.control.inspect(timeout=2).active() or {}).values()
+        [pid] = [task["worker_pid"] for task in tasks if task["id"] == task_id]
+        return int(pid)
+
+    def executions(self, ids: Sequence[str]) -> dict[str, int]:
+        """How often each of these has run, by the log; ids without a row are missing."""
+        rows = self.read("SELECT task_id, executions FROM results")
+        wanted = set(ids)
+        return {id: count for id, count in rows if id in wanted}
+
+    def read(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        path = self.data / "results.sqlite"
+        if not path.exists():
+            return []
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=20)) as log:
+            try:
+                return log.execute(query, parameters).fetchall()
+            except sqlite3.OperationalError:  # not created yet
+                return []
+
+    def logged(self) -> int:
+        rows = self.read("SELECT count(*) FROM results")
+        return rows[0][0] if rows else 0
+
+    def settle(self, ids: Sequence[str], *, seconds: float = 120) -> dict[str, int]:
+        """The executions once each id has its row; those that are there after the last one came otherwise."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and len(self.executions(ids)) < len(ids):
+            time.sleep(0.1)
+        return self.executions(ids)
+
+    def stranded(self) -> int:
+        """Messages that are still queued or held once nothing should be."""
+        with Redis.from_url(self.url) as connection:
+            queued = sum(connection.llen(f"wasmfleet.{lane}") for lane in ("any", "wasm", "python"))
+            return int(queued + connection.hlen("unacked"))
+
+    def held(self) -> int:
+        with Redis.from_url(self.url) as connection:
+            return int(connection.hlen("unacked"))
+
+    def queued(self) -> int:
+        return self.stranded() - self.held()
+
+    def nothing_is_held(self) -> None:
+        until(lambda: self.stranded() == 0, seconds=30, what="no message is queued or held any more")
+
+
+def kill_group(pid: int) -> None:
+    """Kills a worker with its children, and reaps what is ours."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has forked, oldest first."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return sorted(int(child) for task in tasks for child in task.read_text().split())
+
+
+@contextlib.contextmanager
+def chaos_fleet(folder: Path, **settings: str) -> Iterator[ChaosFleet]:
+    made = ChaosFleet(folder, **settings)
+    try:
+        yield made
+    finally:
+        made.stop()

@@ -1,0 +1,31 @@
+"""Operations that misbehave, put beside the real ones in an installation under test. Their twins do the misdeed."""
+
+import os
+import select
+import signal
+import time
+
+from wasmfleet.workers.operation import operation
+
+
+@operation(parity="exact")
+def nap(*, seconds: float = 0.0) -> float:
+    """Sleeps; with select, for libfaketime breaks `time.sleep`."""
+    select.select([], [], [], seconds)
+    return seconds
+
+
+@operation(parity="exact")
+def crash(*, really: bool = True) -> bool:
+    """Kills its own process, as a defect in native code would."""
+    if really:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return really
+
+
+@operation(parity="exact")
+def hang(*, really: bool = True) -> bool:
+    """Never ends by itself."""
+    while really:
+        time.sleep(0.01)
+    return really

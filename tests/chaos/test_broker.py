@@ -1,0 +1,207 @@
+"""Rows c, d, e: the broker dies, the network swallows, the broker freezes."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.acceptance.installation import until
+from tests.chaos.conftest import Figures
+from tests.chaos.fleet import ChaosFleet
+from tests.chaos.proxy import Proxy
+
+_PUBLISH_FOR = """
+import json, sys, time
+from wasmfleet.workers.batch import find
+from wasmfleet.workers.errors import BrokerUnavailable
+seconds, name, arguments = json.load(sys.stdin)
+operation, ids, refused, longest = find(name), [], 0, 0.0
+deadline = time.monotonic() + seconds
+while time.monotonic() < deadline:
+    began = time.monotonic()
+    try:
+        ids.append(operation.apply_async(kwargs=arguments, lane="python").id)
+    except BrokerUnavailable:
+        refused += 1
+    longest = max(longest, time.monotonic() - began)
+    time.sleep(0.005)
+print(json.dumps([ids, refused, longest]))
+"""
+
+
+class Publisher(threading.Thread):
+    """Publishes naps for some seconds, going on when it is refused."""
+
+    def __init__(self, fleet: ChaosFleet, seconds: float) -> None:
+        super().__init__()
+        self._fleet, self._seconds = fleet, seconds
+        self.ids: list[str] = []
+        self.refused = 0
+        self.longest_s = 0.0
+
+    def run(self) -> None:
+        said = self._fleet.run(_PUBLISH_FOR, [self._seconds, "chaos.nap", {"seconds": 0.002}])
+        self.ids, self.refused, self.longest_s = json.loads(said)
+
+
+@contextmanager
+def publishing(fleet: ChaosFleet, seconds: float) -> Iterator[Publisher]:
+    publisher = Publisher(fleet, seconds)
+    publisher.start()
+    yield publisher
+    publisher.join()
+
+
+def wait_for_rows(fleet: ChaosFleet, more: int) -> float:
+    """Seconds until so many rows more are in the log."""
+    began, before = time.monotonic(), fleet.logged()
+    until(lambda: fleet.logged() >= before + more, seconds=60, what=f"tasks run\n{fleet.output()}")
+    return time.monotonic() - began
+
+
+def test_c_a_killed_broker_loses_nothing_and_everybody_finds_it_again(
+    fleet: ChaosFleet, figures: Figures
+) -> None:
+    broker = fleet.start("broker")
+    worker = fleet.start_worker("python")
+    recoveries = []
+    with publishing(fleet, 15) as publisher:
+        wait_for_rows(fleet, 50)
+        for _ in range(2):
+            os.kill(broker, signal.SIGKILL)
+            fleet.wait(broker, 5)
+            broker = fleet.start("broker")
+            recoveries.append(wait_for_rows(fleet, 1))
+
+    runs = fleet.settle(publisher.ids)
+    fleet.nothing_is_held()
+    figures(
+        "c  broker killed twice while tasks are published",
+        published=len(publisher.ids),
+        lost=len(publisher.ids) - len(runs),
+        duplicates=sum(runs.values()) - len(runs),
+        recovery_s=round(max(recoveries), 1),
+        refused_with_an_error=publisher.refused,
+    )
+    assert runs.keys() == set(publisher.ids)
+    assert max(recoveries) < 10
+    assert fleet.workers()[0].pid == worker
+
+
+def test_c_a_message_is_on_the_disk_before_its_publisher_hears_so(
+    fleet: ChaosFleet, figures: Figures
+) -> None:
+    strace = shutil.which("strace")
+    if not strace:
+        if os.environ.get("CI"):
+            pytest.fail("CI installs strace, but there is none")
+        pytest.skip("strace is not installed; this test reads the broker's system calls")
+    broker = fleet.start("broker")
+    fleet.start_worker("python")
+    fleet.settle(fleet.publish(1, "chaos.nap"))  # the broker knows the scripts from here on
+    calls = fleet.folder / "calls"
+    command = [strace, "-f", "-s", "4096", "-e", "trace=read,write,fdatasync,fsync", "-o", str(calls)]
+    with subprocess.Popen([*command, "-p", str(broker)], stderr=subprocess.PIPE) as tracer:
+        assert tracer.stderr is not None
+        assert b"attached" in tracer.stderr.readline()
+        [id] = fleet.publish(1, "chaos.nap")
+        fleet.settle([id])
+        tracer.send_signal(signal.SIGINT)
+
+    lines = calls.read_text().splitlines()
+    asked = next(i for i, line in enumerate(lines) if "EVALSHA" in line and id in line)
+    connection = re.search(r"read\((\d+),", lines[asked])
+    assert connection
+    answered = next(i for i, line in enumerate(lines) if i > asked and f"write({connection[1]}," in line)
+    synced = [line for line in lines[asked:answered] if "fdatasync(" in line or "fsync(" in line]
+    figures("c  fsync before the reply", seen=bool(synced))
+    assert synced, "\n".join(line[:120] for line in lines[asked : answered + 1])
+
+
+def test_d_a_network_that_swallows_everything_costs_seconds_and_no_task(
+    fleet: ChaosFleet, figures: Figures
+) -> None:
+    fleet.start("broker")
+    until(lambda: fleet.answers(), what="the broker answers")
+    proxy = Proxy(fleet.port)
+    fleet.environment["WASMFLEET_BROKER_URL"] = f"wasmfleet+redis://127.0.0.1:{proxy.port}/0"
+    worker = fleet.start_worker("python")
+    recoveries = []
+    with publishing(fleet, 40) as publisher:
+        for _ in range(2):
+            wait_for_rows(fleet, 50)
+            assert proxy.swallow() > 2
+            time.sleep(0.2)  # what was already on its way
+            recoveries.append(wait_for_rows(fleet, 10))
+
+    runs = fleet.settle(publisher.ids)
+    fleet.nothing_is_held()
+    proxy.close()
+    figures(
+        "d  connections become black holes, twice",
+        published=len(publisher.ids),
+        lost=len(publisher.ids) - len(runs),
+        duplicates=sum(runs.values()) - len(runs),
+        recovery_s=round(max(recoveries), 1),
+    )
+    assert runs.keys() == set(publisher.ids)
+    assert max(recoveries) < 20
+    assert fleet.workers()[0].pid == worker
+
+
+def test_d_connections_cut_again_and_again_cost_no_task(fleet: ChaosFleet, figures: Figures) -> None:
+    fleet.start("broker")
+    until(lambda: fleet.answers(), what="the broker answers")
+    proxy = Proxy(fleet.port)
+    ids = fleet.publish(2000, "chaos.nap", seconds=0.002)
+    fleet.environment["WASMFLEET_BROKER_URL"] = f"wasmfleet+redis://127.0.0.1:{proxy.port}/0"
+    worker = fleet.start_worker("python")
+    cuts = 0
+    while len(fleet.executions(ids)) < len(ids) and cuts < 400:
+        proxy.cut()
+        cuts += 1
+        time.sleep(0.15)
+
+    runs = fleet.settle(ids)
+    fleet.nothing_is_held()
+    proxy.close()
+    figures(
+        "d  connections cut every 150 ms",
+        cuts=cuts,
+        lost=len(ids) - len(runs),
+        duplicates=sum(runs.values()) - len(runs),
+    )
+    assert runs.keys() == set(ids)
+    assert fleet.workers()[0].pid == worker
+
+
+def test_e_a_broker_frozen_for_half_a_minute_makes_no_storm(fleet: ChaosFleet, figures: Figures) -> None:
+    broker = fleet.start("broker")
+    first, second = fleet.start_worker("python"), fleet.start_worker("python")
+    ids = fleet.publish(3000, "chaos.nap", seconds=0.004)
+    wait_for_rows(fleet, 50)
+    os.kill(broker, signal.SIGSTOP)
+    time.sleep(30)
+    os.kill(broker, signal.SIGCONT)
+    recovery = wait_for_rows(fleet, 20)
+
+    runs = fleet.settle(ids)
+    fleet.nothing_is_held()
+    duplicates = sum(runs.values()) - len(runs)
+    figures(
+        "e  broker stopped for 30 s",
+        lost=len(ids) - len(runs),
+        duplicates=duplicates,
+        recovery_s=round(recovery, 1),
+    )
+    assert runs.keys() == set(ids)
+    assert duplicates <= 16  # at most what two workers of two children held
+    assert {worker.pid for worker in fleet.workers()} == {first, second}

@@ -1,0 +1,124 @@
+"""Rows a, b, f, g, s: processes that die, end, or are killed by what they run."""
+
+import os
+import random
+import signal
+import time
+
+from tests.acceptance.installation import until
+from tests.chaos.conftest import Figures
+from tests.chaos.fleet import ChaosFleet, children, kill_group
+
+_TASKS = 4000
+_KILLS = 25
+#: About a millisecond of work in the sandbox.
+_SOURCE = "function f(a) { return a.map(x => x + 1); }\n" * 150
+
+
+def test_a_workers_killed_at_random_lose_nothing(
+    fleet: ChaosFleet, dice: random.Random, figures: Figures
+) -> None:
+    fleet.start("broker")
+    worker = fleet.start_worker("wasm")
+    ids = fleet.publish(_TASKS, "ast.validate", lane="wasm", source=_SOURCE, filename="f.js")
+    started = time.monotonic()
+    for _ in range(_KILLS):
+        wait_for = fleet.logged() + dice.randrange(1, 150)
+        until(lambda n=wait_for: fleet.logged() >= min(n, _TASKS), seconds=60, what=fleet.output())
+        kill_group(worker)
+        worker = fleet.start_worker("wasm")
+
+    runs = fleet.settle(ids)
+    fleet.nothing_is_held()
+    figures(
+        "a  25 kills of workers, 4,000 tasks",
+        lost=_TASKS - len(runs),
+        duplicates=sum(runs.values()) - len(runs),
+        stranded=fleet.stranded(),
+        seconds=round(time.monotonic() - started, 1),
+    )
+    assert len(runs) == _TASKS
+    assert fleet.logged() == _TASKS
+
+
+def test_b_a_killed_child_costs_only_its_own_task_a_second_run(fleet: ChaosFleet, figures: Figures) -> None:
+    fleet.start("broker")
+    worker = fleet.start_worker("python")
+    [victim] = fleet.publish(1, "chaos.nap", seconds=3.0)
+    others = fleet.publish(200, "chaos.nap", seconds=0.01)
+    until(lambda: len(fleet.executions(others)) > 20, what="the others run beside it")
+    killed_at = time.time()
+    os.kill(fleet.child_running(worker, victim), signal.SIGKILL)
+
+    runs = fleet.settle([victim, *others])
+
+    [(started_at,)] = fleet.read("SELECT started_at FROM results WHERE task_id = ?", victim)
+    figures("b  kill of one child", redelivered_in_s=round(started_at - killed_at, 2), others_run_again=0)
+    assert started_at - killed_at < 5
+    assert runs == dict.fromkeys([victim, *others], 1)
+    assert fleet.workers()[0].pid == worker
+    assert len(children(worker)) >= 2
+
+
+def test_f_sigterm_lets_running_tasks_end_and_gives_back_the_rest(
+    fleet: ChaosFleet, figures: Figures
+) -> None:
+    fleet.start("broker")
+    worker = fleet.start_worker("python")
+    ids = fleet.publish(12, "chaos.nap", seconds=2.0)
+    until(lambda: fleet.held() >= 8, what="the worker has taken its share")
+    asked = time.monotonic()
+    os.kill(worker, signal.SIGTERM)
+    time.sleep(0.5)  # the second signal of an impatient supervisor, while tasks run
+    os.kill(worker, signal.SIGTERM)
+    status = fleet.wait(worker, 20)
+    took = time.monotonic() - asked
+    ended = len(fleet.executions(ids))
+    back = fleet.queued()
+    fleet.start_worker("python")
+
+    runs = fleet.settle(ids)
+    figures("f  SIGTERM twice during long tasks", ended=ended, given_back=back, exit_s=round(took, 1))
+    assert status == 0
+    assert ended >= 2
+    assert ended + back == len(ids)
+    assert runs == dict.fromkeys(ids, 1)
+
+
+def test_g_a_call_that_always_kills_its_process_is_set_aside(fleet: ChaosFleet, figures: Figures) -> None:
+    fleet.start("broker")
+    worker = fleet.start_worker("python")
+    [poison] = fleet.publish(1, "chaos.crash")
+    others = fleet.publish(50, "chaos.nap", seconds=0.01)
+    started = time.monotonic()
+
+    runs = fleet.settle([poison, *others], seconds=60)
+    figures("g  a task that kills its process", seconds_to_quarantine=round(time.monotonic() - started, 1))
+
+    [row] = fleet.rows(poison)
+    assert (row["outcome"], row["error_code"]) == ("error", "Quarantined")
+    assert runs.keys() == {poison, *others}
+    [entry] = fleet.quarantine()
+    assert (entry["id"], entry["kind"], entry["operation"]) == (poison, "killed", "wasmfleet.chaos.crash")
+    assert entry["reason"] == "it killed its process 3 times"
+    assert len(entry["digest"]) == 32
+    assert entry["message"]["body"][1] == {}
+    assert fleet.workers()[0].pid == worker
+    fleet.nothing_is_held()
+
+
+def test_s_one_bad_item_among_a_thousand_is_one_error(fleet: ChaosFleet, figures: Figures) -> None:
+    fleet.start("broker")
+    worker = fleet.start_worker("python")
+    calls = [{"really": False}] * 1000
+    calls[500] = {"really": True}
+
+    answers = {
+        operation: fleet.batch(f"chaos.{operation}", calls, timeout=120) for operation in ("crash", "hang")
+    }
+
+    bad = {name: {i: a for i, a in enumerate(given) if a[0]} for name, given in answers.items()}
+    figures("s  one bad item in 1,000", results=999, kills=bad["crash"][500][1], hangs=bad["hang"][500][1])
+    assert {name: list(found) for name, found in bad.items()} == {"crash": [500], "hang": [500]}
+    assert (bad["crash"][500][1], bad["hang"][500][1]) == ("Quarantined", "DeadlineExceeded")
+    assert fleet.workers()[0].pid == worker

@@ -1,0 +1,67 @@
+"""The part of a channel that loses the broker and finds it again, without the consumer above noticing."""
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ReadOnlyError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from wasmfleet.workers.transport import stock
+
+if TYPE_CHECKING:
+    from wasmfleet.workers.transport.poller import Poller
+
+#: What a cut, hung or failed-over connection raises.
+LOST: Final = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OSError)
+_OVERDUE_S: Final = 3.0  # an answer this late is not expected any more
+_RETRY_S: Final = (0.0, 0.1, 0.2, 0.5, 1.0)
+_log = structlog.get_logger("wasmfleet.transport")
+
+
+class Reconnecting(stock.redis.Channel):  # type: ignore[misc]
+    """Kombu's channel, tended once a turn of the event loop."""
+
+    _failures = 0
+    _retry_at = 0.0
+
+    def tend(self, cycle: "Poller") -> None:
+        """What a turn of the event loop does for this channel. A lost connection is tried again later."""
+        if monotonic() < self._retry_at:
+            return
+        try:
+            self._tend(cycle)
+        except LOST as error:
+            self.lose(error)
+
+    def _tend(self, cycle: "Poller") -> None:
+        if self._in_poll and monotonic() - self._brpop_sent_at > _OVERDUE_S and not _readable(self._in_poll):
+            raise RedisTimeoutError("no answer to a fetch")
+        if not self.fetching:
+            self.qos.settle_unless_a_fetch_will()
+        if self.active_queues and self.qos.can_consume():
+            cycle._register_BRPOP(self)
+        if self.active_fanout_queues:
+            cycle._register_LISTEN(self)
+
+    def lose(self, error: Exception) -> None:
+        """Notes a lost connection; what its answer carried comes back through the leases."""
+        if self._failures == 0:
+            _log.warning("the broker's connection is lost; trying again", reason=str(error) or repr(error))
+        self._retry_at = monotonic() + _RETRY_S[min(self._failures, len(_RETRY_S) - 1)]
+        self._failures += 1
+        for client in (self.__dict__.get("client"), self.__dict__.get("subclient")):
+            if client is not None and client.connection is not None:
+                client.connection.disconnect()
+        if self._pool is not None:
+            self._pool.disconnect()  # its idle connections are no better
+
+    def _found(self) -> None:
+        if self._failures:
+            _log.warning("the broker is back", tries=self._failures)
+        self._failures = 0
+
+
+def _readable(connection: Any) -> bool:
+    return connection._sock is not None and bool(stock.redis._socket_readable(connection._sock))
