@@ -8,16 +8,31 @@ from wasmfleet.config.settings import OWN_TRANSPORT, Settings
 
 ANY, WASM, PYTHON = "wasmfleet.any", "wasmfleet.wasm", "wasmfleet.python"
 DEFAULT = "celery"
+BATCH = "wasmfleet.batch"  # the task of many calls
+SINGLE_CALLS_A_BATCH = 4  # so many single calls are taken for each batch while both wait
 BROKER_TIMEOUT_S = 5.0
 BATCH_FACTOR = 6  # a batch may run so many times as long as one call
 CLIENT_PATIENCE = {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
 WORKER_PATIENCE = {"max_retries": 60, "interval_start": 0, "interval_step": 0.2, "interval_max": 1}
 
 
+def of_batches(queue: str) -> str:
+    """The queue beside a lane's that holds its batches, so that single calls need not wait behind them."""
+    return f"{queue}.batch"
+
+
+def queues_of(lane_queue: str) -> list[str]:
+    """A lane's two queues."""
+    return [lane_queue, of_batches(lane_queue)]
+
+
 def queues_of_any(settings: Settings) -> list[str]:
     """The queues of the lane `any`: its own, and where it is served, that of clients who know names only."""
     served = settings.embedded if settings.serve_default_queue is None else settings.serve_default_queue
-    return [ANY, DEFAULT] if served else [ANY]
+    return [*queues_of(ANY), DEFAULT] if served else queues_of(ANY)
+
+
+LANE_QUEUES = tuple(queue for lane in (ANY, WASM, PYTHON) for queue in queues_of(lane))
 
 
 def options(settings: Settings, broker_url: str, store_url: str) -> dict[str, Any]:
@@ -32,7 +47,7 @@ def _delivery() -> dict[str, Any]:
         "task_acks_on_failure_or_timeout": True,  # a typed error is a result, not a reason to run again
         "worker_prefetch_multiplier": 4,  # enough to hide the broker's round trip, little to hand on
         "task_create_missing_queues": True,
-        "task_queues": [Queue(name, routing_key=name) for name in (ANY, WASM, PYTHON, DEFAULT)],
+        "task_queues": [Queue(name, routing_key=name) for name in (*LANE_QUEUES, DEFAULT)],
         "task_default_queue": DEFAULT,
         "worker_cancel_long_running_tasks_on_connection_loss": False,  # they finish, and their rows are written
     }
@@ -62,7 +77,7 @@ def _broker(settings: Settings, broker_url: str, store_url: str) -> dict[str, An
         "result_backend": f"wasmfleet.workers.results:Results+{settings.result_url or store_url}",
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # a worker waits for its broker as long as it takes
-        "broker_transport_options": socket | (_stock_redis(settings) if stock else {}),
+        "broker_transport_options": socket | (_stock_redis(settings) if stock else _own_transport(settings)),
         "redis_socket_timeout": BROKER_TIMEOUT_S,
         "redis_socket_connect_timeout": BROKER_TIMEOUT_S,
         "redis_socket_keepalive": True,
@@ -70,6 +85,14 @@ def _broker(settings: Settings, broker_url: str, store_url: str) -> dict[str, An
         "redis_retry_on_timeout": True,
         "task_publish_retry_policy": CLIENT_PATIENCE,
         "result_backend_transport_options": {"retry_policy": CLIENT_PATIENCE},
+    }
+
+
+def _own_transport(settings: Settings) -> dict[str, Any]:
+    return {
+        "queue_limit": settings.queue_limit,
+        "limited_queues": LANE_QUEUES,
+        "queue_weights": dict.fromkeys((ANY, WASM, PYTHON, DEFAULT), SINGLE_CALLS_A_BATCH),
     }
 
 

@@ -66,6 +66,18 @@ class Settings:
         default=32, metadata={"doc": "MiB of arguments one message may carry", "range": (1, 512)}
     )
     max_output: int = field(default=64, metadata={"doc": "MiB one reply may carry", "range": (1, 512)})
+    queue_limit: int = field(
+        default=200_000,
+        metadata={"doc": "messages that may wait in a queue; 0 for any number", "range": (0, 10**9)},
+    )
+    queue_age: float = field(
+        default=0.0,
+        metadata={"doc": "seconds the oldest message may have waited; 0 for any time", "range": (0, 10**6)},
+    )
+    busy_wait: float = field(
+        default=0.0,
+        metadata={"doc": "seconds a publisher waits for room before FleetBusy", "range": (0, 3600)},
+    )
     retention_days: float = field(
         default=30.0, metadata={"doc": "age at which log rows are deleted", "range": (0, 36500)}
     )

@@ -30,4 +30,9 @@ def load_families() -> None:
         importlib.import_module(name)
 
 
-app.conf.include = ["wasmfleet.workers.batch", "wasmfleet.workers.lifecycle", *families()]
+app.conf.include = [
+    "wasmfleet.workers.batch",
+    "wasmfleet.workers.lifecycle",
+    "wasmfleet.workers.drain",
+    *families(),
+]

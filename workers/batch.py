@@ -5,15 +5,19 @@ for item in ast.validate.many([{"source": s, "filename": f} for f, s in files]):
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery.exceptions import TaskRevokedError
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
-from wasmfleet.config.celery import BATCH_FACTOR
+from wasmfleet.config.celery import BATCH, BATCH_FACTOR, of_batches
 from wasmfleet.config.settings import Lane, settings
+from wasmfleet.workers import cancelled
 from wasmfleet.workers.app import app, load_families
 from wasmfleet.workers.contract import Arguments
 from wasmfleet.workers.errors import (
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
     from celery.result import AsyncResult
 
 R = TypeVar("R")
-NAME: Final = f"{PREFIX}batch"
+NAME: Final = BATCH
 CHUNK_ITEMS: Final = 1000
 CHUNK_BYTES: Final = 1 << 20
 
@@ -82,8 +86,11 @@ class Batch(Generic[R]):
             yield item
 
     def cancel(self) -> None:
-        """Withdraws what has not begun; those items' error is Cancelled."""
-        app.control.revoke([chunk.id for chunk, _ in self._chunks if not chunk.ready()])
+        """Withdraws what has not begun, also from workers that start later; those items' error is Cancelled."""
+        ids = [chunk.id for chunk, _ in self._chunks if not chunk.ready()]
+        if ids:
+            cancelled.note(ids)
+            app.control.revoke(ids)
 
 
 def publish(
@@ -96,9 +103,15 @@ def publish(
     """Publishes the calls in chunks of at most 1,000 items or 1 MiB. Raises what `apply_async` raises; the
     message of InvalidArguments names the item."""
     chosen = lane or settings().lane
-    return Batch(
-        [(_send(operation, chunk, chosen, expires), len(chunk)) for chunk in _chunks(operation, calls)]
-    )
+    sent: list[tuple[AsyncResult[Any], int]] = []
+    try:
+        for chunk in _chunks(operation, calls):
+            sent.append((_send(operation, chunk, chosen, expires), len(chunk)))
+    except WasmfleetError:
+        with contextlib.suppress(RedisError, OperationalError):
+            Batch(sent).cancel()  # all of it, or as little as can be
+        raise
+    return Batch(sent)
 
 
 def _chunks(operation: Operation[..., Any], calls: Iterable[Mapping[str, Any]]) -> Iterator[list[Arguments]]:
@@ -128,7 +141,11 @@ def _send(
     operation: Operation[..., Any], chunk: list[Arguments], lane: Lane, expires: float | None
 ) -> "AsyncResult[Any]":
     limit_s = settings().time_limit * BATCH_FACTOR
-    options: dict[str, Any] = {"time_limit": limit_s + 5, "queue": QUEUES[lane], "expires": expires}
+    options: dict[str, Any] = {
+        "time_limit": limit_s + 5,
+        "queue": of_batches(QUEUES[lane]),
+        "expires": expires,
+    }
     options["headers"] = {"wasmfleet": stamp(lane, options)}
     shown = f"({operation.name}, {len(chunk)} calls)"
     result: AsyncResult[Any] = send(

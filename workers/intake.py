@@ -1,4 +1,4 @@
-"""A worker takes no messages while the result log cannot be written: it probes, and goes on when it can."""
+"""Whether a worker takes messages: not while the result log cannot be written, nor while it drains."""
 
 import sqlite3
 from typing import Any
@@ -16,10 +16,13 @@ class Intake:
     def __init__(self) -> None:
         self._consumer: Any = None
         self.paused_because = ""
+        self.drained = False
 
     def attach(self, consumer: Any) -> None:
-        """A consumer has started; it consumes."""
+        """A consumer has started, and consumes; a worker that drains does not begin anew."""
         self._consumer, self.paused_because = consumer, ""
+        if self.drained:
+            self._stop()
 
     def pause(self, reason: str) -> None:
         """Stops taking messages; what is taken goes back as each finds the log unwritable."""
@@ -27,10 +30,10 @@ class Intake:
             return
         self.paused_because = reason
         _log.error("no messages are taken until the log can be written", reason=reason)
-        self._consumer.call_soon(self._consumer.task_consumer.cancel)
+        self._stop()
 
     def probe(self) -> None:
-        """Resumes where the log can be written again. Called each second from the heart's thread."""
+        """Goes on where the log can be written again. Called each second from the heart's thread."""
         if not self.paused_because:
             return
         try:
@@ -39,7 +42,25 @@ class Intake:
             return
         _log.warning("the log can be written again; messages are taken")
         self.paused_because = ""
-        self._consumer.call_soon(self._consumer.task_consumer.consume)
+        self._go_on()
+
+    def drain(self) -> None:
+        """Stops taking messages until `resume`, on somebody's order."""
+        _log.warning("draining: what is taken is ended, nothing more is taken")
+        self.drained = True
+        self._stop()
+
+    def resume(self) -> None:
+        """Undoes `drain`."""
+        self.drained = False
+        self._go_on()
+
+    def _stop(self) -> None:
+        self._consumer.call_soon(self._consumer.task_consumer.cancel)
+
+    def _go_on(self) -> None:
+        if not (self.drained or self.paused_because):
+            self._consumer.call_soon(self._consumer.task_consumer.consume)
 
 
 intake = Intake()

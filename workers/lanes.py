@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 Role = Literal["wasm", "python", "here"]
 _WAIT_S: Final = (0.5, 1.0, 2.0, 4.0)
 _ASKED: Final[dict[Any, Lane]] = {"wasm": "wasm", "python": "python"}
-_LANE_OF_QUEUE: Final[dict[str, Lane]] = {queues.WASM: "wasm", queues.PYTHON: "python"}
+_LANES: Final[dict[str, Lane]] = {queues.WASM: "wasm", queues.PYTHON: "python"}
+_LANE_OF_QUEUE: Final = {queue: lane for name, lane in _LANES.items() for queue in queues.queues_of(name)}
 
 
 @dataclass(slots=True)
@@ -89,7 +90,8 @@ def wait(task: Any, request: Any, reason: str) -> Ignore:
     return Ignore()
 
 
-def _resend(task: Any, request: Any, queue: str, changes: dict[str, Any], **options: Any) -> None:
+def _resend(task: Any, request: Any, lane_queue: str, changes: dict[str, Any], **options: Any) -> None:
+    queue = queues.of_batches(lane_queue) if task.name == queues.BATCH else lane_queue
     again = task.signature_from_request(request, queue=queue, **options)
     again.options["headers"] = {"wasmfleet": _header(request) | changes}
     again.options.pop("eta", None)

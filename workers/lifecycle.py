@@ -7,10 +7,11 @@ from typing import Any, Literal
 import structlog
 from billiard.util import set_pdeathsig  # type: ignore[attr-defined]
 from celery import bootsteps, signals
+from redis.exceptions import RedisError
 
 from wasmfleet.config import celery as queues
 from wasmfleet.config.settings import settings
-from wasmfleet.workers import lanes, outcomes, own_modules, sandbox
+from wasmfleet.workers import backpressure, cancelled, lanes, outcomes, own_modules, sandbox
 from wasmfleet.workers.app import app
 from wasmfleet.workers.intake import intake
 from wasmfleet.workers.presence import Heart
@@ -24,6 +25,8 @@ def _take_role(sender: Any, **_: Any) -> None:
     consumed = {queue.name for queue in sender.app.amqp.queues.consume_from.values()}
     lanes.process.role = "wasm" if queues.WASM in consumed else "python"
     app.conf.result_backend_transport_options = {"retry_policy": queues.WORKER_PATIENCE}
+    app.conf.broker_transport_options["queue_limit"] = 0  # what is sent on was accepted already
+    backpressure.exempt()
     for file, reason in own_modules.register(settings()).items():
         _log.error("module refused", file=file, reason=reason)
     outcomes.open_log(settings()).close()
@@ -63,6 +66,8 @@ class PresenceStep(bootsteps.StartStopStep):
         )
         self._heart.start()
         intake.attach(parent)
+        with contextlib.suppress(RedisError):  # the heart tries again
+            cancelled.learn()
 
     def stop(self, parent: Any) -> None:
         if self._heart:

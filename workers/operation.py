@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 
 from wasmfleet.config import celery as queues
 from wasmfleet.config.settings import MIB, Lane, settings
+from wasmfleet.workers import backpressure
 from wasmfleet.workers.app import app
 from wasmfleet.workers.contract import Arguments, Contract
 from wasmfleet.workers.errors import BrokerUnavailable, InputTooLarge, WasmfleetError
@@ -91,7 +92,7 @@ class Operation(Task, Generic[P, R]):  # type: ignore[type-arg]
         **options: Any,
     ) -> "AsyncResult[R]":
         """Celery's own, with the arguments checked first and a `lane`. Raises InvalidArguments, InputTooLarge,
-        BrokerUnavailable."""
+        BrokerUnavailable, FleetBusy."""
         arguments = self.contract.check(args or (), kwargs or {})
         check_size(self.name, len(self.contract.encode(arguments)))
         chosen = lane or settings().lane
@@ -105,8 +106,14 @@ class Operation(Task, Generic[P, R]):  # type: ignore[type-arg]
 
 
 def publish(send: Callable[..., Any], *args: Any, **options: Any) -> Any:
-    """Sends a message. Raises BrokerUnavailable where the broker, or the store of results, does not answer."""
+    """Sends a message. Raises BrokerUnavailable where the broker, or the store of results, does not answer, and
+    FleetBusy where too much is queued."""
+    return backpressure.patiently(lambda: _publish_once(send, *args, **options))
+
+
+def _publish_once(send: Callable[..., Any], *args: Any, **options: Any) -> Any:
     try:
+        backpressure.check_age(options["queue"])
         return send(*args, **options)
     except (OperationalError, RedisError) as error:
         raise BrokerUnavailable(f"the broker does not answer: {error}; nothing was queued") from error

@@ -14,7 +14,7 @@ import redis
 import structlog
 
 from wasmfleet.config.settings import Settings
-from wasmfleet.workers import state
+from wasmfleet.workers import cancelled, state
 from wasmfleet.workers.intake import intake
 from wasmfleet.workers.outcomes import Log
 from wasmfleet.workers.runtime import modules
@@ -83,6 +83,7 @@ class Heart:
             try:
                 intake.probe()
                 self._beat(connection)
+                cancelled.learn()
                 self._tidy(log)
             except (redis.RedisError, sqlite3.OperationalError):
                 continue  # no broker, no heartbeat; no log, no tidying: the next one tells

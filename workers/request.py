@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from billiard.einfo import ExceptionInfo
 from billiard.exceptions import WorkerLostError
@@ -11,6 +11,7 @@ from celery.worker import state
 from celery.worker.request import Request
 from redis.exceptions import RedisError
 
+from wasmfleet.config.celery import BATCH
 from wasmfleet.workers import lanes, outcomes, poison, quarantine, set_aside
 from wasmfleet.workers.errors import (
     Cancelled,
@@ -21,7 +22,6 @@ from wasmfleet.workers.errors import (
 )
 from wasmfleet.workers.intake import intake
 
-_BATCH: Final = "wasmfleet.batch"
 _logger = get_task_logger(__name__)
 
 
@@ -80,7 +80,7 @@ class LoggedRequest(Request):
         """What to fail with instead of trying again, or nothing."""
         try:
             deaths = poison.count_death(self.id)
-            most = poison.MOST_DEATHS_OF_A_BATCH if self.name == _BATCH else poison.MOST_DEATHS
+            most = poison.MOST_DEATHS_OF_A_BATCH if self.name == BATCH else poison.MOST_DEATHS
             _logger.warning("call %s lost its process, the %d. time", self.id, deaths)
             return self._set_aside(deaths) if deaths >= most else None
         except (RedisError, sqlite3.OperationalError):

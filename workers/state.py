@@ -13,7 +13,11 @@ _TIMEOUT_S = 2
 
 def client(settings: Settings) -> "Redis":
     """A new client of WASMFLEET_STATE_URL, or of the broker."""
-    url = settings.state_url or broker.address(settings)
+    return at(settings.state_url or broker.address(settings))
+
+
+def at(url: str) -> "Redis":
+    """A new client of the server at this URL."""
     connection: Redis = Redis.from_url(url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)
     return connection
 

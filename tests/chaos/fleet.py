@@ -17,6 +17,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from tests.acceptance.installation import Installation, until
+from wasmfleet.config.celery import LANE_QUEUES
 
 _PUBLISH = """
 import json, sys, time
@@ -195,7 +196,7 @@ class ChaosFleet(Installation):
     def stranded(self) -> int:
         """Messages that are still queued or held once nothing should be."""
         with Redis.from_url(self.url) as connection:
-            queued = sum(connection.llen(f"wasmfleet.{lane}") for lane in ("any", "wasm", "python"))
+            queued = sum(connection.llen(queue) for queue in LANE_QUEUES)
             return int(queued + connection.hlen("unacked"))
 
     def held(self) -> int:

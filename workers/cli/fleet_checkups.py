@@ -53,6 +53,7 @@ def _durability(url: str) -> Iterator[Checkup]:
     with redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2) as connection:
         for name, wanted, risk in (
             ("appendonly", "yes", "a restart of it loses tasks"),
+            ("appendfsync", "always", "a crash of its machine loses the last second's tasks"),
             ("maxmemory-policy", "noeviction", "it may drop queued tasks when memory is short"),
         ):
             value = _configured(connection, name)

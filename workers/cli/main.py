@@ -9,7 +9,17 @@ import typer
 from redis.exceptions import RedisError
 
 from wasmfleet.config.settings import SettingsError
-from wasmfleet.workers.cli import catalogue, check, compile, doctor, processes, quarantine, results, submit
+from wasmfleet.workers.cli import (
+    catalogue,
+    check,
+    compile,
+    doctor,
+    drain,
+    processes,
+    quarantine,
+    results,
+    submit,
+)
 from wasmfleet.workers.cli.version import version
 from wasmfleet.workers.errors import WasmfleetError
 
@@ -28,6 +38,7 @@ _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     results.results,
     catalogue.ops,
     doctor.doctor,
+    drain.drain,
     compile.compile,
     processes.broker,
     processes.worker,

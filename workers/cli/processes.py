@@ -191,7 +191,9 @@ def _printed(name: str, line: str) -> None:
 def _queues(role: str, settings: Settings) -> list[str]:
     from wasmfleet.config import celery as queues
 
-    return [queues.PYTHON] if role == "python" else [queues.WASM, *queues.queues_of_any(settings)]
+    if role == "python":
+        return queues.queues_of(queues.PYTHON)
+    return [*queues.queues_of(queues.WASM), *queues.queues_of_any(settings)]
 
 
 def _quiet() -> list[str]:

@@ -1,0 +1,75 @@
+"""Publishers are held back when too much is queued: FleetBusy at once, or after WASMFLEET_BUSY_WAIT seconds."""
+
+import json
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from wasmfleet.config.settings import settings
+from wasmfleet.workers import broker, state
+from wasmfleet.workers.errors import FleetBusy
+
+R = TypeVar("R")
+_LOOK_EVERY_S: Final = 1.0
+_PAUSE_S: Final = (0.05, 0.25)
+
+
+@dataclass(slots=True)
+class _Ages:
+    """What was seen of each queue: when, and since when its oldest message waits."""
+
+    seen: dict[str, tuple[float, float]] = field(default_factory=dict)
+    watched: bool = True
+
+
+_ages: Final = _Ages()
+
+
+def exempt() -> None:
+    """This process is a worker: what it sends on was accepted already."""
+    _ages.watched = False
+
+
+def patiently(send: Callable[[], R]) -> R:
+    """What `send` gives, tried again while the fleet is busy. Raises FleetBusy."""
+    give_up = time.monotonic() + settings().busy_wait
+    while True:
+        try:
+            return send()
+        except FleetBusy:
+            if time.monotonic() >= give_up:
+                raise
+            time.sleep(random.uniform(*_PAUSE_S))
+
+
+def check_age(queue: str) -> None:
+    """Raises FleetBusy where the oldest message of a queue has waited too long. Looks once a second at most."""
+    limit_s = settings().queue_age
+    if not limit_s or not _ages.watched:
+        return
+    waited_s = _waited_s(queue)
+    if waited_s > limit_s:
+        raise FleetBusy(
+            f"the oldest message in {queue} has waited {waited_s:.0f} s; WASMFLEET_QUEUE_AGE allows {limit_s:g}; "
+            "nothing was queued"
+        )
+
+
+def _waited_s(queue: str) -> float:
+    looked, since = _ages.seen.get(queue, (-_LOOK_EVERY_S, 0.0))
+    if time.monotonic() - looked >= _LOOK_EVERY_S:
+        since = _oldest(queue)
+        _ages.seen[queue] = (time.monotonic(), since)
+    return time.time() - since if since else 0.0
+
+
+def _oldest(queue: str) -> float:
+    """Unix time at which the oldest message was queued, 0 where that is not known."""
+    with state.at(broker.address(settings())) as connection:
+        message: Any = connection.lindex(queue, -1)
+    try:
+        return float(json.loads(message)["headers"]["wasmfleet"]["queued_at"])
+    except (TypeError, ValueError, KeyError):
+        return 0.0

@@ -1,0 +1,60 @@
+"""`wasmfleet drain`: let workers end what they have, before a restart or an upgrade of their node."""
+
+import time
+from typing import Annotated, Any, Final
+
+import typer
+
+from wasmfleet.config.settings import settings
+from wasmfleet.workers.cli import fleet
+from wasmfleet.workers.errors import InvalidArguments, RuntimeUnavailable
+
+_REPLY_S: Final = 2.0
+_POLL_S: Final = 0.5
+
+
+def drain(
+    worker: Annotated[list[str] | None, typer.Argument(help="Only these, as `doctor` names them.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Let them take messages again.")] = False,
+) -> None:
+    """Let workers finish what they have and take nothing more; ends when they are idle. Messages wait for others."""
+    from wasmfleet.workers.app import app
+
+    names = _chosen(worker)
+    _order(app, names, wanted=not resume)
+    if resume:
+        typer.echo(f"serving again: {', '.join(names)}")
+        return
+    typer.echo(f"draining: {', '.join(names)}", err=True)
+    while busy := _busy(app, names):
+        typer.echo(f"{busy} still to end", err=True)
+        time.sleep(_POLL_S)
+    typer.echo(f"drained: {', '.join(names)}; `wasmfleet drain --resume` undoes it")
+
+
+def _chosen(asked: list[str] | None) -> list[str]:
+    seen = sorted(one.worker for one in fleet.workers(settings()))
+    if not seen:
+        raise RuntimeUnavailable("no worker is seen; there is nothing to drain")
+    unknown = sorted(set(asked or ()) - set(seen))
+    if unknown:
+        raise InvalidArguments(f"no worker {unknown[0]!r} is seen; there are {', '.join(seen)}")
+    return asked or seen
+
+
+def _order(app: Any, names: list[str], *, wanted: bool) -> None:
+    from wasmfleet.workers.drain import COMMAND
+
+    said = app.control.broadcast(
+        COMMAND, arguments={"wanted": wanted}, destination=names, reply=True, timeout=_REPLY_S
+    )
+    silent = sorted(set(names) - {name for answer in said or () for name in answer})
+    if silent:
+        raise RuntimeUnavailable(f"{silent[0]} did not answer within {_REPLY_S:g} s")
+
+
+def _busy(app: Any, names: list[str]) -> int:
+    """How many calls these workers have taken and not ended."""
+    asked = app.control.inspect(destination=names, timeout=_REPLY_S)
+    told = [asked.active(), asked.reserved(), asked.scheduled()]
+    return sum(len(tasks) for answer in told for tasks in (answer or {}).values())
