@@ -9,7 +9,7 @@ from wasmfleet.workers.intake import intake
 COMMAND: Final = "wasmfleet_drain"
 
 
-@control_command(name=COMMAND, args=[("wanted", bool)])  # type: ignore[untyped-decorator]
+@control_command(name=COMMAND, args=[("wanted", bool)])
 def drain(_state: Any, wanted: bool = True) -> dict[str, str]:
     """Stops taking messages, or takes them again."""
     if wanted:

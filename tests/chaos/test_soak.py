@@ -31,7 +31,7 @@ class Soak:
         self.ids: list[str] = []
         self.refused = 0
         self._ended = threading.Event()
-        self._publisher = threading.Thread(target=self._publish)
+        self._publisher = threading.Thread(target=self._publish, daemon=True)
         self._publisher.start()
 
     def end(self) -> None:

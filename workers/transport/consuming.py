@@ -166,7 +166,7 @@ class Consuming(Reconnecting):
         try:
             self.connection._deliver(messages.decode(raw, tag), queue)
         except (ValueError, TypeError, KeyError, AttributeError):
-            if tag in self.qos._delivered or not tag:
+            if self.qos.has(tag) or not tag:
                 raise  # it was a message, the trouble is with the consumer
             self.connection._deliver(messages.wrapped(raw, tag), queue)
 

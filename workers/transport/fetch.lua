@@ -49,7 +49,7 @@ local function describe(message)
   return tag, text(info.exchange), text(info.routing_key), message
 end
 
-local function book(list, message)
+local function book(list, message, place)
   local tag, exchange, key, stored = describe(message)
   while redis.call('HEXISTS', KEYS[1], tag) == 1 do
     tag = tag .. '+' -- one message bound to several queues has one tag
@@ -57,7 +57,7 @@ local function book(list, message)
   local entry = '[' .. stored .. ', ' .. cjson.encode(exchange) .. ', ' .. cjson.encode(key) .. ']'
   redis.call('HSET', KEYS[1], tag, entry)
   redis.call('ZADD', KEYS[2], now, tag)
-  redis.call('HSET', KEYS[4], tag, fetch .. ' ' .. list)
+  redis.call('HSET', KEYS[4], tag, fetch .. ' ' .. place .. ' ' .. list)
   return tag
 end
 
@@ -73,7 +73,7 @@ local function take(number)
     return false
   end
   local tag = ''
-  if unbooked:sub(number + 1, number + 1) == '0' then tag = book(list, message) end
+  if unbooked:sub(number + 1, number + 1) == '0' then tag = book(list, message, taken) end
   taken, room = taken + 1, room - #message
   out[#out + 1], out[#out + 2], out[#out + 3] = number, tag, message
   return true

@@ -1,5 +1,6 @@
 """Messages as they lie in the lists: JSON of kombu's form, or what somebody else put there."""
 
+import base64
 from typing import Any, Final
 
 from kombu.utils.json import dumps, loads
@@ -29,11 +30,11 @@ def decode(raw: bytes, tag: str) -> dict[str, Any]:
 def wrapped(raw: bytes, tag: str) -> dict[str, Any]:
     """A message that no consumer accepts, so that it comes to where such are set aside."""
     return {
-        "body": raw.decode("utf-8", "surrogateescape"),
+        "body": base64.b64encode(raw).decode(),
         "content-type": MALFORMED,
-        "content-encoding": "utf-8",
+        "content-encoding": "binary",
         "headers": {},
-        "properties": {"delivery_tag": tag, "delivery_info": {"exchange": "", "routing_key": ""}},
+        "properties": {"delivery_tag": tag, "delivery_info": {}, "body_encoding": "base64"},
     }
 
 

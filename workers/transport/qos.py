@@ -30,6 +30,10 @@ class QoS(stock.redis.QoS):  # type: ignore[misc]
         else:
             super().append(message, delivery_tag)  # a broadcast, which is not fetched
 
+    def has(self, delivery_tag: str) -> bool:
+        """Whether a consumer was given this message and has not answered."""
+        return delivery_tag in self._delivered and delivery_tag not in self._dirty
+
     def ack(self, delivery_tag: str) -> None:
         self._acknowledged.append(delivery_tag)
         stock.virtual.QoS.ack(self, delivery_tag)
@@ -89,13 +93,11 @@ class QoS(stock.redis.QoS):  # type: ignore[misc]
     def hand_back(self, tag: str, *, last: bool = False) -> None:
         """Puts a held message back into its list, first in line unless `last`."""
         store = self.channel.store
-        try:
-            lease, booked = store.leases(store.holder).get(tag), store.message(tag)
-            if lease and booked:
-                message = messages.redelivered(booked)
-                store.restore(tag, message, lease.list, holder=store.holder, last=last)
-        finally:
-            self.held.discard(tag)  # if it could not be told, the keeper finds it
+        self.held.discard(tag)  # first: if the broker cannot be told, the keeper finds it
+        lease, booked = store.leases(store.holder).get(tag), store.message(tag)
+        if lease and booked:
+            message = messages.redelivered(booked)
+            store.restore(tag, message, lease.list, holder=store.holder, last=last)
 
     def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:
         self.hand_back(tag, last=leftmost)

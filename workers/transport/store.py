@@ -36,10 +36,16 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One held message: the fetch that took it, and the list it came from, prefix included."""
+    """One held message: the fetch that took it, its place there, and the list it came from, prefix included."""
 
     fetch: str
+    place: int
     list: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Lease":
+        fetch, place, name = text.split(" ", 2)
+        return cls(fetch, int(place), name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +100,10 @@ class Store:
         return dict(zip(texts[::2], texts[1::2], strict=True))
 
     def leases(self, holder: str) -> dict[str, Lease]:
+        """What a holder holds, the last taken first: in this order it goes back to the head of its list."""
         found: dict[Any, Any] = self._client.hgetall(self.keys.leases(holder))
-        return {_text(tag): Lease(*_text(lease).split(" ", 1)) for tag, lease in found.items()}
+        leases = [(_text(tag), Lease.parse(_text(lease))) for tag, lease in found.items()]
+        return dict(sorted(leases, key=lambda held: (int(held[1].fetch), held[1].place), reverse=True))
 
     def message(self, tag: str) -> bytes | None:
         """What `unacked` has of a message: JSON of [message, exchange, routing key]."""

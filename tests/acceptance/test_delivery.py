@@ -1,0 +1,162 @@
+"""What is promised of delivery: cancelling lasts, a busy fleet says so, drained workers wait, nothing is dropped."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from tests.acceptance.installation import until
+from tests.chaos.fleet import ChaosFleet, chaos_fleet
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[ChaosFleet]:
+    with chaos_fleet(tmp_path) as made:
+        made.start("broker")
+        until(made.answers, what="the broker answers")
+        yield made
+
+
+def wasmfleet(fleet: ChaosFleet, *words: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "wasmfleet", *words],
+        env=fleet.environment,
+        cwd=fleet.folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_a_cancelled_batch_is_skipped_by_workers_that_start_later(fleet: ChaosFleet) -> None:
+    [id] = json.loads(
+        fleet.run(
+            "import json\n"
+            "from wasmfleet.workers.batch import find\n"
+            "batch = find('chaos.nap').many([{'seconds': 0.0}] * 3, lane='python')\n"
+            "batch.cancel()\n"
+            "print(json.dumps(batch.task_ids))"
+        )
+    )
+    fleet.start_worker("python")
+
+    until(lambda: fleet.rows(id), what=fleet.output())
+    [row] = fleet.rows(id)
+    assert (row["outcome"], row["error_code"]) == ("revoked", "Cancelled")
+    fleet.nothing_is_held()
+
+
+_BUSY = """
+import time
+from wasmfleet.workers.batch import find
+from wasmfleet.workers.errors import FleetBusy
+began = time.monotonic()
+try:
+    for _ in range(3):
+        find("chaos.nap").apply_async(lane="python")
+except FleetBusy as error:
+    print(error)
+"""
+
+
+def test_a_full_queue_is_an_error_that_names_it(fleet: ChaosFleet) -> None:
+    fleet.environment["WASMFLEET_QUEUE_LIMIT"] = "2"
+
+    said = fleet.run(_BUSY)
+
+    assert said == "2 messages wait in wasmfleet.python already; nothing was queued\n"
+    assert fleet.queued() == 2
+
+
+def test_a_publisher_that_may_wait_gets_its_turn(fleet: ChaosFleet) -> None:
+    fleet.environment |= {"WASMFLEET_QUEUE_LIMIT": "2", "WASMFLEET_BUSY_WAIT": "30"}
+    fleet.start_worker("python")
+
+    assert len(fleet.publish(30, "chaos.nap", seconds=0.02)) == 30
+
+
+def test_a_queue_that_waits_too_long_is_an_error(fleet: ChaosFleet) -> None:
+    fleet.publish(1, "chaos.nap")
+    fleet.environment["WASMFLEET_QUEUE_AGE"] = "0.001"
+
+    assert "the oldest message in wasmfleet.python has waited" in fleet.run(_BUSY)
+
+
+def test_a_drained_worker_ends_what_it_has_and_takes_nothing_more(fleet: ChaosFleet) -> None:
+    fleet.start_worker("python")
+    first = fleet.publish(2, "chaos.nap", seconds=1.0)
+    until(lambda: fleet.held() == 2, what="the worker has taken both")
+
+    drained = wasmfleet(fleet, "drain")
+
+    assert (drained.returncode, drained.stdout.startswith("drained: python-")) == (0, True), drained.stderr
+    assert len(fleet.executions(first)) == 2
+    more = fleet.publish(2, "chaos.nap")
+    assert fleet.queued() == 2
+    assert "serving again" in wasmfleet(fleet, "drain", "--resume").stdout
+    assert len(fleet.settle(more, seconds=30)) == 2
+
+
+def test_a_message_nobody_can_read_is_set_aside_whole_and_can_be_dropped(fleet: ChaosFleet) -> None:
+    with Redis.from_url(fleet.url) as broker:
+        broker.lpush("wasmfleet.python", b"no message at all")
+    [sent] = [fleet.client().send_task("wasmfleet.no.such", queue="wasmfleet.python", kwargs={"a": 1}).id]
+    fleet.start_worker("python")
+    until(lambda: len(fleet.quarantine()) == 2, what=fleet.output())
+
+    entries = {entry["kind"] + entry["operation"]: entry for entry in fleet.quarantine()}
+
+    assert entries["refused"]["message"]["body"] == "no message at all"
+    assert entries["refusedwasmfleet.no.such"]["id"] == sent
+    assert entries["refusedwasmfleet.no.such"]["reason"].startswith("UnknownOperation: ")
+    for entry in entries.values():
+        assert json.loads(wasmfleet(fleet, "quarantine", "show", entry["id"]).stdout)["id"] == entry["id"]
+        assert wasmfleet(fleet, "quarantine", "drop", entry["id"]).returncode == 0
+    assert "nothing is set aside" in wasmfleet(fleet, "quarantine", "list").stderr
+    assert wasmfleet(fleet, "quarantine", "show", sent).returncode == 2
+    fleet.nothing_is_held()
+
+
+def test_a_call_set_aside_is_sent_again_as_a_new_task(fleet: ChaosFleet) -> None:
+    fleet.start_worker("python")
+    [id] = fleet.publish(1, "chaos.crash")
+    until(fleet.quarantine, what=fleet.output())
+    module = fleet.package / "tasks" / "chaos.py"
+    module.write_text(module.read_text().replace("signal.SIGKILL", "0"))  # the defect is mended
+    fleet.stop_worker()
+    fleet.start_worker("python")
+
+    said = wasmfleet(fleet, "quarantine", "retry", id).stdout
+
+    new = said.removeprefix("sent again as ").strip()
+    assert fleet.settle([new], seconds=30) == {new: 1}
+    [row] = fleet.rows(new)
+    assert row["outcome"] == "ok"
+    assert fleet.quarantine() == []
+
+
+def test_a_plain_worker_command_in_threads_serves_too(fleet: ChaosFleet) -> None:
+    command = [
+        "-m",
+        "celery",
+        "-A",
+        "wasmfleet.workers.app",
+        "worker",
+        "--pool=threads",
+        "-Q",
+        "wasmfleet.python",
+    ]
+    with (fleet.folder / "threads.log").open("wb") as output:
+        worker = subprocess.Popen(
+            [sys.executable, *command], env=fleet.environment, stdout=output, stderr=output
+        )
+    ids = fleet.publish(200, "chaos.nap", seconds=0.002)
+
+    assert fleet.settle(ids, seconds=60) == dict.fromkeys(ids, 1), fleet.output()
+    fleet.nothing_is_held()
+    worker.terminate()
+    assert worker.wait(30) == 0

