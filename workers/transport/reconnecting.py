@@ -1,5 +1,6 @@
 """The part of a channel that loses the broker and finds it again, without the consumer above noticing."""
 
+from functools import cached_property, partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 #: What a cut, hung or failed-over connection raises.
 LOST: Final = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OSError)
+_BROADCAST_S: Final = 1.0  # a broadcast that has begun to arrive is whole by then
 _OVERDUE_S: Final = 3.0  # an answer this late is not expected any more
 _RETRY_S: Final = (0.0, 0.1, 0.2, 0.5, 1.0)
 _log = structlog.get_logger("wasmfleet.transport")
@@ -25,6 +27,14 @@ class Reconnecting(stock.redis.Channel):  # type: ignore[misc]
 
     _failures = 0
     _retry_at = 0.0
+
+    @cached_property
+    def subclient(self) -> Any:
+        """The connection of broadcasts. Kombu reads it without a time limit, and redis-py reconnects within the
+        read: a worker whose broker was restarted would wait there for the next broadcast."""
+        client = self._create_client(asynchronous=True).pubsub()
+        client.parse_response = partial(client.parse_response, block=False, timeout=_BROADCAST_S)
+        return client
 
     def tend(self, cycle: "Poller") -> None:
         """What a turn of the event loop does for this channel. A lost connection is tried again later."""

@@ -1,0 +1,1 @@
+"""Delivery measured: our transport beside Celery's own and Dramatiq, on real brokers, in one run."""

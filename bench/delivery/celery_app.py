@@ -1,0 +1,35 @@
+"""The task under test in Celery; the transport is the broker URL's."""
+
+import os
+import signal
+
+from celery import Celery
+
+from bench.delivery import marks
+from wasmfleet.workers import transport
+
+transport.register()
+app = Celery("bench", broker=os.environ["BENCH_BROKER"], set_as_current=False)
+app.conf.update(
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_ignore_result=True,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 5, "socket_keepalive": True},
+)
+
+
+@app.task(name="work")
+def work(number: int, seconds: float) -> None:
+    marks.begun(number, os.getpid())
+    marks.run(number, seconds)
+
+
+@app.task(name="die")
+def die(number: int) -> None:
+    marks.run(number, 0)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+send, send_deadly = work.delay, die.delay

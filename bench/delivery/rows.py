@@ -1,0 +1,128 @@
+"""Rows a to g of the chaos suite, done to each system alike."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from bench.delivery.systems import Stage, System, stage, until
+
+QUIET_S: Final = 20.0  # nothing has moved for so long: what is missing now is lost, or stranded for longer
+_Row = Callable[[Stage, random.Random], dict[str, Any]]
+
+
+def measure(row: str, system: System, seed: int) -> dict[str, Any]:
+    """One row's figures for one system."""
+    with stage(system) as made:
+        return ROWS[row][1](made, random.Random(seed))
+
+
+def _missing(stage: Stage, count: int, moved: float, since: float) -> dict[str, Any]:
+    """What of `count` tasks is lost, and what the broker still holds."""
+    ran = stage.ran()
+    missing = count - len(ran)
+    stranded = min(missing, stage.system.held(stage.broker.client))
+    return {
+        "lost": missing - stranded,
+        "stranded": stranded,
+        "duplicates": sum(ran.values()) - len(ran),
+        "seconds": round(moved - since, 1),
+    }
+
+
+def _kills(stage: Stage, dice: random.Random) -> dict[str, Any]:
+    count, began = 4000, time.monotonic()
+    stage.send(0, count, 0.001).wait()
+    worker = stage.worker()
+    for _ in range(25):
+        wanted = stage.count() + dice.randrange(1, 150)
+        until(lambda wanted=wanted: stage.count() >= min(wanted, count), QUIET_S)
+        stage.kill(worker)
+        worker = stage.worker()
+    return _missing(stage, count, stage.settle(count, QUIET_S), began)
+
+
+def _child(stage: Stage, _: random.Random) -> dict[str, Any]:
+    stage.worker()
+    stage.send(0, 1, 3.0).wait()
+    pid: Any = until(lambda: stage.marks.client.hget("pids", "0"))
+    killed = time.monotonic()
+    os.kill(int(pid), signal.SIGKILL)
+    again = until(lambda: stage.marks.client.hget("pids", "0") != pid, QUIET_S)
+    return {"redelivered_s": round(time.monotonic() - killed, 1) if again else f"not in {QUIET_S:g} s"}
+
+
+def _broker_killed(stage: Stage, _: random.Random) -> dict[str, Any]:
+    count, began = 3000, time.monotonic()
+    stage.send(0, count, 0.002).wait()
+    stage.worker()
+    until(lambda: stage.count() > 500)
+    stage.broker.signal(signal.SIGKILL)
+    stage.broker.start()
+    return _recovery(stage) | _missing(stage, count, stage.settle(count, QUIET_S), began)
+
+
+def _recovery(stage: Stage) -> dict[str, Any]:
+    began, before = time.monotonic(), stage.count()
+    back = until(lambda: stage.count() > before + 4, 90)
+    return {"recovered_s": round(time.monotonic() - began, 1) if back else "not in 90 s"}
+
+
+def _black_hole(stage: Stage, _: random.Random) -> dict[str, Any]:
+    from tests.chaos.proxy import Proxy
+
+    proxy = Proxy(stage.broker.port)
+    count, began = 3000, time.monotonic()
+    stage.send(0, count, 0.002).wait()
+    stage.reach_broker_by(proxy.port)
+    stage.worker()
+    until(lambda: stage.count() > 500)
+    proxy.swallow()
+    time.sleep(0.3)
+    found = _recovery(stage) | _missing(stage, count, stage.settle(count, QUIET_S), began)
+    stage.close()
+    proxy.close()
+    return found
+
+
+def _frozen(stage: Stage, _: random.Random) -> dict[str, Any]:
+    count, began = 3000, time.monotonic()
+    stage.send(0, count, 0.002).wait()
+    stage.worker()
+    until(lambda: stage.count() > 500)
+    stage.broker.signal(signal.SIGSTOP)
+    time.sleep(30)
+    stage.broker.signal(signal.SIGCONT)
+    return _recovery(stage) | _missing(stage, count, stage.settle(count, QUIET_S), began)
+
+
+def _terminated(stage: Stage, _: random.Random) -> dict[str, Any]:
+    count = 12
+    worker = stage.worker()
+    stage.send(0, count, 2.0).wait()
+    until(lambda: stage.marks.client.hlen("pids"))
+    os.kill(worker, signal.SIGTERM)
+    ended = stage.wait(worker, 20)
+    began = time.monotonic()
+    stage.worker()
+    return {"exit_s": round(ended, 1)} | _missing(stage, count, stage.settle(count, QUIET_S), began)
+
+
+def _deadly(stage: Stage, _: random.Random) -> dict[str, Any]:
+    stage.worker()
+    stage.send_deadly()
+    time.sleep(QUIET_S)
+    return {f"starts_in_{QUIET_S:g}_s": stage.ran().get(-1, 0)}
+
+
+ROWS: Final[dict[str, tuple[str, _Row]]] = {
+    "a": ("25 kills of the whole worker, 4,000 tasks of 1 ms", _kills),
+    "b": ("kill of the child that runs a task", _child),
+    "c": ("broker killed and started again", _broker_killed),
+    "d": ("connections become black holes", _black_hole),
+    "e": ("broker stopped for 30 s", _frozen),
+    "f": ("SIGTERM during tasks of 2 s", _terminated),
+    "g": ("a task that kills its process", _deadly),
+}

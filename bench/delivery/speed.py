@@ -1,0 +1,107 @@
+"""Drain rate, latency on an idle fleet, what idleness and a durable publish cost. Rounds are interleaved."""
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from bench.delivery.systems import SYSTEMS, Stage, System, stage, until
+
+_TASKS: Final = 4000
+_ROUNDS: Final = 3
+_PINGS: Final = 40
+_IDLE_S: Final = 5.0
+_SENT: Final = ("evalsha", "bzpopmin", "brpop", "multi", "hgetall", "ping", "publish", "zrange")
+
+
+def speed() -> dict[str, dict[str, float]]:
+    """Medians of the rounds for our transport and Celery's own."""
+    contenders = SYSTEMS[:2]
+    rounds = [{one.name: _round(one) for one in contenders} for _ in range(_ROUNDS)]
+    return {
+        one.name: {
+            figure: round(statistics.median(taken[one.name][figure] for taken in rounds), 2)
+            for figure in rounds[0][one.name]
+        }
+        for one in contenders
+    }
+
+
+def publishing() -> dict[str, float]:
+    """Milliseconds a `.delay()` takes, by how the broker keeps what it confirms."""
+    return {f"appendfsync {fsync}": _publish_ms(fsync) for fsync in ("always", "everysec", "no")}
+
+
+def _round(system: System) -> dict[str, float]:
+    with stage(system) as made:
+        made.send(0, _TASKS, 0).wait()
+        worker = made.worker()
+        until(lambda: made.count() > 100)
+        began, before = time.monotonic(), made.count()
+        made.settle(_TASKS, 30)
+        rate = (_TASKS - before) / (time.monotonic() - began)
+        return {"tasks_a_second": rate} | _idle(made, worker) | _latency(made)
+
+
+def _latency(stage: Stage) -> dict[str, float]:
+    code = (
+        "import sys, time, importlib\n"
+        "from bench.delivery import marks\n"
+        "app = importlib.import_module(sys.argv[1])\n"
+        "taken = []\n"
+        f"for number in range(10**6, 10**6 + {_PINGS}):\n"
+        "    time.sleep(0.05)\n"
+        "    began = time.perf_counter()\n"
+        "    app.send(number, 0.0)\n"
+        "    while not marks._marks().hexists('ran', str(number)):\n"
+        "        pass\n"
+        "    taken.append((time.perf_counter() - began) * 1000)\n"
+        "print(*taken)\n"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code, stage.system.module],
+        env=stage._environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    taken = sorted(map(float, said.split()))
+    return {"latency_p50_ms": statistics.median(taken), "latency_p95_ms": taken[int(len(taken) * 0.95)]}
+
+
+def _idle(stage: Stage, worker: int) -> dict[str, float]:
+    time.sleep(1)
+    calls, cpu = _calls(stage), _cpu_s(worker)
+    time.sleep(_IDLE_S)
+    return {
+        "idle_commands_a_second": (_calls(stage) - calls) / _IDLE_S,
+        "idle_cpu_percent": (_cpu_s(worker) - cpu) / _IDLE_S * 100,
+    }
+
+
+def _calls(stage: Stage) -> int:
+    """Commands that clients sent: those inside scripts are the scripts' own cost."""
+    statistics: Any = stage.broker.client.info("commandstats")
+    return sum(statistics.get(f"cmdstat_{name}", {}).get("calls", 0) for name in _SENT)
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _publish_ms(fsync: str) -> float:
+    with stage(SYSTEMS[0], fsync) as made:
+        made.send(0, 1, 0).wait()
+        times = []
+        for _ in range(_ROUNDS):
+            began = time.monotonic()
+            made.send(0, 1, 0).wait()
+            start_up = time.monotonic() - began
+            began = time.monotonic()
+            made.send(0, 1001, 0).wait()
+            times.append(time.monotonic() - began - start_up)
+        return round(statistics.median(times), 3)

