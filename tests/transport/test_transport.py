@@ -1,59 +1,18 @@
-"""The transport against a real Valkey: what it books, hands on, shares with kombu's own, and refuses."""
+"""The transport against a real Valkey: what it books, shares with kombu's own, bounds and refuses."""
 
-import itertools
 import json
 import time
 from typing import Any
 
 import pytest
-from kombu import Connection, Consumer, Queue
 from redis import Redis
 
 from tests.acceptance.installation import until
 from tests.transport.conftest import Connect
+from tests.transport.inbox import Inbox, bodies, put
 from wasmfleet.workers.errors import FleetBusy
-from wasmfleet.workers.transport import leases, messages
+from wasmfleet.workers.transport import messages
 from wasmfleet.workers.transport.turns import interleaved
-
-_MANY = {"no_ack": False}
-
-
-class Inbox(list[Any]):
-    """Messages that a consumer received, not acknowledged until told."""
-
-    def __init__(self, connection: Connection, *queues: str, prefetch: int = 0) -> None:
-        super().__init__()
-        self.connection = connection
-        self.channel = connection.channel()
-        self.consumer = Consumer(
-            self.channel, [Queue(name) for name in queues], on_message=self.append, prefetch_count=prefetch
-        )
-        self.consumer.consume()
-
-    def drain(self, count: int, seconds: float = 10) -> "Inbox":
-        """Waits until so many are there."""
-        deadline = time.monotonic() + seconds
-        while len(self) < count and time.monotonic() < deadline:
-            self.drain_once()
-        assert len(self) >= count, f"{len(self)} of {count} messages came"
-        return self
-
-    def drain_once(self) -> None:
-        with_timeout = self.connection.drain_events
-        try:
-            with_timeout(timeout=0.1)
-        except TimeoutError:
-            return
-
-
-def put(connection: Connection, queue: str, *bodies: Any, **options: Any) -> None:
-    producer = connection.Producer()
-    for body in bodies:
-        producer.publish(body, routing_key=queue, declare=[Queue(queue)], **options)
-
-
-def bodies(inbox: Inbox) -> list[Any]:
-    return [message.payload for message in inbox]
 
 
 def test_what_is_fetched_is_booked_in_kombus_format(connect: Connect, broker: "Redis") -> None:
@@ -147,64 +106,6 @@ def test_a_rejected_message_goes_back_to_its_own_list_marked(connect: Connect, b
     assert inbox[1].headers["redelivered"] is True
 
 
-def test_closing_hands_back_what_is_held_in_order(connect: Connect, broker: "Redis") -> None:
-    put(connect(), "q", *range(5))
-    inbox = Inbox(connect(), "q").drain(5)
-    inbox[0].ack()
-    until(lambda: broker.hlen("unacked") == 4, what="the acknowledgement is told")
-    inbox.channel.close()
-
-    assert (broker.hlen("unacked"), broker.llen("q"), broker.zcard("unacked_holders")) == (0, 4, 0)
-    assert bodies(Inbox(connect(), "q").drain(4)) == [1, 2, 3, 4]
-
-
-def test_what_a_lost_answer_carried_comes_back(connect: Connect, broker: "Redis") -> None:
-    put(connect(), "q", "lost and found")
-    inbox = Inbox(connect(), "q")
-    channel = inbox.channel
-    channel.store.load_fetch()
-    channel.store.fetch(channel._wanted(["q"], 1, []))  # the answer reaches nobody
-
-    assert broker.hlen("unacked") == 1
-    assert bodies(inbox.drain(1)) == ["lost and found"]
-
-
-def test_a_dead_process_of_this_node_is_succeeded_at_once(connect: Connect, broker: "Redis") -> None:
-    put(connect(), "q", "orphan")
-    _book_for(broker, connect, f"{leases.NODE}|999999999:1|0")
-    began = time.monotonic()
-    inbox = Inbox(connect(), "q").drain(1)
-
-    assert bodies(inbox) == ["orphan"]
-    assert time.monotonic() - began < leases.LEASE_BEATS  # its lease was not waited for
-    until(lambda: broker.zcard("unacked_holders") == 1, what="only the living holder is known")
-
-
-def test_another_node_is_succeeded_only_when_it_ceases_to_renew(
-    connect: Connect, broker: "Redis", monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(leases, "BEAT_S", 0.05)
-    put(connect(), "q", "elsewhere")
-    holder = "another-node|17:4|0"
-    _book_for(broker, connect, holder)
-    inbox = Inbox(connect(), "q")
-    for score in range(60):
-        broker.zadd("unacked_holders", {holder: score})
-        inbox.drain_once()
-    assert bodies(inbox) == []
-
-    assert bodies(inbox.drain(1)) == ["elsewhere"]
-
-
-def _book_for(broker: "Redis", connect: Connect, holder: str) -> None:
-    """Takes the message of `q` as a holder that is not there."""
-    channel = connect().channel()
-    channel.store.holder = holder
-    channel.store.load_fetch()
-    channel.store.fetch(channel._wanted(["q"], 1, []))
-    assert broker.hlen("unacked") == 1
-
-
 @pytest.mark.parametrize(
     "raw",
     [
@@ -290,7 +191,3 @@ def test_the_poor_mans_get_works(connect: Connect, broker: "Redis") -> None:
         assert message.payload == "one"
         message.ack()
         until(lambda: broker.hlen("unacked") == 0, what="the acknowledgement is told")
-
-
-def test_numbers_of_holders_never_repeat() -> None:
-    assert len(set(itertools.islice(iter(leases.new_holder, None), 3))) == 3
