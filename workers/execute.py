@@ -1,5 +1,6 @@
 """One message: decode, choose the lane, evaluate, write the outcomes, answer."""
 
+import contextlib
 import hashlib
 import sqlite3
 import time
@@ -68,6 +69,8 @@ def batch(
         _fail(waiting, error)
     result = [item.outcome for item in items]
     _write(operation, request, lane, result, started_at)
+    with contextlib.suppress(RedisError):  # what was noted expires by itself
+        poison.forget(request)
     return result
 
 

@@ -16,26 +16,41 @@ MOST_DEATHS_OF_A_BATCH: Final = 32
 _FORGET_S: Final = 86_400
 _DEATHS: Final = "wasmfleet:deaths:"
 _BEGUN: Final = "wasmfleet:begun:"
+_DIED: Final = "wasmfleet:died:"
 _DONE: Final = "wasmfleet:done:"
 
 
 def count_death(task_id: str) -> int:
-    """Notes that a call's process died; gives how often it did. Raises redis.RedisError."""
-    with state.shared().pipeline() as pipe:
+    """Notes that a call's process died; gives how often it did. Raises redis.RedisError.
+
+    Of a batch that goes on item by item, the item that had begun is noted as well.
+    """
+    store = state.shared()
+    item: Any = store.getdel(_BEGUN + task_id)
+    with store.pipeline() as pipe:
         pipe.incr(_DEATHS + task_id)
         pipe.expire(_DEATHS + task_id, _FORGET_S)
+        if item is not None:
+            pipe.hincrby(_DIED + task_id, item.decode(), 1)
+            pipe.expire(_DIED + task_id, _FORGET_S)
         deaths: int = pipe.execute()[0]
     return deaths
 
 
-def forget(task_id: str) -> None:
-    """The call has come to its end."""
-    state.shared().delete(_DEATHS + task_id, _BEGUN + task_id, _DONE + task_id)
+def forget(request: Any) -> None:
+    """A call has come to its end; of most nothing was noted."""
+    if _is_redelivered(request):
+        names = (_DEATHS, _BEGUN, _DIED, _DONE)
+        state.shared().delete(*(name + request.id for name in names))
+
+
+def _is_redelivered(request: Any) -> bool:
+    return bool((request.delivery_info or {}).get("redelivered"))
 
 
 def demands_care(request: Any) -> bool:
     """Whether a batch is to go on item by item."""
-    if not (request.delivery_info or {}).get("redelivered"):
+    if not _is_redelivered(request):
         return False
     deaths: Any = state.shared().get(_DEATHS + request.id)
     return int(deaths or 0) >= CAREFUL_AFTER
@@ -50,31 +65,27 @@ def one_by_one(
 ) -> None:
     """Runs each item between a mark of its beginning and its stored end.
 
-    What an earlier try has ended is taken from there, and an item begun three times without an end is set aside.
+    What an earlier try has ended is taken from there, and an item that died three times is set aside.
     """
     store = state.shared()
-    begun: dict[Any, Any] = store.hgetall(_BEGUN + task_id)
+    died: dict[Any, Any] = store.hgetall(_DIED + task_id)
     done: dict[Any, Any] = store.hgetall(_DONE + task_id)
     for item in items:
         name = str(item).encode()
         if name in done:
             take(item, done[name])
-        elif int(begun.get(name, 0)) >= MOST_DEATHS:
+        elif int(died.get(name, 0)) >= MOST_DEATHS:
             set_aside(item)
         else:
             _run_marked(task_id, item, run)
 
 
 def _run_marked(task_id: str, item: int, run: Callable[[int], bytes]) -> None:
-    begun, done = _BEGUN + task_id, _DONE + task_id
     store = state.shared()
-    with store.pipeline() as pipe:
-        pipe.hincrby(begun, str(item), 1)
-        pipe.expire(begun, _FORGET_S)
-        pipe.execute()
+    store.set(_BEGUN + task_id, item, ex=_FORGET_S)
     outcome = run(item)
     with store.pipeline() as pipe:
-        pipe.hset(done, str(item), outcome)
-        pipe.expire(done, _FORGET_S)
-        pipe.hdel(begun, str(item))
+        pipe.hset(_DONE + task_id, str(item), outcome)
+        pipe.expire(_DONE + task_id, _FORGET_S)
+        pipe.delete(_BEGUN + task_id)
         pipe.execute()

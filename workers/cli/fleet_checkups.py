@@ -21,7 +21,7 @@ def examine(settings: Settings) -> Iterator[Checkup]:
     """The broker first: without it nothing else can be seen."""
     from redis import RedisError
 
-    from wasmfleet.workers import broker, presence, state
+    from wasmfleet.workers import broker, presence, quarantine, state
 
     try:
         url = broker.wait(settings, _BROKER_S)
@@ -39,6 +39,7 @@ def examine(settings: Settings) -> Iterator[Checkup]:
             if not settings.embedded:
                 yield from _durability(url)
             yield from _workers(presence.present(connection))
+            yield from _quarantine(quarantine.count())
     except RedisError as error:
         yield problem(
             "workers", f"the heartbeats cannot be read: {error}", "look at WASMFLEET_STATE_URL and its server"
@@ -82,6 +83,11 @@ def _workers(seen: "list[Presence]") -> Iterator[Checkup]:
         )
     for worker in sorted(seen, key=lambda one: one.worker):
         yield _worker(worker)
+
+
+def _quarantine(count: int) -> Iterator[Checkup]:
+    if count:
+        yield warning("quarantine", f"{count:,} messages are set aside", "`wasmfleet quarantine list`")
 
 
 def _worker(worker: "Presence") -> Checkup:

@@ -81,8 +81,12 @@ class Keeper(threading.Thread):
 
     def run(self) -> None:
         while not self._ended.wait(BEAT_S) and (channel := self._channel()) is not None:
-            with contextlib.suppress(RedisError, OSError):  # the next beat tries again
+            try:
                 self._beat(channel)
+            except (RedisError, OSError):
+                pass  # the next beat tries again
+            except Exception:  # noqa: BLE001 - without this thread the living would look dead
+                _log.exception("a beat failed; the next one tries again")
             del channel
         self._end()
 
