@@ -9,7 +9,7 @@ SOAK ?=
 HOST := CARGO_TARGET_DIR=$${WASM_BUILD_CACHE:-$$HOME/.cache/wasmfleet-build}/host
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check chaos bench docs wasm lock clean
+.PHONY: help setup run test check chaos bench delivery docs wasm lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -45,6 +45,9 @@ chaos: setup ## what must hold when things break, with its figures (SOAK=60: an 
 
 bench: $(VENV)/.bench ## measure every number that the documentation states
 	$(BIN)/python -m bench $(BENCH)
+
+delivery: $(VENV)/.bench ## lost, doubled, stranded and how fast, beside Celery's own transport and Dramatiq (ROWS="a b speed")
+	$(BIN)/python -m bench.delivery $(ROWS)
 
 $(VENV)/.bench: $(READY) bench/requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bench/requirements.lock

@@ -37,7 +37,19 @@ LANE_QUEUES = tuple(queue for lane in (ANY, WASM, PYTHON) for queue in queues_of
 
 def options(settings: Settings, broker_url: str, store_url: str) -> dict[str, Any]:
     """The options of the Celery app for a broker at this URL, and results in a store at that one."""
-    return _delivery() | _serialization() | _broker(settings, broker_url, store_url) | _workers(settings)
+    return (
+        _delivery()
+        | _serialization()
+        | {"task_queues": [_queue(name, settings) for name in (*LANE_QUEUES, DEFAULT)]}
+        | _broker(settings, broker_url, store_url)
+        | _workers(settings)
+    )
+
+
+def _queue(name: str, settings: Settings) -> Queue:
+    """Replicated and on disk where the broker is RabbitMQ; that of unconfigured clients stays as they declare it."""
+    quorum = settings.amqp and name != DEFAULT
+    return Queue(name, routing_key=name, queue_arguments={"x-queue-type": "quorum"} if quorum else None)
 
 
 def _delivery() -> dict[str, Any]:
@@ -47,7 +59,6 @@ def _delivery() -> dict[str, Any]:
         "task_acks_on_failure_or_timeout": True,  # a typed error is a result, not a reason to run again
         "worker_prefetch_multiplier": 4,  # enough to hide the broker's round trip, little to hand on
         "task_create_missing_queues": True,
-        "task_queues": [Queue(name, routing_key=name) for name in (*LANE_QUEUES, DEFAULT)],
         "task_default_queue": DEFAULT,
         "worker_cancel_long_running_tasks_on_connection_loss": False,  # they finish, and their rows are written
     }
@@ -71,13 +82,13 @@ def _broker(settings: Settings, broker_url: str, store_url: str) -> dict[str, An
         "socket_keepalive": True,
         "health_check_interval": BROKER_TIMEOUT_S,
     }
-    stock = not broker_url.startswith(OWN_TRANSPORT)
     return {
         "broker_url": broker_url,
         "result_backend": f"wasmfleet.workers.results:Results+{settings.result_url or store_url}",
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # a worker waits for its broker as long as it takes
-        "broker_transport_options": socket | (_stock_redis(settings) if stock else _own_transport(settings)),
+        "broker_transport_options": _transport(settings, broker_url, socket),
+        "broker_heartbeat": 10,  # RabbitMQ's; a half-open connection is noticed within 20 s
         "redis_socket_timeout": BROKER_TIMEOUT_S,
         "redis_socket_connect_timeout": BROKER_TIMEOUT_S,
         "redis_socket_keepalive": True,
@@ -86,6 +97,13 @@ def _broker(settings: Settings, broker_url: str, store_url: str) -> dict[str, An
         "task_publish_retry_policy": CLIENT_PATIENCE,
         "result_backend_transport_options": {"retry_policy": CLIENT_PATIENCE},
     }
+
+
+def _transport(settings: Settings, broker_url: str, socket: dict[str, Any]) -> dict[str, Any]:
+    if settings.amqp:
+        return {"confirm_publish": True}  # `.delay()` returns when a majority has the message on disk
+    own = broker_url.startswith(OWN_TRANSPORT)
+    return socket | (_own_transport(settings) if own else _stock_redis(settings))
 
 
 def _own_transport(settings: Settings) -> dict[str, Any]:

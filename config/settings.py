@@ -31,7 +31,7 @@ class Settings:
     broker_url: str = field(
         default="",
         metadata={
-            "doc": "wasmfleet+redis:// or redis:// URL, with rediss for TLS; empty: the embedded Valkey"
+            "doc": "wasmfleet+redis://, redis:// (rediss for TLS) or amqp:// URL; empty: the embedded Valkey"
         },
     )
     result_url: str = field(default="", metadata={"doc": "where results are stored; empty is the broker"})
@@ -95,6 +95,11 @@ class Settings:
         return self.time_limit + 5.0
 
     @property
+    def amqp(self) -> bool:
+        """Whether the broker is RabbitMQ; what is shared otherwise is then at `state_url`."""
+        return self.broker_url.startswith("amqp")
+
+    @property
     def embedded(self) -> bool:
         """Whether the fleet runs on its own Valkey."""
         return not self.broker_url
@@ -117,6 +122,7 @@ def load(environment: Mapping[str, str]) -> Settings:
     }
     settings = Settings(**values)
     _check_flower(settings)
+    _check_state(settings)
     return settings
 
 
@@ -161,8 +167,9 @@ def _url(name: str, text: str) -> str:
 
 
 def _broker_url(name: str, text: str) -> str:
-    """The same, or with `wasmfleet+` before it."""
-    _url(name, text.removeprefix(OWN_TRANSPORT))
+    """The same, or with `wasmfleet+` before it, or RabbitMQ's."""
+    if urlsplit(text).scheme not in ("amqp", "amqps"):
+        _url(name, text.removeprefix(OWN_TRANSPORT))
     return text
 
 
@@ -207,6 +214,13 @@ def _check_flower(settings: Settings) -> None:
             "flower_address",
             settings.flower_address,
             "127.0.0.1, or any address together with WASMFLEET_FLOWER_AUTH",
+        )
+
+
+def _check_state(settings: Settings) -> None:
+    if settings.amqp and not settings.state_url:
+        raise SettingsError(
+            f"{PREFIX}BROKER_URL is RabbitMQ's; give {PREFIX}STATE_URL, a redis:// URL for results and heartbeats"
         )
 
 

@@ -11,6 +11,8 @@ from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
 import typer
+from amqp.exceptions import AMQPError
+from kombu import Connection
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError
@@ -34,7 +36,10 @@ class BrokerRecord(claims.Record, frozen=True, kw_only=True):
 
 
 def address(settings: Settings) -> str:
-    """Where the broker is, or will be as far as can be known: a URL for any Redis client."""
+    """Where the broker is, or will be as far as can be known: a URL for any Redis client. Beside RabbitMQ it is
+    the state store's."""
+    if settings.amqp:
+        return settings.state_url
     if settings.broker_url:
         return settings.broker_url.removeprefix(OWN_TRANSPORT)
     running = embedded(settings)
@@ -66,7 +71,7 @@ def wait(settings: Settings, timeout_s: float) -> str:
     deadline = time.monotonic() + timeout_s
     while True:
         url = address(settings)
-        trouble = _trouble(settings, url)
+        trouble = _trouble(settings, url) or _amqp_trouble(settings)
         if not trouble:
             return url
         if time.monotonic() > deadline:
@@ -169,6 +174,17 @@ def _trouble(settings: Settings, url: str) -> str:
         raise BrokerUnavailable(f"the broker at {without_password(url)} refuses the credentials") from None
     except (RedisError, OSError, ValueError) as error:
         return str(error) or type(error).__name__
+
+
+def _amqp_trouble(settings: Settings) -> str:
+    if not settings.amqp:
+        return ""
+    try:
+        with Connection(settings.broker_url, connect_timeout=_PING_S) as connection:
+            connection.connect()
+    except (AMQPError, OSError) as error:
+        return f"RabbitMQ at {without_password(settings.broker_url)}: {error or type(error).__name__}"
+    return ""
 
 
 def _client(url: str) -> Redis:

@@ -5,6 +5,7 @@ import signal
 from typing import Any, Literal
 
 import structlog
+from billiard import pool
 from billiard.util import set_pdeathsig  # type: ignore[attr-defined]
 from celery import bootsteps, signals
 from redis.exceptions import RedisError
@@ -30,6 +31,8 @@ def _take_role(sender: Any, **_: Any) -> None:
     for file, reason in own_modules.register(settings()).items():
         _log.error("module refused", file=file, reason=reason)
     outcomes.open_log(settings()).close()
+    # Where a child was killed before, the last ones wait at shutdown for an answer that never comes: 2 s, not 30.
+    pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 20
     if lanes.process.role == "wasm":
         _import_before_fork()
 
@@ -102,6 +105,9 @@ def _log_plainly(loglevel: int = 20, **_: Any) -> None:
     )
     for name in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(name).setLevel(logging.WARNING)  # a line a task, with its result in it
+    logging.getLogger("kombu.transport.native_delayed_delivery").setLevel(
+        logging.ERROR
+    )  # our waits are short
     structlog.configure(
         processors=[structlog.dev.ConsoleRenderer(colors=False, pad_event_to=1)],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -8,7 +8,7 @@ from redis import Redis
 
 
 @cache
-def _marks() -> "Redis":
+def store() -> "Redis":
     return Redis.from_url(os.environ["BENCH_MARKS"])
 
 
@@ -16,9 +16,9 @@ def run(number: int, seconds: float) -> None:
     """A task's work: it takes its time, then notes its number."""
     if seconds:
         select.select([], [], [], seconds)
-    _marks().hincrby("ran", str(number), 1)
+    store().hincrby("ran", str(number), 1)
 
 
 def begun(number: int, pid: int) -> None:
     """Notes which process runs a task."""
-    _marks().hset("pids", str(number), pid)
+    store().hset("pids", str(number), pid)

@@ -56,14 +56,14 @@ def _latency(stage: Stage) -> dict[str, float]:
         "    time.sleep(0.05)\n"
         "    began = time.perf_counter()\n"
         "    app.send(number, 0.0)\n"
-        "    while not marks._marks().hexists('ran', str(number)):\n"
+        "    while not marks.store().hexists('ran', str(number)):\n"
         "        pass\n"
         "    taken.append((time.perf_counter() - began) * 1000)\n"
         "print(*taken)\n"
     )
     said = subprocess.run(
         [sys.executable, "-c", code, stage.system.module],
-        env=stage._environment,
+        env=stage.environment,
         capture_output=True,
         text=True,
         check=True,

@@ -95,30 +95,30 @@ class Stage:
 
     def __init__(self, system: System, broker: Server, marks: Server) -> None:
         self.system, self.broker, self.marks = system, broker, marks
-        self._environment = os.environ | {
+        self.environment = os.environ | {
             "BENCH_BROKER": broker.url(system.scheme),
             "BENCH_MARKS": marks.url(),
         }
         self._workers: list[subprocess.Popen[bytes]] = []
 
     def reach_broker_by(self, port: int) -> None:
-        self._environment["BENCH_BROKER"] = self.broker.url(self.system.scheme, port)
+        self.environment["BENCH_BROKER"] = self.broker.url(self.system.scheme, port)
 
     def send(self, first: int, last: int, seconds: float) -> "subprocess.Popen[bytes]":
         """Publishes tasks of these numbers from a process of its own."""
         words = [self.system.module, str(first), str(last), str(seconds)]
-        return subprocess.Popen([sys.executable, "-c", _SEND, *words], env=self._environment)
+        return subprocess.Popen([sys.executable, "-c", _SEND, *words], env=self.environment)
 
     def send_deadly(self) -> None:
         """Publishes one task that kills its process; its number is -1."""
         code = "import sys, importlib; importlib.import_module(sys.argv[1]).send_deadly(-1)"
-        subprocess.run([sys.executable, "-c", code, self.system.module], env=self._environment, check=True)
+        subprocess.run([sys.executable, "-c", code, self.system.module], env=self.environment, check=True)
 
     def worker(self) -> int:
         """Starts a worker; its pid is its group's."""
         process = subprocess.Popen(
             [sys.executable, "-m", *self.system.command],
-            env=self._environment,
+            env=self.environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,

@@ -158,13 +158,19 @@ class ChaosFleet(Installation):
         entries: list[dict[str, Any]] = json.loads(listed.stdout)
         return entries
 
-    def child_running(self, worker: int, task_id: str) -> int:
-        """The child that runs a task, as the worker says."""
-        client = self.client()
-        client.conf.accept_content = ["json", "msgpack"]
-        [tasks] = (client.control.inspect(timeout=2).active() or {}).values()
-        [pid] = [task["worker_pid"] for task in tasks if task["id"] == task_id]
+    def child_running(self, task_id: str) -> int:
+        """The child that runs a task, as its worker says."""
+        [pid] = [task["worker_pid"] for task in self.active() if task["id"] == task_id]
         return int(pid)
+
+    def active(self) -> list[dict[str, Any]]:
+        """What runs, as the workers say."""
+        client = self.client()
+        if "amqp" in (url := self.environment.get("WASMFLEET_BROKER_URL", "")):
+            client.conf.broker_url = url
+        client.conf.accept_content = ["json", "msgpack"]
+        answers = client.control.inspect(timeout=2).active() or {}
+        return [task for tasks in answers.values() for task in tasks]
 
     def executions(self, ids: Sequence[str]) -> dict[str, int]:
         """How often each of these has run, by the log; ids without a row are missing."""

@@ -1,0 +1,53 @@
+"""A RabbitMQ node of its own: Debian's server in a folder, on free ports."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+from amqp.exceptions import AMQPError
+from kombu import Connection
+
+from tests.acceptance.installation import free_port, until
+
+SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+
+
+class RabbitMQ:
+    """The node; `url` is its address."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}//"
+        name = f"chaos{self.port}@localhost"
+        self._environment = os.environ | {
+            "HOME": str(folder),
+            "RABBITMQ_NODENAME": name,
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(folder / "logs"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+            "ERL_EPMD_PORT": str(free_port()),
+        }
+        (folder / "plugins").write_text("[].\n")
+        self.start()
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            [str(SERVER)], env=self._environment, stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        until(self._answers, seconds=90, what="RabbitMQ answers")
+
+    def kill(self) -> None:
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def _answers(self) -> bool:
+        try:
+            with Connection(self.url, connect_timeout=1) as connection:
+                connection.connect()
+        except (AMQPError, OSError):
+            return False
+        return True

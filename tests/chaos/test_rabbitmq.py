@@ -1,0 +1,130 @@
+"""Rows a, b, c, f, g with RabbitMQ as the broker and Valkey for what is shared otherwise."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.installation import until
+from tests.chaos.conftest import Figures
+from tests.chaos.fleet import ChaosFleet, chaos_fleet, kill_group
+from tests.chaos.rabbitmq import SERVER, RabbitMQ
+
+_SOURCE = "function f(a) { return a.map(x => x + 1); }\n" * 150
+_TASKS = 2000
+
+
+@pytest.fixture(scope="module")
+def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
+    if not SERVER.exists():
+        if os.environ.get("CI"):
+            pytest.fail("CI installs rabbitmq-server, but it is not there")
+        pytest.skip("rabbitmq-server is not installed")
+    node = RabbitMQ(tmp_path_factory.mktemp("rabbitmq"))
+    yield node
+    node.kill()
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, rabbit: RabbitMQ) -> Iterator[ChaosFleet]:
+    with chaos_fleet(tmp_path, CONCURRENCY="2") as made:
+        made.start("broker")
+        until(made.answers, what="the state store answers")
+        made.environment |= {"WASMFLEET_BROKER_URL": rabbit.url, "WASMFLEET_STATE_URL": made.url}
+        yield made
+
+
+def test_a_workers_killed_at_random_lose_nothing(
+    fleet: ChaosFleet, dice: random.Random, figures: Figures
+) -> None:
+    worker = fleet.start_worker("wasm")
+    ids = fleet.publish(_TASKS, "ast.validate", lane="wasm", source=_SOURCE, filename="f.js")
+    for _ in range(10):
+        wait_for = min(_TASKS, fleet.logged() + dice.randrange(1, 150))
+        until(lambda n=wait_for: fleet.logged() >= n, seconds=60, what=fleet.output())
+        kill_group(worker)
+        worker = fleet.start_worker("wasm")
+
+    runs = fleet.settle(ids)
+    figures(
+        "a  on RabbitMQ, 10 kills",
+        lost=_TASKS - len(runs),
+        duplicates=sum(runs.values()) - len(runs),
+    )
+    assert runs.keys() == set(ids)
+    assert fleet.logged() == _TASKS
+
+
+def test_b_a_killed_child_costs_only_its_own_task_a_second_run(fleet: ChaosFleet, figures: Figures) -> None:
+    worker = fleet.start_worker("python")
+    [victim] = fleet.publish(1, "chaos.nap", seconds=6.0)
+    others = fleet.publish(200, "chaos.nap", seconds=0.01)
+    until(lambda: len(fleet.executions(others)) > 20, what="the others run beside it")
+    killed_at = time.time()
+    os.kill(fleet.child_running(victim), signal.SIGKILL)
+
+    runs = fleet.settle([victim, *others])
+
+    [(started_at,)] = fleet.read("SELECT started_at FROM results WHERE task_id = ?", victim)
+    figures("b  on RabbitMQ", redelivered_in_s=round(started_at - killed_at, 2))
+    assert started_at - killed_at < 5
+    assert runs == dict.fromkeys([victim, *others], 1)
+    assert fleet.workers()[0].pid == worker
+
+
+def test_c_a_killed_broker_loses_nothing(fleet: ChaosFleet, rabbit: RabbitMQ, figures: Figures) -> None:
+    fleet.start_worker("python")
+    ids = fleet.publish(_TASKS, "chaos.nap", seconds=0.004)
+    until(lambda: fleet.logged() > 100, what="tasks run")
+    rabbit.kill()
+    rabbit.start()
+    began, before = time.monotonic(), fleet.logged()
+    until(lambda: fleet.logged() > before + 10, seconds=60, what=f"tasks run again\n{fleet.output()}")
+    recovery = time.monotonic() - began
+
+    runs = fleet.settle(ids)
+    figures(
+        "c  on RabbitMQ, broker killed",
+        lost=_TASKS - len(runs),
+        duplicates=sum(runs.values()) - len(runs),
+        recovery_s=round(recovery, 1),
+    )
+    assert runs.keys() == set(ids)
+    assert recovery < 10
+
+
+def test_f_sigterm_lets_running_tasks_end_and_gives_back_the_rest(
+    fleet: ChaosFleet, figures: Figures
+) -> None:
+    worker = fleet.start_worker("python")
+    ids = fleet.publish(12, "chaos.nap", seconds=2.0)
+    until(fleet.active, what="the first runs")
+    os.kill(worker, signal.SIGTERM)
+    time.sleep(0.5)  # the second signal of an impatient supervisor, while tasks run
+    os.kill(worker, signal.SIGTERM)
+    status = fleet.wait(worker, 20)
+    ended = len(fleet.executions(ids))
+    fleet.start_worker("python")
+
+    runs = fleet.settle(ids)
+    figures("f  on RabbitMQ", ended=ended, exit_status=status)
+    assert (status, ended >= 2) == (0, True)
+    assert runs == dict.fromkeys(ids, 1)
+
+
+def test_g_a_call_that_always_kills_its_process_is_set_aside(fleet: ChaosFleet, figures: Figures) -> None:
+    fleet.start_worker("python")
+    [poison] = fleet.publish(1, "chaos.crash")
+    others = fleet.publish(50, "chaos.nap", seconds=0.01)
+    began = time.monotonic()
+
+    runs = fleet.settle([poison, *others], seconds=60)
+
+    figures("g  on RabbitMQ", seconds_to_quarantine=round(time.monotonic() - began, 1))
+    assert runs.keys() == {poison, *others}
+    [entry] = fleet.quarantine()
+    assert (entry["id"], entry["reason"]) == (poison, "it killed its process 3 times")
