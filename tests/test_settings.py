@@ -15,7 +15,7 @@ def test_no_variable_gives_the_defaults() -> None:
     ("name", "value", "allowed"),
     [
         ("LANE", "fast", "one of any, wasm, python"),
-        ("BROKER_URL", "amqp://x", "redis://host:port/db"),
+        ("BROKER_URL", "kafka://x", "redis://host:port/db"),
         ("TIME_LIMIT", "soon", "a number"),
         ("TIME_LIMIT", "0", "from 0.05 to 3600"),
         ("TIME_LIMIT", "nan", "from 0.05 to 3600"),
@@ -56,3 +56,19 @@ def test_values_are_parsed(tmp_path: Path) -> None:
     )
 
     assert (settings.time_limit, settings.modules, settings.lane) == (2.5, (tmp_path,), "wasm")
+
+
+def test_rabbitmq_needs_a_place_for_what_is_shared_otherwise() -> None:
+    with pytest.raises(SettingsError, match="WASMFLEET_STATE_URL"):
+        load({"WASMFLEET_BROKER_URL": "amqp://host//"})
+
+    assert load({"WASMFLEET_BROKER_URL": "amqp://host//", "WASMFLEET_STATE_URL": "redis://host:1/0"}).amqp
+
+
+def test_the_own_transport_is_a_scheme() -> None:
+    assert (
+        load({"WASMFLEET_BROKER_URL": "wasmfleet+rediss://host:1/0"}).broker_url
+        == "wasmfleet+rediss://host:1/0"
+    )
+    with pytest.raises(SettingsError, match="redis://host:port/db"):
+        load({"WASMFLEET_BROKER_URL": "wasmfleet+http://host"})
