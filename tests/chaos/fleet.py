@@ -169,7 +169,9 @@ class ChaosFleet(Installation):
         if "amqp" in (url := self.environment.get("WASMFLEET_BROKER_URL", "")):
             client.conf.broker_url = url
         client.conf.accept_content = ["json", "msgpack"]
-        answers = client.control.inspect(timeout=2).active() or {}
+        answers: dict[str, Any] = {}
+        with contextlib.suppress(OSError):  # a broker that has only just started may reset a connection
+            answers = client.control.inspect(timeout=2).active() or {}
         return [task for tasks in answers.values() for task in tasks]
 
     def executions(self, ids: Sequence[str]) -> dict[str, int]:
