@@ -14,20 +14,23 @@ from wasmfleet.workers.operation import Operation
 def evaluate(
     operation: Operation[..., Any], request: Any, items: Sequence[Item], run: Callable[[Item], None]
 ) -> None:
-    """Runs each item that has no outcome yet. Raises redis.RedisError."""
+    """Runs each item that has no outcome yet, between a mark of its beginning and its stored end.
 
-    def run_one(index: int) -> bytes:
-        run(items[index])
-        return _packed(items[index].outcome)
-
-    def take(index: int, packed: bytes) -> None:
-        items[index].outcome = _unpacked(packed)
-
-    def set_aside(index: int) -> None:
-        items[index].outcome.error = _set_aside(operation, request, index, items[index])
-
-    waiting = [index for index, item in enumerate(items) if item.outcome.error is None]
-    poison.one_by_one(request.id, waiting, run_one, take, set_aside)
+    What an earlier try has ended is taken from there, and an item that died three times is set aside.
+    Raises redis.RedisError.
+    """
+    died, done = poison.progress(request.id)
+    for index, item in enumerate(items):
+        if item.outcome.error is not None:
+            continue
+        if index in done:
+            item.outcome = _unpacked(done[index])
+        elif died.get(index, 0) >= poison.MOST_DEATHS:
+            item.outcome.error = _set_aside(operation, request, index, item)
+        else:
+            poison.begin(request.id, index)
+            run(item)
+            poison.end(request.id, index, _packed(item.outcome))
 
 
 def _set_aside(operation: Operation[..., Any], request: Any, index: int, item: Item) -> Quarantined:

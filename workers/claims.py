@@ -9,6 +9,7 @@ from typing import Final, Self, TypeVar
 import msgspec
 
 from wasmfleet.config.settings import SettingsError
+from wasmfleet.workers import liveness
 
 PATIENCE_S: Final = 3.0
 _POLL_S: Final = 0.05
@@ -94,11 +95,9 @@ def _try_lock(held: int) -> bool:
 def _started_ticks(pid: int) -> int:
     """When the process started, in the kernel's ticks; -1 for one that is gone or a zombie."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        return liveness.started_ticks(pid)
     except OSError:
         return -1
-    state, *fields = stat.rpartition(") ")[2].split()
-    return -1 if state in "ZX" else int(fields[18])
 
 
 def _unusable(path: Path, error: OSError) -> SettingsError:

@@ -5,7 +5,6 @@ a whole worker counts for nobody. A batch that saw two deaths goes on item by it
 state store, so that only the one that kills is set aside.
 """
 
-from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from wasmfleet.workers import state
@@ -56,35 +55,24 @@ def demands_care(request: Any) -> bool:
     return int(deaths or 0) >= CAREFUL_AFTER
 
 
-def one_by_one(
-    task_id: str,
-    items: Sequence[int],
-    run: Callable[[int], bytes],
-    take: Callable[[int, bytes], None],
-    set_aside: Callable[[int], None],
-) -> None:
-    """Runs each item between a mark of its beginning and its stored end.
-
-    What an earlier try has ended is taken from there, and an item that died three times is set aside.
-    """
+def progress(task_id: str) -> tuple[dict[int, int], dict[int, bytes]]:
+    """Of a batch that goes on item by item: how often each item died, and the outcomes that are stored."""
     store = state.shared()
     died: dict[Any, Any] = store.hgetall(_DIED + task_id)
     done: dict[Any, Any] = store.hgetall(_DONE + task_id)
-    for item in items:
-        name = str(item).encode()
-        if name in done:
-            take(item, done[name])
-        elif int(died.get(name, 0)) >= MOST_DEATHS:
-            set_aside(item)
-        else:
-            _run_marked(task_id, item, run)
+    return {int(item): int(times) for item, times in died.items()}, {
+        int(item): end for item, end in done.items()
+    }
 
 
-def _run_marked(task_id: str, item: int, run: Callable[[int], bytes]) -> None:
-    store = state.shared()
-    store.set(_BEGUN + task_id, item, ex=_FORGET_S)
-    outcome = run(item)
-    with store.pipeline() as pipe:
+def begin(task_id: str, item: int) -> None:
+    """Marks an item as running, for `count_death`."""
+    state.shared().set(_BEGUN + task_id, item, ex=_FORGET_S)
+
+
+def end(task_id: str, item: int, outcome: bytes) -> None:
+    """Stores an item's outcome and clears its mark."""
+    with state.shared().pipeline() as pipe:
         pipe.hset(_DONE + task_id, str(item), outcome)
         pipe.expire(_DONE + task_id, _FORGET_S)
         pipe.delete(_BEGUN + task_id)

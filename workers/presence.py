@@ -69,6 +69,7 @@ class Heart:
         self._compiler: Any = None
         self._last_accelerated = self._last_forgotten = self._last_checkpoint = time.monotonic()
         self._said: dict[str, tuple[str, str]] = {}
+        self._cancelled: bytes | None = None
 
     def start(self) -> None:
         threading.Thread(target=self._beat_until_stopped, name="wasmfleet-heart", daemon=True).start()
@@ -83,7 +84,7 @@ class Heart:
             try:
                 intake.probe()
                 self._beat(connection)
-                cancelled.learn()
+                self._cancelled = cancelled.learn(self._cancelled)
                 self._tidy(log)
             except (redis.RedisError, sqlite3.OperationalError):
                 continue  # no broker, no heartbeat; no log, no tidying: the next one tells
@@ -138,4 +139,5 @@ class Heart:
         if time.monotonic() - self._last_forgotten < _FORGET_EVERY_S:
             return
         self._last_forgotten = time.monotonic()
+        self._cancelled = None  # Celery forgets after three hours what it is not told again
         log.forget_older_than(self._settings.retention_days)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from bench.delivery.systems import Stage, System, stage, until
 
 QUIET_S: Final = 20.0  # nothing has moved for so long: what is missing now is lost, or stranded for longer
+_FLOW: Final = 3000
 _Row = Callable[[Stage, random.Random], dict[str, Any]]
 
 
@@ -55,47 +56,49 @@ def _child(stage: Stage, _: random.Random) -> dict[str, Any]:
 
 
 def _broker_killed(stage: Stage, _: random.Random) -> dict[str, Any]:
-    count, began = 3000, time.monotonic()
-    stage.send(0, count, 0.002).wait()
-    stage.worker()
-    until(lambda: stage.count() > 500)
+    began = _flowing(stage)
     stage.broker.signal(signal.SIGKILL)
     stage.broker.start()
-    return _recovery(stage) | _missing(stage, count, stage.settle(count, QUIET_S), began)
+    return _recovery(stage, began)
 
 
-def _recovery(stage: Stage) -> dict[str, Any]:
-    began, before = time.monotonic(), stage.count()
+def _flowing(stage: Stage) -> float:
+    """Tasks of 2 ms, some of them done; gives the time of the beginning."""
+    began = time.monotonic()
+    stage.send(0, _FLOW, 0.002).wait()
+    stage.worker()
+    until(lambda: stage.count() > 500)
+    return began
+
+
+def _recovery(stage: Stage, began: float) -> dict[str, Any]:
+    """How long it takes until tasks run again, and what is missing in the end."""
+    mended, before = time.monotonic(), stage.count()
     back = until(lambda: stage.count() > before + 4, 90)
-    return {"recovered_s": round(time.monotonic() - began, 1) if back else "not in 90 s"}
+    recovered = round(time.monotonic() - mended, 1) if back else "not in 90 s"
+    return {"recovered_s": recovered} | _missing(stage, _FLOW, stage.settle(_FLOW, QUIET_S), began)
 
 
 def _black_hole(stage: Stage, _: random.Random) -> dict[str, Any]:
     from tests.chaos.proxy import Proxy
 
     proxy = Proxy(stage.broker.port)
-    count, began = 3000, time.monotonic()
-    stage.send(0, count, 0.002).wait()
     stage.reach_broker_by(proxy.port)
-    stage.worker()
-    until(lambda: stage.count() > 500)
+    began = _flowing(stage)
     proxy.swallow()
-    time.sleep(0.3)
-    found = _recovery(stage) | _missing(stage, count, stage.settle(count, QUIET_S), began)
+    time.sleep(0.3)  # what was already on its way
+    found = _recovery(stage, began)
     stage.close()
     proxy.close()
     return found
 
 
 def _frozen(stage: Stage, _: random.Random) -> dict[str, Any]:
-    count, began = 3000, time.monotonic()
-    stage.send(0, count, 0.002).wait()
-    stage.worker()
-    until(lambda: stage.count() > 500)
+    began = _flowing(stage)
     stage.broker.signal(signal.SIGSTOP)
     time.sleep(30)
     stage.broker.signal(signal.SIGCONT)
-    return _recovery(stage) | _missing(stage, count, stage.settle(count, QUIET_S), began)
+    return _recovery(stage, began)
 
 
 def _terminated(stage: Stage, _: random.Random) -> dict[str, Any]:

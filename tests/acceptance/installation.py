@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import celery
 import sqlite_utils
@@ -126,9 +126,13 @@ class Installation:
             process.wait()
 
 
+Made = TypeVar("Made", bound=Installation)
+
+
 @contextlib.contextmanager
-def installation(folder: Path, **settings: str) -> Iterator[Installation]:
-    made = Installation(folder, **settings)
+def installation(folder: Path, kind: type[Made] = Installation, **settings: str) -> Iterator[Made]:  # type: ignore[assignment]
+    """An installation of this kind; all of its processes end with it."""
+    made = kind(folder, **settings)
     try:
         yield made
     finally:

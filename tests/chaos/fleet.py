@@ -9,14 +9,15 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
 
-from tests.acceptance.installation import Installation, until
+from tests.acceptance.installation import Installation, installation, until
 from wasmfleet.config.celery import LANE_QUEUES
 
 _PUBLISH = """
@@ -201,6 +202,10 @@ class ChaosFleet(Installation):
             time.sleep(0.1)
         return self.executions(ids)
 
+    def tally(self, ids: Sequence[str], runs: dict[str, int]) -> dict[str, int]:
+        """Of calls that were published, how many have no row, and how many executions were too many."""
+        return {"lost": len(ids) - len(runs), "duplicates": sum(runs.values()) - len(runs)}
+
     def stranded(self) -> int:
         """Messages that are still queued or held once nothing should be."""
         with Redis.from_url(self.url) as connection:
@@ -215,7 +220,11 @@ class ChaosFleet(Installation):
         return self.stranded() - self.held()
 
     def nothing_is_held(self) -> None:
-        until(lambda: self.stranded() == 0, seconds=30, what="no message is queued or held any more")
+        try:
+            until(lambda: self.stranded() == 0, seconds=30)
+        except AssertionError:
+            left = f"{self.queued()} are queued, {self.held()} held, {self.active()} run"
+            raise AssertionError(f"after 30 s: {left}\n{self.output()}") from None
 
 
 def kill_group(pid: int) -> None:
@@ -230,10 +239,4 @@ def children(pid: int) -> list[int]:
     return sorted(int(child) for task in tasks for child in task.read_text().split())
 
 
-@contextlib.contextmanager
-def chaos_fleet(folder: Path, **settings: str) -> Iterator[ChaosFleet]:
-    made = ChaosFleet(folder, **settings)
-    try:
-        yield made
-    finally:
-        made.stop()
+chaos_fleet = partial(installation, kind=ChaosFleet)

@@ -86,8 +86,7 @@ def test_c_a_killed_broker_loses_nothing_and_everybody_finds_it_again(
     figures(
         "c  broker killed twice while tasks are published",
         published=len(publisher.ids),
-        lost=len(publisher.ids) - len(runs),
-        duplicates=sum(runs.values()) - len(runs),
+        **fleet.tally(publisher.ids, runs),
         recovery_s=round(max(recoveries), 1),
         refused_with_an_error=publisher.refused,
     )
@@ -148,8 +147,7 @@ def test_d_a_network_that_swallows_everything_costs_seconds_and_no_task(
     figures(
         "d  connections become black holes, twice",
         published=len(publisher.ids),
-        lost=len(publisher.ids) - len(runs),
-        duplicates=sum(runs.values()) - len(runs),
+        **fleet.tally(publisher.ids, runs),
         recovery_s=round(max(recoveries), 1),
     )
     assert runs.keys() == set(publisher.ids)
@@ -176,8 +174,7 @@ def test_d_connections_cut_again_and_again_cost_no_task(fleet: ChaosFleet, figur
     figures(
         "d  connections cut every 150 ms",
         cuts=cuts,
-        lost=len(ids) - len(runs),
-        duplicates=sum(runs.values()) - len(runs),
+        **fleet.tally(ids, runs),
     )
     assert runs.keys() == set(ids)
     assert fleet.workers()[0].pid == worker
@@ -195,13 +192,8 @@ def test_e_a_broker_frozen_for_half_a_minute_makes_no_storm(fleet: ChaosFleet, f
 
     runs = fleet.settle(ids)
     fleet.nothing_is_held()
-    duplicates = sum(runs.values()) - len(runs)
-    figures(
-        "e  broker stopped for 30 s",
-        lost=len(ids) - len(runs),
-        duplicates=duplicates,
-        recovery_s=round(recovery, 1),
-    )
+    tally = fleet.tally(ids, runs)
+    figures("e  broker stopped for 30 s", **tally, recovery_s=round(recovery, 1))
     assert runs.keys() == set(ids)
-    assert duplicates <= 16  # at most what two workers of two children held
+    assert tally["duplicates"] <= 16  # at most what two workers of two children held
     assert {worker.pid for worker in fleet.workers()} == {first, second}

@@ -44,6 +44,5 @@ def test_o_a_clock_that_jumps_an_hour_moves_no_lease(
 
     runs = fleet.settle(ids)
     fleet.nothing_is_held()
-    duplicates = sum(runs.values()) - len(runs)
-    figures(f"o  clock of the {whose} jumps {jump}", lost=8 - len(runs), duplicates=duplicates)
+    figures(f"o  clock of the {whose} jumps {jump}", **fleet.tally(ids, runs))
     assert runs == dict.fromkeys(ids, 1)

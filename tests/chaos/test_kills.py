@@ -1,11 +1,10 @@
 """Rows a, b, f, g, s: processes that die, end, or are killed by what they run."""
 
-import os
 import random
-import signal
 import time
 
 from tests.acceptance.installation import until
+from tests.chaos import rows
 from tests.chaos.conftest import Figures
 from tests.chaos.fleet import ChaosFleet, children, kill_group
 
@@ -32,8 +31,7 @@ def test_a_workers_killed_at_random_lose_nothing(
     fleet.nothing_is_held()
     figures(
         "a  25 kills of workers, 4,000 tasks",
-        lost=_TASKS - len(runs),
-        duplicates=sum(runs.values()) - len(runs),
+        **fleet.tally(ids, runs),
         stranded=fleet.stranded(),
         seconds=round(time.monotonic() - started, 1),
     )
@@ -44,19 +42,8 @@ def test_a_workers_killed_at_random_lose_nothing(
 def test_b_a_killed_child_costs_only_its_own_task_a_second_run(fleet: ChaosFleet, figures: Figures) -> None:
     fleet.start("broker")
     worker = fleet.start_worker("python")
-    [victim] = fleet.publish(1, "chaos.nap", seconds=6.0)
-    others = fleet.publish(200, "chaos.nap", seconds=0.01)
-    until(lambda: len(fleet.executions(others)) > 20, what="the others run beside it")
-    killed_at = time.time()
-    os.kill(fleet.child_running(victim), signal.SIGKILL)
 
-    runs = fleet.settle([victim, *others])
-
-    [(started_at,)] = fleet.read("SELECT started_at FROM results WHERE task_id = ?", victim)
-    figures("b  kill of one child", redelivered_in_s=round(started_at - killed_at, 2), others_run_again=0)
-    assert started_at - killed_at < 5
-    assert runs == dict.fromkeys([victim, *others], 1)
-    assert fleet.workers()[0].pid == worker
+    figures("b  kill of one child", **rows.child_killed(fleet, worker))
     assert len(children(worker)) >= 2
 
 
@@ -67,22 +54,14 @@ def test_f_sigterm_lets_running_tasks_end_and_gives_back_the_rest(
     worker = fleet.start_worker("python")
     ids = fleet.publish(12, "chaos.nap", seconds=2.0)
     until(lambda: fleet.held() >= 6, what="the worker has taken more than it can run")
-    asked = time.monotonic()
-    os.kill(worker, signal.SIGTERM)
-    time.sleep(0.5)  # the second signal of an impatient supervisor, while tasks run
-    os.kill(worker, signal.SIGTERM)
-    status = fleet.wait(worker, 20)
-    took = time.monotonic() - asked
-    ended = len(fleet.executions(ids))
+
+    found = rows.terminated_twice(fleet, worker, ids)
     back = fleet.queued()
     fleet.start_worker("python")
 
-    runs = fleet.settle(ids)
-    figures("f  SIGTERM twice during long tasks", ended=ended, given_back=back, exit_s=round(took, 1))
-    assert status == 0
-    assert ended >= 2
-    assert ended + back == len(ids)
-    assert runs == dict.fromkeys(ids, 1)
+    figures("f  SIGTERM twice during long tasks", **found, given_back=back)
+    assert found["ended"] + back == len(ids)
+    assert fleet.settle(ids) == dict.fromkeys(ids, 1)
 
 
 def test_g_a_call_that_always_kills_its_process_is_set_aside(fleet: ChaosFleet, figures: Figures) -> None:
@@ -117,8 +96,15 @@ def test_s_one_bad_item_among_a_thousand_is_one_error(fleet: ChaosFleet, figures
         operation: fleet.batch(f"chaos.{operation}", calls, timeout=120) for operation in ("crash", "hang")
     }
 
+    good = {name: sum(not answer[0] for answer in given) for name, given in answers.items()}
     bad = {name: {i: a for i, a in enumerate(given) if a[0]} for name, given in answers.items()}
-    figures("s  one bad item in 1,000", results=999, kills=bad["crash"][500][1], hangs=bad["hang"][500][1])
+    figures(
+        "s  one bad item in 1,000",
+        results=min(good.values()),
+        kills=bad["crash"][500][1],
+        hangs=bad["hang"][500][1],
+    )
+    assert good == {"crash": 999, "hang": 999}
     assert {name: list(found) for name, found in bad.items()} == {"crash": [500], "hang": [500]}
     assert (bad["crash"][500][1], bad["hang"][500][1]) == ("Quarantined", "DeadlineExceeded")
     assert fleet.workers()[0].pid == worker

@@ -2,7 +2,6 @@
 
 import os
 import random
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.installation import until
+from tests.chaos import rows
 from tests.chaos.conftest import Figures
 from tests.chaos.fleet import ChaosFleet, chaos_fleet, kill_group
 from tests.chaos.rabbitmq import SERVER, RabbitMQ
@@ -52,8 +52,7 @@ def test_a_workers_killed_at_random_lose_nothing(
     runs = fleet.settle(ids)
     figures(
         "a  on RabbitMQ, 10 kills",
-        lost=_TASKS - len(runs),
-        duplicates=sum(runs.values()) - len(runs),
+        **fleet.tally(ids, runs),
     )
     assert runs.keys() == set(ids)
     assert fleet.logged() == _TASKS
@@ -61,19 +60,8 @@ def test_a_workers_killed_at_random_lose_nothing(
 
 def test_b_a_killed_child_costs_only_its_own_task_a_second_run(fleet: ChaosFleet, figures: Figures) -> None:
     worker = fleet.start_worker("python")
-    [victim] = fleet.publish(1, "chaos.nap", seconds=6.0)
-    others = fleet.publish(200, "chaos.nap", seconds=0.01)
-    until(lambda: len(fleet.executions(others)) > 20, what="the others run beside it")
-    killed_at = time.time()
-    os.kill(fleet.child_running(victim), signal.SIGKILL)
 
-    runs = fleet.settle([victim, *others])
-
-    [(started_at,)] = fleet.read("SELECT started_at FROM results WHERE task_id = ?", victim)
-    figures("b  on RabbitMQ", redelivered_in_s=round(started_at - killed_at, 2))
-    assert started_at - killed_at < 5
-    assert runs == dict.fromkeys([victim, *others], 1)
-    assert fleet.workers()[0].pid == worker
+    figures("b  on RabbitMQ", **rows.child_killed(fleet, worker))
 
 
 def test_c_a_killed_broker_loses_nothing(fleet: ChaosFleet, rabbit: RabbitMQ, figures: Figures) -> None:
@@ -89,8 +77,7 @@ def test_c_a_killed_broker_loses_nothing(fleet: ChaosFleet, rabbit: RabbitMQ, fi
     runs = fleet.settle(ids)
     figures(
         "c  on RabbitMQ, broker killed",
-        lost=_TASKS - len(runs),
-        duplicates=sum(runs.values()) - len(runs),
+        **fleet.tally(ids, runs),
         recovery_s=round(recovery, 1),
     )
     assert runs.keys() == set(ids)
@@ -103,17 +90,10 @@ def test_f_sigterm_lets_running_tasks_end_and_gives_back_the_rest(
     worker = fleet.start_worker("python")
     ids = fleet.publish(12, "chaos.nap", seconds=2.0)
     until(fleet.active, what="the first runs")
-    os.kill(worker, signal.SIGTERM)
-    time.sleep(0.5)  # the second signal of an impatient supervisor, while tasks run
-    os.kill(worker, signal.SIGTERM)
-    status = fleet.wait(worker, 20)
-    ended = len(fleet.executions(ids))
-    fleet.start_worker("python")
 
-    runs = fleet.settle(ids)
-    figures("f  on RabbitMQ", ended=ended, exit_status=status)
-    assert (status, ended >= 2) == (0, True)
-    assert runs == dict.fromkeys(ids, 1)
+    figures("f  on RabbitMQ", **rows.terminated_twice(fleet, worker, ids))
+    fleet.start_worker("python")
+    assert fleet.settle(ids) == dict.fromkeys(ids, 1)
 
 
 def test_g_a_call_that_always_kills_its_process_is_set_aside(fleet: ChaosFleet, figures: Figures) -> None:

@@ -112,8 +112,7 @@ def test_nothing_is_lost_or_stuck_in_a_long_run(
             f"soak of {_MINUTES:g} min",
             published=len(soak.ids),
             faults=faults,
-            lost=len(soak.ids) - len(runs),
-            duplicates=sum(runs.values()) - len(runs),
+            **fleet.tally(soak.ids, runs),
             stuck=fleet.stranded(),
         )
         assert runs.keys() == set(soak.ids)

@@ -1,13 +1,11 @@
 """`wasmfleet doctor`: what is wrong with this installation, and how to mend it."""
 
-import sys
 from typing import Annotated, Literal
 
-import msgspec
 import typer
 
 from wasmfleet.config.settings import Settings, SettingsError, settings
-from wasmfleet.workers.cli import checkups
+from wasmfleet.workers.cli import checkups, documents
 from wasmfleet.workers.cli.checkup import Checkup
 
 Format = Literal["text", "json"]
@@ -20,8 +18,7 @@ def doctor(
     """Say what is wrong with this installation and how to mend it. Exits with 1 when something is."""
     told = _examined()
     if format == "json":
-        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n")
-        sys.stdout.flush()
+        documents.echo_json(told)
     else:
         _print(told)
     raise typer.Exit(1 if any(checkup.state == "problem" for checkup in told) else 0)

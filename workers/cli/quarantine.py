@@ -1,6 +1,5 @@
 """`wasmfleet quarantine`: messages set aside, and what becomes of them."""
 
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -9,7 +8,7 @@ import msgspec
 import typer
 
 from wasmfleet.workers import quarantine as store
-from wasmfleet.workers.cli import tables
+from wasmfleet.workers.cli import documents, tables
 
 Format = Literal["table", "json"]
 _Id = Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")]
@@ -24,7 +23,7 @@ def list_entries(format: Annotated[Format, typer.Option(help="How it is written.
     """List what is set aside, newest first."""
     found = store.entries()
     if format == "json":
-        _write([_plain(entry) for entry in found])
+        documents.echo_json([_plain(entry) for entry in found])
     elif found:
         tables.echo([_cells(entry) for entry in found])
     else:
@@ -34,7 +33,7 @@ def list_entries(format: Annotated[Format, typer.Option(help="How it is written.
 @app.command()
 def show(id: _Id) -> None:
     """Show one entry as JSON: why it is here, its digests, its module, and its message where that was kept."""
-    _write(_plain(store.get(id)))
+    documents.echo_json(_plain(store.get(id)))
 
 
 @app.command()
@@ -82,8 +81,3 @@ def _readable(message: store.Message) -> Any:
         return decoders[message.content_type](message.body)
     except (KeyError, msgspec.DecodeError, UnicodeDecodeError):
         return message.body.decode("utf-8", "replace")
-
-
-def _write(shown: Any) -> None:
-    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(shown), indent=2) + b"\n")
-    sys.stdout.flush()

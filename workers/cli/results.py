@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 import typer
 
 from wasmfleet.config.settings import settings
-from wasmfleet.workers.cli import tables
+from wasmfleet.workers.cli import documents, tables
 from wasmfleet.workers.errors import InvalidArguments
 
 Outcome = Literal["ok", "error", "revoked", "expired", "lost"]
@@ -40,7 +40,7 @@ def results(
     where, parameters = _filter(operation, outcome, task, since)
     rows = _stats(where, parameters) if stats else _rows(where, parameters, limit)
     if format == "json":
-        _write_json(rows)
+        documents.echo_json(rows)
     elif format == "csv":
         _write_csv(rows)
     elif not rows:
@@ -81,13 +81,6 @@ def _stats(where: str, parameters: Sequence[Any]) -> list[dict[str, Any]]:
     from wasmfleet.workers.cli import tallies
 
     return [msgspec.to_builtins(tally) for tally in tallies.by_operation(settings(), where, parameters)]
-
-
-def _write_json(rows: list[dict[str, Any]]) -> None:
-    import msgspec
-
-    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(rows), indent=2) + b"\n")
-    sys.stdout.flush()
 
 
 def _write_csv(rows: list[dict[str, Any]]) -> None:

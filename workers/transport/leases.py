@@ -18,7 +18,7 @@ import structlog
 from redis import ConnectionPool, Redis
 from redis.exceptions import RedisError
 
-from wasmfleet.workers.transport import messages
+from wasmfleet.workers.liveness import started_ticks
 from wasmfleet.workers.transport.store import Store
 
 if TYPE_CHECKING:
@@ -47,10 +47,10 @@ NODE: Final = _node()
 def process(pid: int) -> str:
     """A running process as `pid:start in clock ticks`; empty for one that is gone."""
     try:
-        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks = started_ticks(pid)
     except (FileNotFoundError, ProcessLookupError):
         return "" if Path("/proc/self/stat").exists() else _without_proc(pid)
-    return "" if state in "ZX" else f"{pid}:{fields[18]}"
+    return "" if ticks < 0 else f"{pid}:{ticks}"
 
 
 def _without_proc(pid: int) -> str:
@@ -118,7 +118,7 @@ class Keeper(threading.Thread):
         for tag, lease in self._store.leases(self._store.holder).items():
             # In this order: a fetch is over only after its messages are held.
             if lease.fetch != channel.fetching and tag not in channel.qos.held:
-                self._restore(tag, lease.list, self._store.holder, score="")
+                self._store.put_back(tag, lease, self._store.holder)
 
     def _is_dead(self, holder: str, score: str) -> bool:
         node, running, _ = holder.split("|")
@@ -134,18 +134,12 @@ class Keeper(threading.Thread):
         restored = [
             tag
             for tag, lease in self._store.leases(holder).items()
-            if self._restore(tag, lease.list, holder, score)
+            if self._store.put_back(tag, lease, holder, score=score)
         ]
         if restored and holder != self._store.holder:
             _log.warning("handed on what a lost worker held", messages=len(restored), holder=holder)
         if not self._store.leases(holder):
             self._store.forget(holder)
-
-    def _restore(self, tag: str, list: str, holder: str, score: str) -> bool:
-        booked = self._store.message(tag)
-        # Without a booking the lease alone is left; the script removes it.
-        message = messages.redelivered(booked) if booked else b""
-        return self._store.restore(tag, message, list, holder=holder, score=score)
 
     def _hand_on_abandoned(self, channel: "Consuming") -> None:
         """As kombu does for plain Celery workers, but only what two looks a minute apart found untouched."""

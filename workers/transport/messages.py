@@ -16,7 +16,7 @@ _SHAPE: Final[dict[str, Any]] = {
 
 
 def decode(raw: bytes, tag: str) -> dict[str, Any]:
-    """The message under this delivery tag; a malformed one comes wrapped, its text the body."""
+    """The message under this delivery tag; a malformed one comes wrapped, its bytes the body."""
     try:
         message = loads(raw.decode())
     except (ValueError, RecursionError):

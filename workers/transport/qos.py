@@ -5,7 +5,7 @@ import threading
 from collections import deque
 from typing import Any, Final
 
-from wasmfleet.workers.transport import messages, stock
+from wasmfleet.workers.transport import stock
 from wasmfleet.workers.transport.store import Store
 
 _MOST_TAGS: Final = 1000
@@ -94,10 +94,5 @@ class QoS(stock.redis.QoS):  # type: ignore[misc]
         """Puts a held message back into its list, first in line unless `last`."""
         store = self.channel.store
         self.held.discard(tag)  # first: if the broker cannot be told, the keeper finds it
-        lease, booked = store.leases(store.holder).get(tag), store.message(tag)
-        if lease and booked:
-            message = messages.redelivered(booked)
-            store.restore(tag, message, lease.list, holder=store.holder, last=last)
-
-    def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:
-        self.hand_back(tag, last=leftmost)
+        if lease := store.leases(store.holder).get(tag):
+            store.put_back(tag, lease, store.holder, last=last)

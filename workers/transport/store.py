@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from redis import Redis
 
+from wasmfleet.workers.transport.messages import redelivered
+
 FETCH_BYTES: Final = 16 << 20
 
 
@@ -105,20 +107,18 @@ class Store:
         leases = [(_text(tag), Lease.parse(_text(lease))) for tag, lease in found.items()]
         return dict(sorted(leases, key=lambda held: (int(held[1].fetch), held[1].place), reverse=True))
 
-    def message(self, tag: str) -> bytes | None:
-        """What `unacked` has of a message: JSON of [message, exchange, routing key]."""
-        found: Any = self._client.hget(self.keys.bookings[0], tag)
-        return found if found is None else bytes(found)
+    def put_back(self, tag: str, lease: Lease, holder: str, *, score: str = "", last: bool = False) -> bool:
+        """Puts a held message back into its list, marked as delivered before, first in line unless `last`.
 
-    def restore(
-        self, tag: str, message: bytes, list: str, *, holder: str, score: str = "", last: bool = False
-    ) -> bool:
-        """Puts a held message back into its list; False where nothing was to do any more."""
-        queue = list.removeprefix(self.keys.prefix).partition("\x06\x16")[0]
-        keys = [*self.keys.bookings, self.keys.holders, self.keys.leases(holder), list, self.keys.bell(queue)]
-        return bool(
-            self._restore(keys=keys, args=[tag, message, "LPUSH" if last else "RPUSH", holder, score])
-        )
+        Nothing happens where it was settled meanwhile, or the holder's score is not the one given; then False.
+        """
+        booked: Any = self._client.hget(self.keys.bookings[0], tag)
+        # Without a booking the lease alone is left; the script removes it.
+        message = redelivered(booked) if booked else b""
+        queue = lease.list.removeprefix(self.keys.prefix).partition("\x06\x16")[0]
+        own = [*self.keys.bookings, self.keys.holders, self.keys.leases(holder)]
+        arguments: list[Any] = [tag, message, "LPUSH" if last else "RPUSH", holder, score]
+        return bool(self._restore(keys=[*own, lease.list, self.keys.bell(queue)], args=arguments))
 
     def abandoned(self, seconds: float) -> dict[str, str]:
         """Tags, with their scores, that nobody renewed for so long."""
