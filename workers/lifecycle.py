@@ -18,6 +18,10 @@ from wasmfleet.workers.intake import intake
 from wasmfleet.workers.presence import Heart
 from wasmfleet.workers.runtime.modules import NotReady, wasmtime_part
 
+_SERVES_ANY = {
+    True: "no accelerated worker is seen; this one serves the lane any as well",
+    False: "an accelerated worker is back; the lane any is its own again",
+}
 _log = structlog.get_logger("wasmfleet.worker")
 
 
@@ -86,13 +90,21 @@ def _serve_any(consumer: Any, wanted: bool) -> None:
     """Consumes `any` in a fallback worker, or ceases to. Called from the heart's thread."""
     if consumer.task_consumer is None or consumer.task_consumer.consuming_from(queues.ANY) == wanted:
         return
-    if wanted:
-        _log.warning("no accelerated worker is seen; this one serves the lane any as well")
-    else:
-        _log.info("an accelerated worker is back; the lane any is its own again")
+    consumer.call_soon(_change_any, consumer, wanted)
+
+
+def _change_any(consumer: Any, wanted: bool) -> None:
+    """In the main thread. A broker that does not answer is asked again at the next beat."""
+    if consumer.task_consumer is None or consumer.task_consumer.consuming_from(queues.ANY) == wanted:
+        return
     change = consumer.add_task_queue if wanted else consumer.cancel_task_queue
-    for queue in queues.queues_of_any(settings()):
-        consumer.call_soon(change, queue)
+    try:
+        for queue in reversed(queues.queues_of_any(settings())):  # the one that is looked at comes last
+            change(queue)
+    except consumer.connection_errors as error:
+        _log.warning("whom the lane any belongs to cannot be changed now", reason=str(error))
+    else:
+        _log.warning(_SERVES_ANY[wanted])
 
 
 @signals.setup_logging.connect

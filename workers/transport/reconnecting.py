@@ -1,5 +1,7 @@
 """The part of a channel that loses the broker and finds it again, without the consumer above noticing."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property, partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -35,6 +37,16 @@ class Reconnecting(stock.redis.Channel):  # type: ignore[misc]
         client = self._create_client(asynchronous=True).pubsub()
         client.parse_response = partial(client.parse_response, block=False, timeout=_BROADCAST_S)
         return client
+
+    @contextmanager
+    def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
+        """Kombu's way to its client. Where one connection is lost, the idle ones are not waited for in their turn."""
+        try:
+            with super().conn_or_acquire(client) as acquired:
+                yield acquired
+        except LOST as error:
+            self.lose(error)
+            raise
 
     def tend(self, cycle: "Poller") -> None:
         """What a turn of the event loop does for this channel. A lost connection is tried again later."""
