@@ -22,14 +22,20 @@ from wasmfleet.workers.presence import Presence, present
 _SOURCE = Path(__file__).parents[2] / "src" / "wasmfleet"
 
 
-def until(condition: Callable[[], Any], *, seconds: float = 30.0, what: str = "") -> Any:
-    """The condition's value once it is true; fails after a wide deadline."""
+def until(
+    condition: Callable[[], Any],
+    *,
+    seconds: float = 30.0,
+    what: str = "",
+    log: Callable[[], str] = lambda: "",
+) -> Any:
+    """The condition's value once it is true; fails after a wide deadline, with the log of that moment."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if value := condition():
             return value
         time.sleep(0.05)
-    raise AssertionError(f"not within {seconds} s: {what or condition}")
+    raise AssertionError(f"not within {seconds} s: {what or condition}\n{log()}")
 
 
 def free_port() -> int:
@@ -90,7 +96,7 @@ class Installation:
         self.start("broker")
         for role in roles:
             self.start(role)
-        until(lambda: len(self.workers()) == len(roles), what=f"heartbeats of {roles}\n{self.output()}")
+        until(lambda: len(self.workers()) == len(roles), what=f"heartbeats of {roles}", log=self.output)
 
     def workers(self) -> list[Presence]:
         with contextlib.suppress(Exception), Redis.from_url(self.url) as connection:

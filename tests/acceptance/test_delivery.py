@@ -44,7 +44,7 @@ def test_a_cancelled_batch_is_skipped_by_workers_that_start_later(fleet: ChaosFl
     )
     fleet.start_worker("python")
 
-    until(lambda: fleet.rows(id), what=fleet.output())
+    until(lambda: fleet.rows(id), log=fleet.output)
     [row] = fleet.rows(id)
     assert (row["outcome"], row["error_code"]) == ("revoked", "Cancelled")
     fleet.nothing_is_held()
@@ -106,7 +106,7 @@ def test_a_message_nobody_can_read_is_set_aside_whole_and_can_be_dropped(fleet: 
         broker.lpush("wasmfleet.python", b"no message at all")
     [sent] = [fleet.client().send_task("wasmfleet.no.such", queue="wasmfleet.python", kwargs={"a": 1}).id]
     fleet.start_worker("python")
-    until(lambda: len(fleet.quarantine()) == 2, what=fleet.output())
+    until(lambda: len(fleet.quarantine()) == 2, log=fleet.output)
 
     entries = {entry["kind"] + entry["operation"]: entry for entry in fleet.quarantine()}
 
@@ -124,7 +124,7 @@ def test_a_message_nobody_can_read_is_set_aside_whole_and_can_be_dropped(fleet: 
 def test_a_call_set_aside_is_sent_again_as_a_new_task(fleet: ChaosFleet) -> None:
     fleet.start_worker("python")
     [id] = fleet.publish(1, "chaos.crash")
-    until(fleet.quarantine, what=fleet.output())
+    until(fleet.quarantine, log=fleet.output)
     module = fleet.package / "tasks" / "chaos.py"
     module.write_text(module.read_text().replace("signal.SIGKILL", "0"))  # the defect is mended
     fleet.stop_worker()

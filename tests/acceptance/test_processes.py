@@ -48,7 +48,7 @@ def up(fleet: Installation, *words: str) -> Iterator["subprocess.Popen[bytes]"]:
             start_new_session=True,
         )
     try:
-        until(lambda: "the fleet is up" in fleet.output(), what=f"the fleet is up\n{fleet.output()}")
+        until(lambda: "the fleet is up" in fleet.output(), what="the fleet is up", log=fleet.output)
         yield process
     finally:
         process.send_signal(signal.SIGTERM)

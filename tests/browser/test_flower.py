@@ -43,7 +43,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
 def test_flower_shows_both_workers_online(fleet: Installation, browser: Browser) -> None:
     page = browser.new_page()
     address = f"http://127.0.0.1:{fleet.environment['WASMFLEET_FLOWER_PORT']}/"
-    until(lambda: _opens(page, address), what=f"Flower answers\n{fleet.output()}")
+    until(lambda: _opens(page, address), what="Flower answers", log=fleet.output)
 
     for worker in fleet.workers():
         until(lambda name=worker.worker: _shows(page, address, name), what=f"{worker.worker} in the table")

@@ -108,7 +108,7 @@ class ChaosFleet(Installation):
     def start_worker(self, role: str) -> int:
         """A worker, once it beats."""
         pid = self.start(role)
-        until(lambda: pid in {worker.pid for worker in self.workers()}, what=f"heartbeat\n{self.output()}")
+        until(lambda: pid in {worker.pid for worker in self.workers()}, what="heartbeat", log=self.output)
         return pid
 
     def start_with(self, role: str, environment: dict[str, str]) -> int:

@@ -63,7 +63,7 @@ def publishing(fleet: ChaosFleet, seconds: float) -> Iterator[Publisher]:
 def wait_for_rows(fleet: ChaosFleet, more: int) -> float:
     """Seconds until so many rows more are in the log."""
     began, before = time.monotonic(), fleet.logged()
-    until(lambda: fleet.logged() >= before + more, seconds=60, what=f"tasks run\n{fleet.output()}")
+    until(lambda: fleet.logged() >= before + more, seconds=60, what="tasks run", log=fleet.output)
     return time.monotonic() - began
 
 

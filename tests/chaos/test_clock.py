@@ -34,7 +34,7 @@ def test_o_a_clock_that_jumps_an_hour_moves_no_lease(
     fleet.start_with("broker", faked if whose == "broker" else {})
     until(fleet.answers, what="the broker answers")
     fleet.start_with("python", faked if whose == "worker" else {})
-    until(lambda: len(fleet.workers()) == 1, what=fleet.output())
+    until(lambda: len(fleet.workers()) == 1, log=fleet.output)
     other = fleet.start_worker("python")
     ids = fleet.publish(8, "chaos.nap", seconds=4.0)
     until(lambda: fleet.held() == 8, what="both workers hold their share")

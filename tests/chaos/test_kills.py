@@ -23,7 +23,7 @@ def test_a_workers_killed_at_random_lose_nothing(
     started = time.monotonic()
     for _ in range(_KILLS):
         wait_for = fleet.logged() + dice.randrange(1, 150)
-        until(lambda n=wait_for: fleet.logged() >= min(n, _TASKS), seconds=60, what=fleet.output())
+        until(lambda n=wait_for: fleet.logged() >= min(n, _TASKS), seconds=60, log=fleet.output)
         kill_group(worker)
         worker = fleet.start_worker("wasm")
 

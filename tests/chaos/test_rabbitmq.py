@@ -45,7 +45,7 @@ def test_a_workers_killed_at_random_lose_nothing(
     ids = fleet.publish(_TASKS, "ast.validate", lane="wasm", source=_SOURCE, filename="f.js")
     for _ in range(10):
         wait_for = min(_TASKS, fleet.logged() + dice.randrange(1, 150))
-        until(lambda n=wait_for: fleet.logged() >= n, seconds=60, what=fleet.output())
+        until(lambda n=wait_for: fleet.logged() >= n, seconds=60, log=fleet.output)
         kill_group(worker)
         worker = fleet.start_worker("wasm")
 
@@ -71,7 +71,7 @@ def test_c_a_killed_broker_loses_nothing(fleet: ChaosFleet, rabbit: RabbitMQ, fi
     rabbit.kill()
     rabbit.start()
     began, before = time.monotonic(), fleet.logged()
-    until(lambda: fleet.logged() > before + 10, seconds=60, what=f"tasks run again\n{fleet.output()}")
+    until(lambda: fleet.logged() > before + 10, seconds=60, what="tasks run again", log=fleet.output)
     recovery = time.monotonic() - began
 
     runs = fleet.settle(ids)
