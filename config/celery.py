@@ -9,8 +9,10 @@ from wasmfleet.config.settings import OWN_TRANSPORT, Settings
 ANY, WASM, PYTHON = "wasmfleet.any", "wasmfleet.wasm", "wasmfleet.python"
 DEFAULT = "celery"
 BATCH = "wasmfleet.batch"  # the task of many calls
+LATER_FROM = 3  # the priority from which a call is less urgent: the second of kombu's four steps
 SINGLE_CALLS_A_BATCH = 4  # so many single calls are taken for each batch while both wait
 BROKER_TIMEOUT_S = 5.0
+PREFETCH_MULTIPLIER = 4  # messages a child: enough to hide the broker's round trip, little to hand on
 BATCH_FACTOR = 6  # a batch may run so many times as long as one call
 CLIENT_PATIENCE = {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
 WORKER_PATIENCE = {"max_retries": 60, "interval_start": 0, "interval_step": 0.2, "interval_max": 1}
@@ -21,18 +23,31 @@ def of_batches(queue: str) -> str:
     return f"{queue}.batch"
 
 
-def queues_of(lane_queue: str) -> list[str]:
-    """A lane's two queues."""
-    return [lane_queue, of_batches(lane_queue)]
+def of_later(queue: str) -> str:
+    """The queue beside a lane's that holds less urgent calls where the broker keeps no priorities within a queue."""
+    return f"{queue}.later"
+
+
+def queues_of(lane_queue: str, settings: Settings) -> list[str]:
+    """A lane's queues: Redis has lists for priorities, RabbitMQ's quorum queues need one more queue."""
+    everywhere = [lane_queue, of_batches(lane_queue)]
+    return [*everywhere, of_later(lane_queue)] if settings.amqp else everywhere
+
+
+def of_call(lane_queue: str, priority: int | None, settings: Settings) -> str:
+    """The queue of a single call with this priority, 0 (first) to 9."""
+    return of_later(lane_queue) if settings.amqp and (priority or 0) >= LATER_FROM else lane_queue
 
 
 def queues_of_any(settings: Settings) -> list[str]:
     """The queues of the lane `any`: its own, and where it is served, that of clients who know names only."""
     served = settings.embedded if settings.serve_default_queue is None else settings.serve_default_queue
-    return [*queues_of(ANY), DEFAULT] if served else queues_of(ANY)
+    return [*queues_of(ANY, settings), DEFAULT] if served else queues_of(ANY, settings)
 
 
-LANE_QUEUES = tuple(queue for lane in (ANY, WASM, PYTHON) for queue in queues_of(lane))
+def lane_queues(settings: Settings) -> list[str]:
+    """The queues of all lanes."""
+    return [queue for lane in (ANY, WASM, PYTHON) for queue in queues_of(lane, settings)]
 
 
 def options(settings: Settings, broker_url: str, store_url: str) -> dict[str, Any]:
@@ -40,7 +55,7 @@ def options(settings: Settings, broker_url: str, store_url: str) -> dict[str, An
     return (
         _delivery()
         | _serialization()
-        | {"task_queues": [_queue(name, settings) for name in (*LANE_QUEUES, DEFAULT)]}
+        | {"task_queues": [_queue(name, settings) for name in (*lane_queues(settings), DEFAULT)]}
         | _broker(settings, broker_url, store_url)
         | _workers(settings)
     )
@@ -57,7 +72,7 @@ def _delivery() -> dict[str, Any]:
         "task_acks_late": True,  # a worker that dies has not acknowledged what it was doing
         "task_reject_on_worker_lost": True,  # a killed child's task goes back to its queue
         "task_acks_on_failure_or_timeout": True,  # a typed error is a result, not a reason to run again
-        "worker_prefetch_multiplier": 4,  # enough to hide the broker's round trip, little to hand on
+        "worker_prefetch_multiplier": PREFETCH_MULTIPLIER,
         "task_create_missing_queues": True,
         "task_default_queue": DEFAULT,
         "worker_cancel_long_running_tasks_on_connection_loss": False,  # they finish, and their rows are written
@@ -88,7 +103,7 @@ def _broker(settings: Settings, broker_url: str, store_url: str) -> dict[str, An
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # a worker waits for its broker as long as it takes
         "broker_transport_options": _transport(settings, broker_url, socket),
-        "broker_heartbeat": 10,  # RabbitMQ's; a half-open connection is noticed within 20 s
+        "broker_heartbeat": 6,  # RabbitMQ's; a half-open connection is noticed within 12 s
         "redis_socket_timeout": BROKER_TIMEOUT_S,
         "redis_socket_connect_timeout": BROKER_TIMEOUT_S,
         "redis_socket_keepalive": True,
@@ -109,7 +124,7 @@ def _transport(settings: Settings, broker_url: str, socket: dict[str, Any]) -> d
 def _own_transport(settings: Settings) -> dict[str, Any]:
     return {
         "queue_limit": settings.queue_limit,
-        "limited_queues": LANE_QUEUES,
+        "limited_queues": tuple(lane_queues(settings)),
         "queue_weights": dict.fromkeys((ANY, WASM, PYTHON, DEFAULT), SINGLE_CALLS_A_BATCH),
     }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from celery.exceptions import Ignore
 
 from wasmfleet.config import celery as queues
-from wasmfleet.config.settings import Lane
+from wasmfleet.config.settings import Lane, settings
 from wasmfleet.workers import sandbox
 from wasmfleet.workers.errors import RuntimeUnavailable
 from wasmfleet.workers.runtime.modules import Loaded, NotReady
@@ -20,7 +20,11 @@ Role = Literal["wasm", "python", "here"]
 _WAIT_S: Final = (0.5, 1.0, 2.0, 4.0)
 _ASKED: Final[dict[Any, Lane]] = {"wasm": "wasm", "python": "python"}
 _LANES: Final[dict[str, Lane]] = {queues.WASM: "wasm", queues.PYTHON: "python"}
-_LANE_OF_QUEUE: Final = {queue: lane for name, lane in _LANES.items() for queue in queues.queues_of(name)}
+_LANE_OF_QUEUE: Final = {
+    queue: lane
+    for name, lane in _LANES.items()
+    for queue in (name, queues.of_batches(name), queues.of_later(name))
+}
 
 
 @dataclass(slots=True)
@@ -91,7 +95,9 @@ def wait(task: Any, request: Any, reason: str) -> Ignore:
 
 
 def _resend(task: Any, request: Any, lane_queue: str, changes: dict[str, Any], **options: Any) -> None:
-    queue = queues.of_batches(lane_queue) if task.name == queues.BATCH else lane_queue
+    priority = (request.delivery_info or {}).get("priority")
+    single = queues.of_call(lane_queue, priority, settings())
+    queue = queues.of_batches(lane_queue) if task.name == queues.BATCH else single
     again = task.signature_from_request(request, queue=queue, **options)
     again.options["headers"] = {"wasmfleet": _header(request) | changes}
     again.options.pop("eta", None)

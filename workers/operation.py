@@ -96,7 +96,7 @@ class Operation(Task, Generic[P, R]):  # type: ignore[type-arg]
         arguments = self.contract.check(args or (), kwargs or {})
         check_size(self.name, len(self.contract.encode(arguments)))
         chosen = lane or settings().lane
-        options.setdefault("queue", QUEUES[chosen])
+        options.setdefault("queue", queues.of_call(QUEUES[chosen], options.get("priority"), settings()))
         given = options.get("headers") or {}
         options["headers"] = given | {"wasmfleet": stamp(chosen, options) | given.get("wasmfleet", {})}
         options.setdefault("argsrepr", _short(args or ()))
@@ -114,7 +114,7 @@ def publish(send: Callable[..., Any], *args: Any, **options: Any) -> Any:
 def _publish_once(send: Callable[..., Any], *args: Any, **options: Any) -> Any:
     try:
         backpressure.check_age(options["queue"])
-        return send(*args, **options)
+        return send(*args, confirm_timeout=queues.BROKER_TIMEOUT_S, **options)
     except (OperationalError, RedisError) as error:
         raise BrokerUnavailable(f"the broker does not answer: {error}; nothing was queued") from error
     except RuntimeError as error:

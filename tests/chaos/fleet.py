@@ -18,7 +18,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from tests.acceptance.installation import Installation, installation, until
-from wasmfleet.config.celery import LANE_QUEUES
+from wasmfleet.config.celery import lane_queues
+from wasmfleet.config.settings import Settings
 
 _PUBLISH = """
 import json, sys, time
@@ -61,9 +62,11 @@ class ChaosFleet(Installation):
         super().__init__(folder, **settings)
         shutil.copy(Path(__file__).with_name("operations.py"), self.package / "tasks" / "chaos.py")
 
-    def publish(self, count: int, operation: str, *, lane: str = "python", **arguments: Any) -> list[str]:
+    def publish(
+        self, count: int, operation: str, *, lane: str = "python", priority: int = 0, **arguments: Any
+    ) -> list[str]:
         """Calls published with `.apply_async()` from a process of their own; their ids."""
-        wanted = [count, operation, arguments, {"lane": lane}]
+        wanted = [count, operation, arguments, {"lane": lane, "priority": priority}]
         ids: list[str] = json.loads(self.run(_PUBLISH, wanted))
         return ids
 
@@ -209,7 +212,7 @@ class ChaosFleet(Installation):
     def stranded(self) -> int:
         """Messages that are still queued or held once nothing should be."""
         with Redis.from_url(self.url) as connection:
-            queued = sum(connection.llen(queue) for queue in LANE_QUEUES)
+            queued = sum(connection.llen(queue) for queue in lane_queues(Settings()))
             return int(queued + connection.hlen("unacked"))
 
     def held(self) -> int:

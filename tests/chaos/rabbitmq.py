@@ -14,13 +14,14 @@ SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
 
 class RabbitMQ:
-    """The node; `url` is its address."""
+    """The node; `url` is its address, `environment` what its own tools need to find it."""
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}//"
         name = f"chaos{self.port}@localhost"
-        self._environment = os.environ | {
+        self.environment = {
+            "PATH": f"{SERVER.parent}:{os.environ['PATH']}",
             "HOME": str(folder),
             "RABBITMQ_NODENAME": name,
             "RABBITMQ_NODE_PORT": str(self.port),
@@ -36,9 +37,16 @@ class RabbitMQ:
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            [str(SERVER)], env=self._environment, stdout=subprocess.DEVNULL, start_new_session=True
+            [str(SERVER)],
+            env=os.environ | self.environment,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
         )
         until(self._answers, seconds=90, what="RabbitMQ answers")
+
+    def signal(self, number: int) -> None:
+        """Sends a signal to the server and its helpers."""
+        os.killpg(self._process.pid, number)
 
     def kill(self) -> None:
         os.killpg(self._process.pid, signal.SIGKILL)

@@ -10,6 +10,13 @@ from tests.chaos.fleet import ChaosFleet
 Figures = dict[str, float]
 
 
+def seconds_until_rows(fleet: ChaosFleet, more: int) -> float:
+    """Seconds until so many rows more are in the log."""
+    began, before = time.monotonic(), fleet.logged()
+    until(lambda: fleet.logged() >= before + more, seconds=60, what="tasks run", log=fleet.output)
+    return time.monotonic() - began
+
+
 def child_killed(fleet: ChaosFleet, worker: int) -> Figures:
     """Row b: a killed child costs only its own task a second run, in under 5 s; the worker goes on."""
     [victim] = fleet.publish(1, "chaos.nap", seconds=6.0)

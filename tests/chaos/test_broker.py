@@ -14,6 +14,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.acceptance.installation import until
+from tests.chaos import rows
 from tests.chaos.conftest import Figures
 from tests.chaos.fleet import ChaosFleet
 from tests.chaos.proxy import Proxy
@@ -60,13 +61,6 @@ def publishing(fleet: ChaosFleet, seconds: float) -> Iterator[Publisher]:
     publisher.join()
 
 
-def wait_for_rows(fleet: ChaosFleet, more: int) -> float:
-    """Seconds until so many rows more are in the log."""
-    began, before = time.monotonic(), fleet.logged()
-    until(lambda: fleet.logged() >= before + more, seconds=60, what="tasks run", log=fleet.output)
-    return time.monotonic() - began
-
-
 def test_c_a_killed_broker_loses_nothing_and_everybody_finds_it_again(
     fleet: ChaosFleet, figures: Figures
 ) -> None:
@@ -74,12 +68,12 @@ def test_c_a_killed_broker_loses_nothing_and_everybody_finds_it_again(
     worker = fleet.start_worker("python")
     recoveries = []
     with publishing(fleet, 15) as publisher:
-        wait_for_rows(fleet, 50)
+        rows.seconds_until_rows(fleet, 50)
         for _ in range(2):
             os.kill(broker, signal.SIGKILL)
             fleet.wait(broker, 5)
             broker = fleet.start("broker")
-            recoveries.append(wait_for_rows(fleet, 1))
+            recoveries.append(rows.seconds_until_rows(fleet, 1))
 
     runs = fleet.settle(publisher.ids)
     fleet.nothing_is_held()
@@ -136,10 +130,10 @@ def test_d_a_network_that_swallows_everything_costs_seconds_and_no_task(
     recoveries = []
     with publishing(fleet, 40) as publisher:
         for _ in range(2):
-            wait_for_rows(fleet, 50)
+            rows.seconds_until_rows(fleet, 50)
             assert proxy.swallow() > 2
             time.sleep(0.2)  # what was already on its way
-            recoveries.append(wait_for_rows(fleet, 10))
+            recoveries.append(rows.seconds_until_rows(fleet, 10))
 
     runs = fleet.settle(publisher.ids)
     fleet.nothing_is_held()
@@ -184,11 +178,11 @@ def test_e_a_broker_frozen_for_half_a_minute_makes_no_storm(fleet: ChaosFleet, f
     broker = fleet.start("broker")
     first, second = fleet.start_worker("python"), fleet.start_worker("python")
     ids = fleet.publish(3000, "chaos.nap", seconds=0.004)
-    wait_for_rows(fleet, 50)
+    rows.seconds_until_rows(fleet, 50)
     os.kill(broker, signal.SIGSTOP)
     time.sleep(30)
     os.kill(broker, signal.SIGCONT)
-    recovery = wait_for_rows(fleet, 20)
+    recovery = rows.seconds_until_rows(fleet, 20)
 
     runs = fleet.settle(ids)
     fleet.nothing_is_held()

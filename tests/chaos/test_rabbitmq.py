@@ -1,7 +1,11 @@
-"""Rows a, b, c, f, g with RabbitMQ as the broker and Valkey for what is shared otherwise."""
+"""Rows a to g with RabbitMQ as the broker and Valkey for what is shared otherwise."""
 
+import json
 import os
 import random
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +16,7 @@ from tests.acceptance.installation import until
 from tests.chaos import rows
 from tests.chaos.conftest import Figures
 from tests.chaos.fleet import ChaosFleet, chaos_fleet, kill_group
+from tests.chaos.proxy import Proxy
 from tests.chaos.rabbitmq import SERVER, RabbitMQ
 
 _SOURCE = "function f(a) { return a.map(x => x + 1); }\n" * 150
@@ -84,6 +89,45 @@ def test_c_a_killed_broker_loses_nothing(fleet: ChaosFleet, rabbit: RabbitMQ, fi
     assert recovery < 10
 
 
+def test_d_a_network_that_swallows_everything_costs_seconds_and_no_task(
+    fleet: ChaosFleet, rabbit: RabbitMQ, figures: Figures
+) -> None:
+    ids = fleet.publish(_TASKS, "chaos.nap", seconds=0.02)
+    proxy = Proxy(rabbit.port)
+    fleet.environment["WASMFLEET_BROKER_URL"] = rabbit.url.replace(str(rabbit.port), str(proxy.port))
+    worker = fleet.start_worker("python")
+    until(lambda: fleet.logged() > 100, what="tasks run", log=fleet.output)
+    assert proxy.swallow() >= 1
+    time.sleep(3)  # what was taken already
+    recovery = rows.seconds_until_rows(fleet, 20)
+
+    runs = fleet.settle(ids)
+    proxy.close()
+    figures("d  on RabbitMQ, a black hole", **fleet.tally(ids, runs), recovery_s=round(recovery, 1))
+    assert runs.keys() == set(ids)
+    assert recovery < 20
+    assert fleet.workers()[0].pid == worker
+
+
+def test_e_a_broker_frozen_for_half_a_minute_makes_no_storm(
+    fleet: ChaosFleet, rabbit: RabbitMQ, figures: Figures
+) -> None:
+    worker = fleet.start_worker("python")
+    ids = fleet.publish(_TASKS, "chaos.nap", seconds=0.01)
+    until(lambda: fleet.logged() > 50, what="tasks run", log=fleet.output)
+    rabbit.signal(signal.SIGSTOP)
+    time.sleep(30)
+    rabbit.signal(signal.SIGCONT)
+    recovery = rows.seconds_until_rows(fleet, 20)
+
+    runs = fleet.settle(ids)
+    tally = fleet.tally(ids, runs)
+    figures("e  on RabbitMQ, stopped for 30 s", **tally, recovery_s=round(recovery, 1))
+    assert runs.keys() == set(ids)
+    assert tally["duplicates"] <= 8  # at most what a worker of two children held
+    assert fleet.workers()[0].pid == worker
+
+
 def test_f_sigterm_lets_running_tasks_end_and_gives_back_the_rest(
     fleet: ChaosFleet, figures: Figures
 ) -> None:
@@ -108,3 +152,32 @@ def test_g_a_call_that_always_kills_its_process_is_set_aside(fleet: ChaosFleet, 
     assert runs.keys() == {poison, *others}
     [entry] = fleet.quarantine()
     assert (entry["id"], entry["reason"]) == (poison, "it killed its process 3 times")
+
+
+def test_less_urgent_calls_wait_in_a_queue_of_their_own(fleet: ChaosFleet) -> None:
+    later = fleet.publish(400, "chaos.nap", priority=9, seconds=0.03)
+    usual = fleet.publish(20, "chaos.nap", seconds=0.03)
+    fleet.start_worker("python")
+
+    fleet.settle(usual)
+
+    assert len(fleet.executions(later)) < len(later) / 2
+    assert fleet.settle([*later, *usual]) == dict.fromkeys([*later, *usual], 1)
+
+
+@pytest.mark.parametrize(("time_limit", "state"), [("10", "ok"), ("120", "warning")])
+def test_the_doctor_compares_the_consumer_timeout_with_what_a_message_may_take(
+    fleet: ChaosFleet, rabbit: RabbitMQ, time_limit: str, state: str
+) -> None:
+    asked = subprocess.run(
+        [sys.executable, "-m", "wasmfleet", "doctor", "--format", "json"],
+        env=fleet.environment | rabbit.environment | {"WASMFLEET_TIME_LIMIT": time_limit},
+        cwd=fleet.folder,
+        capture_output=True,
+        text=True,
+    )
+
+    told = [checkup for checkup in json.loads(asked.stdout) if "consumer_timeout" in checkup["finding"]]
+    assert [(checkup["state"], checkup["finding"][:27]) for checkup in told] == [
+        (state, "consumer_timeout is 1,800 s")
+    ]

@@ -36,7 +36,9 @@ def examine(settings: Settings) -> Iterator[Checkup]:
     yield ok("broker", f"{'embedded' if settings.embedded else 'external'}, {broker.without_password(url)}")
     try:
         with state.client(settings) as connection:
-            if not settings.embedded:
+            if settings.amqp:
+                yield _patience(settings)
+            elif not settings.embedded:
                 yield from _durability(url)
             yield from _workers(presence.present(connection))
             yield from _quarantine(quarantine.count())
@@ -62,6 +64,24 @@ def _durability(url: str) -> Iterator[Checkup]:
                 yield warning(
                     "broker", f"{name} is {value or 'hidden'}: {risk}", f"CONFIG SET {name} {wanted} on it"
                 )
+
+
+def _patience(settings: Settings) -> Checkup:
+    """RabbitMQ closes the channel of a consumer that leaves a message unacknowledged for its consumer_timeout."""
+    from wasmfleet.workers import consumer_timeout
+
+    needed_s = consumer_timeout.needed_s(settings)
+    allowed_s = consumer_timeout.read_s(settings)
+    allows = (
+        f"consumer_timeout is {allowed_s:,.0f} s"
+        if allowed_s
+        else "consumer_timeout cannot be read from here"
+    )
+    finding = f"{allows}; a message may be held for {needed_s:,.0f} s"
+    if needed_s < (allowed_s or consumer_timeout.DEFAULT_S):
+        return ok("broker", finding)
+    mend = f"set consumer_timeout = {2000 * needed_s:.0f} in its rabbitmq.conf, or WASMFLEET_TIME_LIMIT lower"
+    return warning("broker", f"{finding}, and is then delivered again", mend)
 
 
 def _configured(connection: "Redis", name: str) -> str:

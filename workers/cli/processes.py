@@ -192,8 +192,8 @@ def _queues(role: str, settings: Settings) -> list[str]:
     from wasmfleet.config import celery as queues
 
     if role == "python":
-        return queues.queues_of(queues.PYTHON)
-    return [*queues.queues_of(queues.WASM), *queues.queues_of_any(settings)]
+        return queues.queues_of(queues.PYTHON, settings)
+    return [*queues.queues_of(queues.WASM, settings), *queues.queues_of_any(settings)]
 
 
 def _quiet() -> list[str]:

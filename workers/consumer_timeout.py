@@ -1,0 +1,39 @@
+"""RabbitMQ's consumer_timeout: how long it lets a consumer hold a message, and how long our workers do.
+
+Source: https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout
+"""
+
+import re
+import shutil
+import subprocess
+from typing import Final
+from urllib.parse import urlsplit
+
+from wasmfleet.config.celery import BATCH_FACTOR, PREFETCH_MULTIPLIER
+from wasmfleet.config.settings import Settings
+
+DEFAULT_S: Final = 1800.0
+_EVAL: Final = "application:get_env(rabbit, consumer_timeout)."
+_HERE: Final = ("localhost", "127.0.0.1", "::1")
+_ANSWER_S: Final = 10.0
+
+
+def needed_s(settings: Settings) -> float:
+    """Seconds from the delivery of a message to its end, where every message is a batch that takes all its time:
+    each child has so many waiting for it."""
+    return (PREFETCH_MULTIPLIER + 1) * (BATCH_FACTOR * settings.time_limit + 5)
+
+
+def read_s(settings: Settings) -> float | None:
+    """What RabbitMQ allows, where it runs on this machine and `rabbitmqctl` may ask it: AMQP does not tell."""
+    rabbitmqctl = shutil.which("rabbitmqctl")
+    if not rabbitmqctl or urlsplit(settings.broker_url).hostname not in _HERE:
+        return None
+    try:
+        said = subprocess.run(
+            [rabbitmqctl, "--quiet", "eval", _EVAL], capture_output=True, text=True, timeout=_ANSWER_S
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = re.search(r"\{ok,(\d+)\}", said.stdout)
+    return int(found[1]) / 1000 if found else None
