@@ -1,5 +1,6 @@
 """Celery's options, each derived from the settings, with its reason."""
 
+import random
 from typing import Any
 
 from kombu import Queue
@@ -14,8 +15,25 @@ SINGLE_CALLS_A_BATCH = 4  # so many single calls are taken for each batch while 
 BROKER_TIMEOUT_S = 5.0
 PREFETCH_MULTIPLIER = 4  # messages a child: enough to hide the broker's round trip, little to hand on
 BATCH_FACTOR = 6  # a batch may run so many times as long as one call
-CLIENT_PATIENCE = {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
-WORKER_PATIENCE = {"max_retries": 60, "interval_start": 0, "interval_step": 0.2, "interval_max": 1}
+CLIENT_PATIENCE: dict[str, float] = {
+    "max_retries": 3,
+    "interval_start": 0,
+    "interval_step": 0.2,
+    "interval_max": 0.5,
+}
+WORKER_PATIENCE: dict[str, float] = {
+    "max_retries": 60,
+    "interval_start": 0,
+    "interval_step": 0.2,
+    "interval_max": 1,
+}
+
+
+def jittered(policy: dict[str, float]) -> dict[str, float]:
+    """A retry policy whose pauses are half to one and a half times as long: a broker that comes back is not met by
+    everybody at once."""
+    by = random.uniform(0.5, 1.5)
+    return policy | {name: by * policy[name] for name in ("interval_step", "interval_max")}
 
 
 def of_batches(queue: str) -> str:

@@ -18,6 +18,10 @@ class Intake:
         self.paused_because = ""
         self.drained = False
 
+    @property
+    def open(self) -> bool:
+        return not (self.drained or self.paused_because)
+
     def attach(self, consumer: Any) -> None:
         """A consumer has started, and consumes; a worker that drains does not begin anew."""
         self._consumer, self.paused_because = consumer, ""
@@ -59,7 +63,7 @@ class Intake:
         self._consumer.call_soon(self._consumer.task_consumer.cancel)
 
     def _go_on(self) -> None:
-        if not (self.drained or self.paused_because):
+        if self.open:
             self._consumer.call_soon(self._consumer.task_consumer.consume)
 
 

@@ -88,14 +88,19 @@ app.steps["consumer"].add(PresenceStep)
 
 def _serve_any(consumer: Any, wanted: bool) -> None:
     """Consumes `any` in a fallback worker, or ceases to. Called from the heart's thread."""
-    if consumer.task_consumer is None or consumer.task_consumer.consuming_from(queues.ANY) == wanted:
-        return
-    consumer.call_soon(_change_any, consumer, wanted)
+    if not _serves_any_as(consumer, wanted):
+        consumer.call_soon(_change_any, consumer, wanted)
+
+
+def _serves_any_as(consumer: Any, wanted: bool) -> bool:
+    """Whether nothing is to be changed; a worker that takes no messages at all is left so."""
+    taking = consumer.task_consumer is not None and intake.open
+    return not taking or consumer.task_consumer.consuming_from(queues.ANY) == wanted
 
 
 def _change_any(consumer: Any, wanted: bool) -> None:
     """In the main thread. A broker that does not answer is asked again at the next beat."""
-    if consumer.task_consumer is None or consumer.task_consumer.consuming_from(queues.ANY) == wanted:
+    if _serves_any_as(consumer, wanted):
         return
     change = consumer.add_task_queue if wanted else consumer.cancel_task_queue
     try:

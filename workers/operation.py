@@ -114,6 +114,7 @@ def publish(send: Callable[..., Any], *args: Any, **options: Any) -> Any:
 def _publish_once(send: Callable[..., Any], *args: Any, **options: Any) -> Any:
     try:
         backpressure.check_age(options["queue"])
+        options.setdefault("retry_policy", queues.jittered(queues.CLIENT_PATIENCE))
         return send(*args, confirm_timeout=queues.BROKER_TIMEOUT_S, **options)
     except (OperationalError, RedisError) as error:
         raise BrokerUnavailable(f"the broker does not answer: {error}; nothing was queued") from error

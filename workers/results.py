@@ -10,6 +10,8 @@ from celery import current_task
 from celery.backends.redis import RedisBackend
 from kombu.serialization import dumps, loads
 
+from wasmfleet.config import celery as queues
+
 
 class Results(RedisBackend):
     """Stores each result in the serializer its caller reads."""
@@ -18,6 +20,9 @@ class Results(RedisBackend):
         if _asked_for_msgpack():
             return dumps(data, serializer="msgpack")[2]
         return super().encode(data)
+
+    def ensure(self, fun: Any, args: Any, **policy: Any) -> Any:
+        return super().ensure(fun, args, **queues.jittered(self.retry_policy | policy))
 
     def decode(self, payload: Any) -> Any:
         content = payload.encode() if isinstance(payload, str) else payload

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property, partial
+from random import uniform
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -71,7 +72,8 @@ class Reconnecting(stock.redis.Channel):  # type: ignore[misc]
         """Notes a lost connection; what its answer carried comes back through the leases."""
         if self._failures == 0:
             _log.warning("the broker's connection is lost; trying again", reason=str(error) or repr(error))
-        self._retry_at = monotonic() + _RETRY_S[min(self._failures, len(_RETRY_S) - 1)]
+        pause_s = _RETRY_S[min(self._failures, len(_RETRY_S) - 1)]
+        self._retry_at = monotonic() + uniform(0.5, 1.5) * pause_s
         self._failures += 1
         for client in (self.__dict__.get("client"), self.__dict__.get("subclient")):
             if client is not None and client.connection is not None:
