@@ -147,9 +147,11 @@ class ChaosFleet(Installation):
         [process] = [process for process in self._processes.values() if process.pid == pid]
         return process.wait(seconds)
 
-    def batch(self, operation: str, calls: list[dict[str, Any]], *, timeout: float) -> list[Any]:
-        """The answers to a batch in the plain-Python lane."""
-        task = self.client().signature("wasmfleet.batch", args=(operation, calls), queue="wasmfleet.python")
+    def batch(
+        self, operation: str, calls: list[dict[str, Any]], *, timeout: float, queue: str = "wasmfleet.python"
+    ) -> list[Any]:
+        """The answers to a batch of one message."""
+        task = self.client().signature("wasmfleet.batch", args=(operation, calls), queue=queue)
         answers: list[Any] = task.apply_async().get(timeout=timeout)
         return answers
 

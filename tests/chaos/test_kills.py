@@ -2,11 +2,14 @@
 
 import random
 import time
+from pathlib import Path
+
+import pytest
 
 from tests.acceptance.installation import until
 from tests.chaos import rows
 from tests.chaos.conftest import Figures
-from tests.chaos.fleet import ChaosFleet, children, kill_group
+from tests.chaos.fleet import ChaosFleet, chaos_fleet, children, kill_group
 
 _TASKS = 4000
 _KILLS = 25
@@ -108,3 +111,23 @@ def test_s_one_bad_item_among_a_thousand_is_one_error(fleet: ChaosFleet, figures
     assert {name: list(found) for name, found in bad.items()} == {"crash": [500], "hang": [500]}
     assert (bad["crash"][500][1], bad["hang"][500][1]) == ("Quarantined", "DeadlineExceeded")
     assert fleet.workers()[0].pid == worker
+
+
+@pytest.mark.parametrize(
+    ("item", "does", "error"), [(b"t", "traps", "SandboxTrap"), (b"h", "hangs", "DeadlineExceeded")]
+)
+def test_s_one_bad_item_in_the_sandbox_is_one_error(
+    tmp_path: Path, guests: Path, figures: Figures, item: bytes, does: str, error: str
+) -> None:
+    with chaos_fleet(tmp_path, MODULES=str(guests), TIME_LIMIT="1") as fleet:
+        fleet.start("broker")
+        worker = fleet.start_worker("wasm")
+        calls = [{"data": b"o"}] * 1000
+        calls[500] = {"data": item}
+
+        answers = fleet.batch("batch.judge", calls, timeout=120, queue="wasmfleet.wasm.batch")
+
+        bad = {index: answer[1] for index, answer in enumerate(answers) if answer[0]}
+        figures(f"s  one item in 1,000 {does} in the sandbox", results=1000 - len(bad), error=bad.get(500))
+        assert bad == {500: error}
+        assert fleet.workers()[0].pid == worker

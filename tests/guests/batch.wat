@@ -1,6 +1,6 @@
-;; Judges framed items: `o` is answered with 7, `t` traps, `h` hangs. One operation says how far it is, one does not.
+;; Judges framed items by their last byte: `o` is answered with 7, `t` traps, `h` hangs. One operation says how far it is, one does not.
 (module
-  (@custom "wasmfleet.operations" "abi 1\njudge()\njudge_in_secret()\n")
+  (@custom "wasmfleet.operations" "abi 1\njudge(data: bytes)\njudge_in_secret(data: bytes)\n")
   (memory (export "memory") 4)
   (func (export "reserve") (param i32) (result i32) (i32.const 1024))
   (func (export "call") (param $operation i32) (param $size i32) (result i64)
@@ -15,7 +15,7 @@
             (i32.store (i32.const 1012) (local.get $index))
             (i32.store (i32.const 1016) (i32.const 131072))
             (i32.store (i32.const 1020) (i32.sub (local.get $out) (i32.const 131072)))))
-          (local.set $item (i32.load8_u (i32.add (local.get $at) (i32.const 4))))
+          (local.set $item (i32.load8_u (i32.add (i32.add (local.get $at) (i32.const 3)) (i32.load (local.get $at)))))
           (if (i32.eq (local.get $item) (i32.const 0x74)) (then unreachable))
           (if (i32.eq (local.get $item) (i32.const 0x68)) (then (loop $for_ever (br $for_ever))))
           (i32.store (local.get $out) (i32.const 3))
