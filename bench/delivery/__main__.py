@@ -42,7 +42,7 @@ def _speed() -> dict[str, Any]:
     found: dict[str, Any] = speed()
     for name, figures in found.items():
         _print(name, figures)
-    ours, theirs = (found[name]["tasks_a_second"] for name in ("wasmfleet", "celery"))
+    ours, theirs = (found[name]["no_ops_a_second"] for name in ("wasmfleet", "celery"))
     print(f"  drains {ours / theirs:.1f} times as fast")
     cost = publishing()
     _print("a .delay(), ms", cost)

@@ -26,10 +26,15 @@ def work(number: int, seconds: float) -> None:
     marks.run(number, seconds)
 
 
+@app.task(name="nothing")
+def nothing(_number: int, _seconds: float) -> None:
+    """Done is what the broker holds no more."""
+
+
 @app.task(name="die")
 def die(number: int) -> None:
     marks.run(number, 0)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-send, send_deadly = work.delay, die.delay
+send, send_nothing, send_deadly = work.delay, nothing.delay, die.delay

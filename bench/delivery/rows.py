@@ -24,7 +24,7 @@ def _missing(stage: Stage, count: int, moved: float, since: float) -> dict[str, 
     """What of `count` tasks is lost, and what the broker still holds."""
     ran = stage.ran()
     missing = count - len(ran)
-    stranded = min(missing, stage.system.held(stage.broker.client))
+    stranded = min(missing, stage.held())
     return {
         "lost": missing - stranded,
         "stranded": stranded,

@@ -20,9 +20,9 @@ from wasmfleet.workers.broker import free_port
 
 _SEND: Final = """
 import sys, importlib
-app = importlib.import_module(sys.argv[1])
+send = getattr(importlib.import_module(sys.argv[1]), sys.argv[5])
 for number in range(int(sys.argv[2]), int(sys.argv[3])):
-    app.send(number, float(sys.argv[4]))
+    send(number, float(sys.argv[4]))
 """
 
 
@@ -104,9 +104,9 @@ class Stage:
     def reach_broker_by(self, port: int) -> None:
         self.environment["BENCH_BROKER"] = self.broker.url(self.system.scheme, port)
 
-    def send(self, first: int, last: int, seconds: float) -> "subprocess.Popen[bytes]":
+    def send(self, first: int, last: int, seconds: float, task: str = "send") -> "subprocess.Popen[bytes]":
         """Publishes tasks of these numbers from a process of its own."""
-        words = [self.system.module, str(first), str(last), str(seconds)]
+        words = [self.system.module, str(first), str(last), str(seconds), task]
         return subprocess.Popen([sys.executable, "-c", _SEND, *words], env=self.environment)
 
     def send_deadly(self) -> None:
@@ -148,6 +148,10 @@ class Stage:
     def count(self) -> int:
         number: Any = self.marks.client.hlen("ran")
         return int(number)
+
+    def held(self) -> int:
+        """How many tasks the broker has, waiting or taken."""
+        return self.system.held(self.broker.client)
 
     def settle(self, wanted: int, quiet_s: float) -> float:
         """Waits until so many ran, or nothing moved for so long; gives the time of the last movement."""

@@ -1,10 +1,12 @@
 """Messages as they lie in the lists: JSON of kombu's form, or what somebody else put there."""
 
 import base64
+from json import JSONDecoder
 from typing import Any, Final
 
-from kombu.utils.json import dumps, loads
+from kombu.utils.json import dumps, loads, object_hook
 
+_decode: Final = JSONDecoder(object_hook=object_hook).decode  # kombu's `loads` makes a decoder for each message
 MALFORMED: Final = "application/x-malformed"
 _SHAPE: Final[dict[str, Any]] = {
     "properties": dict,
@@ -18,7 +20,7 @@ _SHAPE: Final[dict[str, Any]] = {
 def decode(raw: bytes, tag: str) -> dict[str, Any]:
     """The message under this delivery tag; a malformed one comes wrapped, its bytes the body."""
     try:
-        message = loads(raw.decode())
+        message = _decode(raw.decode())
     except (ValueError, RecursionError):
         return wrapped(raw, tag)
     if not _is_well_formed(message):
