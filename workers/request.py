@@ -95,16 +95,16 @@ class LoggedRequest(Request):
             if kept
             else f"{reason}; it was not kept, for the quarantine is full"
         )
-        outcomes.log().write([_row(self, "error", error)])
+        outcomes.log().write(_rows(self, "error", error))
         try:
             raise error
         except Quarantined:
             return ExceptionInfo()
 
     def _log(self, outcome: Literal["error", "revoked", "expired"], error: WasmfleetError) -> bool:
-        """Writes the outcome's row; where that cannot be, the message goes back and nothing is acknowledged."""
+        """Writes the outcome's rows; where that cannot be, the message goes back and nothing is acknowledged."""
         try:
-            outcomes.log().write([_row(self, outcome, error)])
+            outcomes.log().write(_rows(self, outcome, error))
         except sqlite3.OperationalError as trouble:
             intake.pause(str(trouble))
             self.reject(requeue=True)
@@ -121,18 +121,32 @@ def _context(request: Request) -> Any:
     return request._context  # type: ignore[attr-defined]
 
 
-def _row(
+def _rows(
     request: Request, outcome: Literal["error", "revoked", "expired"], error: WasmfleetError
-) -> outcomes.Row:
+) -> list[outcomes.Row]:
+    """The outcome of each call in the message."""
     now = time.time()
-    return outcomes.Row(
-        task_id=request.id,
-        operation=request.name,
-        lane=lanes.of(_context(request)),
-        outcome=outcome,
-        error_code=error.code,
-        error_message=str(error),
-        worker=request.hostname or "",
-        started_at=request.time_start or now,
-        finished_at=now,
-    )
+    operation, count = _calls(request)
+    return [
+        outcomes.Row(
+            task_id=request.id,
+            item=item,
+            operation=operation,
+            lane=lanes.of(_context(request)),
+            outcome=outcome,
+            error_code=error.code,
+            error_message=str(error),
+            worker=request.hostname or "",
+            started_at=request.time_start or now,
+            finished_at=now,
+        )
+        for item in range(count)
+    ]
+
+
+def _calls(request: Request) -> tuple[str, int]:
+    """Which operation a message calls, and how often; of a batch that is malformed, the batch itself once."""
+    match request.args:
+        case [str(operation), [_, *_] as calls] if request.name == BATCH:
+            return operation, len(calls)
+    return request.name, 1

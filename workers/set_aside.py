@@ -66,17 +66,6 @@ def module_sha256(task: Any) -> str | None:
 
 
 def _plain(headers: dict[str, Any]) -> dict[str, Any]:
-    """What of the headers a message can carry again."""
-    own = (
-        "lang",
-        "task",
-        "id",
-        "root_id",
-        "parent_id",
-        "expires",
-        "timelimit",
-        "wasmfleet",
-        "retries",
-        "eta",
-    )
+    """What of the headers the message has when it is sent again; by then it would have expired."""
+    own = ("lang", "task", "id", "root_id", "parent_id", "timelimit", "wasmfleet", "retries")
     return {name: headers[name] for name in own if name in headers}

@@ -1,6 +1,7 @@
 """What is promised of delivery: cancelling lasts, a busy fleet says so, drained workers wait, nothing is dropped."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -46,9 +47,11 @@ def test_a_cancelled_batch_is_skipped_by_workers_that_start_later(fleet: ChaosFl
     )
     fleet.start_worker("python")
 
-    until(lambda: fleet.rows(id), log=fleet.output)
-    [row] = fleet.rows(id)
-    assert (row["outcome"], row["error_code"]) == ("revoked", "Cancelled")
+    rows = until(lambda: fleet.rows(id), log=fleet.output)
+    assert [row["item"] for row in rows] == [0, 1, 2]
+    assert {(row["operation"], row["outcome"], row["error_code"]) for row in rows} == {
+        ("wasmfleet.chaos.nap", "revoked", "Cancelled")
+    }
     fleet.nothing_is_held()
 
 
@@ -163,3 +166,22 @@ def test_a_plain_worker_command_in_threads_serves_too(fleet: ChaosFleet) -> None
     fleet.nothing_is_held()
     worker.terminate()
     assert worker.wait(30) == 0
+
+
+def test_a_fleet_gets_by_with_the_rights_that_the_guide_names(fleet: ChaosFleet) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "guide.md").read_text()
+    [rights] = re.findall(r"^ACL SETUSER fleet .*$", guide, re.MULTILINE)
+    with Redis.from_url(fleet.url) as administrator:
+        administrator.execute_command(*rights.split())
+        address = fleet.url.partition("://")[2]
+        fleet.environment["WASMFLEET_BROKER_URL"] = f"wasmfleet+redis://fleet:secret@{address}"
+        fleet.start("wasm")
+        fleet.start("python")
+        until(lambda: len(fleet.workers()) == 2, what="both workers", log=fleet.output)
+
+        ids = fleet.publish(20, "ast.outline", lane="any", source="let a", language="javascript")
+
+        until(lambda: len(fleet.rows(*ids)) == 20, what="all are served", log=fleet.output)
+        assert "drained" in wasmfleet(fleet, "drain").stdout
+        assert "hidden" not in wasmfleet(fleet, "doctor").stdout
+        assert administrator.execute_command("ACL", "LOG") == []

@@ -39,13 +39,13 @@ def broker(port: int) -> Iterator["Redis"]:
 
 @pytest.fixture
 def connect(port: int) -> Iterator[Connect]:
-    """Opens connections of our transport, or of another by its scheme."""
+    """Opens connections of our transport, or of another by its scheme, to the broker or another place."""
     transport.register()
+    here = f"127.0.0.1:{port}/0"
     with contextlib.ExitStack() as opened:
 
-        def open(scheme: str = "wasmfleet+redis", **options: Any) -> Connection:
-            url = f"{scheme}://127.0.0.1:{port}/0"
-            return opened.enter_context(Connection(url, transport_options=options))
+        def open(scheme: str = "wasmfleet+redis", *, place: str = here, **options: Any) -> Connection:
+            return opened.enter_context(Connection(f"{scheme}://{place}", transport_options=options))
 
         yield open
 

@@ -60,10 +60,12 @@ def _durability(url: str) -> Iterator[Checkup]:
             ("maxmemory-policy", "noeviction", "it may drop queued tasks when memory is short"),
         ):
             value = _configured(connection, name)
-            if value != wanted:
+            if not value:
                 yield warning(
-                    "broker", f"{name} is {value or 'hidden'}: {risk}", f"CONFIG SET {name} {wanted} on it"
+                    "broker", f"{name} is hidden; unless it is {wanted}, {risk}", "allow its user +config|get"
                 )
+            elif value != wanted:
+                yield warning("broker", f"{name} is {value}: {risk}", f"CONFIG SET {name} {wanted} on it")
 
 
 def _patience(settings: Settings) -> Checkup:

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from kombu.utils.json import dumps, loads, object_hook
 
-_decode: Final = JSONDecoder(object_hook=object_hook).decode  # kombu's `loads` makes a decoder for each message
+# Kombu's `loads` makes a decoder for each message.
+_decode: Final = JSONDecoder(object_hook=object_hook).decode
 MALFORMED: Final = "application/x-malformed"
 _SHAPE: Final[dict[str, Any]] = {
     "properties": dict,
