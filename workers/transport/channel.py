@@ -6,6 +6,7 @@ from kombu.utils.json import dumps
 
 from wasmfleet.workers.errors import FleetBusy
 from wasmfleet.workers.transport.consuming import Consuming
+from wasmfleet.workers.transport.store import BELL_S
 
 
 class Channel(Consuming):
@@ -23,15 +24,19 @@ class Channel(Consuming):
             return
         name = self._q_for_pri(queue, self._get_message_priority(message, reverse=False))
         limit = self.queue_limit if queue in self.limited_queues else 0
-        if self.store.put(name, self.keys.bell(queue), dumps(message), limit) < 0:
+        lists = [self._q_for_pri(queue, step) for step in self.priority_steps]
+        if self.store.put(name, self.keys.bell(queue), dumps(message), limit, lists) < 0:
             raise FleetBusy(f"{limit:,} messages wait in {queue} already; nothing was queued")
 
     def _ring(self, queue: str, batch: Any) -> None:
         bell = self.keys.bell(queue).removeprefix(self.keys.prefix)  # these clients add the prefix
         if batch is not None:
             batch.add("zadd", bell, {"": 0})
+            batch.add("expire", bell, BELL_S)
         else:
-            self._create_client().zadd(bell, {"": 0})
+            client = self._create_client()
+            client.zadd(bell, {"": 0})
+            client.expire(bell, BELL_S)
 
     def _delete(self, queue: str, *args: Any, **kwargs: Any) -> None:
         super()._delete(queue, *args, **kwargs)

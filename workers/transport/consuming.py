@@ -1,13 +1,15 @@
 """The consuming half of a channel: it fetches in one step, waits for the bell, and reconnects by itself."""
 
+import contextlib
 import itertools
 from collections import deque
 from queue import Empty
 from time import monotonic
 from typing import Any, Final
 
+import structlog
 from redis import ConnectionPool, Redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from wasmfleet.workers.transport import messages, stock
 from wasmfleet.workers.transport.leases import Keeper, new_holder
@@ -19,6 +21,7 @@ from wasmfleet.workers.transport.turns import interleaved
 #: Seconds until an idle consumer looks by itself, for producers that do not ring.
 LOOK_S: Final = 0.25
 _MAX_FETCH: Final = 100
+_log = structlog.get_logger("wasmfleet.transport")
 
 
 class Consuming(Reconnecting):
@@ -28,6 +31,7 @@ class Consuming(Reconnecting):
     queue_weights: dict[str, int] = {}
     from_transport_options = (*stock.redis.Channel.from_transport_options, "queue_weights")
 
+    _window = 0  # how many messages may be held; Celery adds to it for each that waits for its time
     fetching = ""  # the fetch whose answer is under way
     _awaits_bell = False
     _asked: Fetch | None = None
@@ -69,6 +73,10 @@ class Consuming(Reconnecting):
         (self._unbooked.add if no_ack else self._unbooked.discard)(queue)
         return super().basic_consume(queue, no_ack, *args, **kwargs)
 
+    def basic_qos(self, prefetch_size: int, prefetch_count: int, apply_global: bool = False) -> None:
+        self._window = min(self._window or prefetch_count, prefetch_count)
+        super().basic_qos(prefetch_size, prefetch_count, apply_global)
+
     def _update_queue_cycle(self) -> None:
         super()._update_queue_cycle()
         self._turns = interleaved([self.queue_weights.get(queue, 1) for queue in self.active_queues])
@@ -93,7 +101,7 @@ class Consuming(Reconnecting):
     def _fetch_command(self) -> list[Any]:
         free = self.qos.can_consume_max_estimate()
         limit = _MAX_FETCH if free is None else min(free, _MAX_FETCH)
-        if limit * 4 < (self.qos.prefetch_count or 0):  # few free places: wait for more
+        if limit * 4 < min(self._window, _MAX_FETCH):  # few free places: wait for more
             limit = 0
         tags = self.qos.take()
         if not limit and not tags:
@@ -118,11 +126,8 @@ class Consuming(Reconnecting):
     def _brpop_read(self, **options: Any) -> bool:
         waited = self._awaits_bell
         try:
-            reply = self.client.connection.read_response()
-        except NoScriptError:
-            self.store.load_fetch()
-            reply = None
-        except LOST as error:
+            reply = self._read_reply()
+        except (*LOST, ResponseError) as error:  # one that answers with errors may be better soon
             self.lose(error)
             raise Empty from None
         finally:
@@ -134,6 +139,13 @@ class Consuming(Reconnecting):
             self.qos.take_back()
             raise Empty
         return self._receive_fetched(reply)
+
+    def _read_reply(self) -> Any:
+        try:
+            return self.client.connection.read_response()
+        except NoScriptError:
+            self.store.load_fetch()
+            return None
 
     def _receive_fetched(self, reply: list[Any]) -> bool:
         asked = self._asked
@@ -164,11 +176,11 @@ class Consuming(Reconnecting):
             self.qos.hand_back(tag)
             return
         try:
-            self.connection._deliver(messages.decode(raw, tag), queue)
-        except (ValueError, TypeError, KeyError, AttributeError):
+            self.connection._deliver(messages.decode(raw, tag, queue), queue)
+        except Exception:
             if self.qos.has(tag) or not tag:
                 raise  # it was a message, the trouble is with the consumer
-            self.connection._deliver(messages.wrapped(raw, tag), queue)
+            self.connection._deliver(messages.wrapped(raw, tag, queue), queue)
 
     def _receive(self) -> Any:
         try:
@@ -176,6 +188,10 @@ class Consuming(Reconnecting):
         except LOST as error:
             self._in_listen = None
             self.lose(error)
+            return False
+        except (ArithmeticError, AttributeError, LookupError, RecursionError):
+            self._in_listen = None
+            _log.exception("a broadcast cannot be read; it is dropped")
             return False
         self._found()
         return received
@@ -189,7 +205,7 @@ class Consuming(Reconnecting):
             raise Empty
         [(_, tag, raw)] = taken
         self.qos.held.add(tag)
-        return messages.decode(raw, tag)
+        return messages.decode(raw, tag, queue)
 
     def restore_unleased(self, tag: str) -> None:
         """Puts back what a plain Celery worker took."""
@@ -198,6 +214,8 @@ class Consuming(Reconnecting):
     def close(self) -> None:
         if not self.closed:
             self._finish_fetch()
+            with contextlib.suppress(RedisError, OSError):
+                self.qos.settle()  # or what is done would be handed back
         super().close()
         if self._keeper is not None:
             self._keeper.end()

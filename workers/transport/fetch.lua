@@ -2,15 +2,16 @@
 -- KEYS: unacked, unacked_index, holders, holder's leases, n lists by priority, n bells
 -- ARGV: n, limit, bytes, holder, fetch id, flags ('1': no acknowledgement, one a list), turns, acknowledged tag...
 -- Returns {turns taken, list number, tag, message, list number, ...}
-local FIRST_LIST, FIRST_TAG, CHUNK = 5, 8, 1000
+local FIRST_LIST, FIRST_TAG = 5, 8
 local lists, limit, room = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local holder, fetch, unbooked = ARGV[4], ARGV[5], ARGV[6]
 
-for from = FIRST_TAG, #ARGV, CHUNK do
-  local to = math.min(from + CHUNK - 1, #ARGV)
-  redis.call('HDEL', KEYS[1], unpack(ARGV, from, to))
-  redis.call('ZREM', KEYS[2], unpack(ARGV, from, to))
-  redis.call('HDEL', KEYS[4], unpack(ARGV, from, to))
+for at = FIRST_TAG, #ARGV do
+  -- What was handed on meanwhile is another's: another message even, where two have one tag.
+  if redis.call('HDEL', KEYS[4], ARGV[at]) == 1 then
+    redis.call('HDEL', KEYS[1], ARGV[at])
+    redis.call('ZREM', KEYS[2], ARGV[at])
+  end
 end
 
 -- A key of a wrong type must fail here, before anything is taken.
@@ -38,11 +39,11 @@ local function text(value)
   return type(value) == 'string' and value or ''
 end
 
--- The tag, exchange and routing key of a message; a malformed one gets a tag, and is booked as a JSON string.
+-- The tag, exchange and routing key of a message; one without a plain tag gets one, and is booked as a JSON string.
 local function describe(message)
   local properties = head(message).properties
   local tag = type(properties) == 'table' and text(properties.delivery_tag) or ''
-  if tag == '' then
+  if #tag > 255 or not tag:match('^[!-~]+$') then
     return 'malformed-' .. redis.sha1hex(message), '', '', cjson.encode(message)
   end
   local info = type(properties.delivery_info) == 'table' and properties.delivery_info or {}

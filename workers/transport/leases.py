@@ -106,12 +106,19 @@ class Keeper(threading.Thread):
         channel.qos.settle(self._store)  # when no turn of the event loop does
         self._hand_on_strays(channel)
         for holder, score in scores.items():
-            if holder != self._store.holder and self._is_dead(holder, score):
-                self._hand_on(holder, score)
+            if holder != self._store.holder:
+                self._look_at(holder, score)
         self._seen = {holder: seen for holder, seen in self._seen.items() if holder in scores}
         self._beats += 1
         if self._beats % _ABANDONED_EVERY == 0:
             self._hand_on_abandoned(channel)
+
+    def _look_at(self, holder: str, score: str) -> None:
+        try:
+            if self._is_dead(holder, score):
+                self._hand_on(holder, score)
+        except (ValueError, TypeError, LookupError):  # the others are not to wait for what is wrong with one
+            _log.exception("what a holder holds cannot be read", holder=holder)
 
     def _hand_on_strays(self, channel: "Consuming") -> None:
         """What is booked for this channel but never arrived: its fetch's answer was lost with a connection."""

@@ -5,6 +5,8 @@ import threading
 from collections import deque
 from typing import Any, Final
 
+from redis.exceptions import RedisError
+
 from wasmfleet.workers.transport import stock
 from wasmfleet.workers.transport.store import Store
 
@@ -21,6 +23,7 @@ class QoS(stock.redis.QoS):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.held: set[str] = set()
+        self._broadcasts: set[str] = set()
         self._acknowledged: deque[str] = deque()
         self._telling: list[str] = []
 
@@ -28,13 +31,18 @@ class QoS(stock.redis.QoS):  # type: ignore[misc]
         if delivery_tag in self.held:
             stock.virtual.QoS.append(self, message, delivery_tag)
         else:
-            super().append(message, delivery_tag)  # a broadcast, which is not fetched
+            self._broadcasts.add(delivery_tag)  # which are not fetched
+            super().append(message, delivery_tag)
 
     def has(self, delivery_tag: str) -> bool:
         """Whether a consumer was given this message and has not answered."""
         return delivery_tag in self._delivered and delivery_tag not in self._dirty
 
     def ack(self, delivery_tag: str) -> None:
+        if delivery_tag in self._broadcasts:
+            self._broadcasts.discard(delivery_tag)
+            super().ack(delivery_tag)
+            return
         self._acknowledged.append(delivery_tag)
         stock.virtual.QoS.ack(self, delivery_tag)
         if threading.get_ident() != self.channel.connection.cycle.thread:
@@ -44,10 +52,8 @@ class QoS(stock.redis.QoS):  # type: ignore[misc]
         if not requeue:
             self.ack(delivery_tag)
             return
-        try:
-            self.hand_back(delivery_tag, last=True)
-        finally:
-            stock.virtual.QoS.ack(self, delivery_tag)
+        self.hand_back(delivery_tag, last=True)
+        stock.virtual.QoS.ack(self, delivery_tag)
 
     def take(self) -> list[str]:
         """Acknowledged tags for a fetch to carry."""
@@ -93,6 +99,7 @@ class QoS(stock.redis.QoS):  # type: ignore[misc]
     def hand_back(self, tag: str, *, last: bool = False) -> None:
         """Puts a held message back into its list, first in line unless `last`."""
         store = self.channel.store
-        self.held.discard(tag)  # first: if the broker cannot be told, the keeper finds it
-        if lease := store.leases(store.holder).get(tag):
-            store.put_back(tag, lease, store.holder, last=last)
+        self.held.discard(tag)
+        with contextlib.suppress(RedisError, OSError):  # if the broker cannot be told, the keeper finds it
+            if lease := store.lease(tag):
+                store.put_back(tag, lease, store.holder, last=last)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 LOST: Final = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OSError)
 _BROADCAST_S: Final = 1.0  # a broadcast that has begun to arrive is whole by then
 _OVERDUE_S: Final = 3.0  # an answer this late is not expected any more
+_SAY_EVERY: Final = 60  # tries, about a minute
 _RETRY_S: Final = (0.0, 0.1, 0.2, 0.5, 1.0)
 _log = structlog.get_logger("wasmfleet.transport")
 
@@ -70,8 +71,8 @@ class Reconnecting(stock.redis.Channel):  # type: ignore[misc]
 
     def lose(self, error: Exception) -> None:
         """Notes a lost connection; what its answer carried comes back through the leases."""
-        if self._failures == 0:
-            _log.warning("the broker's connection is lost; trying again", reason=str(error) or repr(error))
+        if self._failures % _SAY_EVERY == 0:
+            _log.warning("the broker does not serve; trying again", reason=str(error) or repr(error))
         pause_s = _RETRY_S[min(self._failures, len(_RETRY_S) - 1)]
         self._retry_at = monotonic() + uniform(0.5, 1.5) * pause_s
         self._failures += 1

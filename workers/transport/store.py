@@ -11,6 +11,8 @@ from redis import Redis
 from wasmfleet.workers.transport.messages import redelivered
 
 FETCH_BYTES: Final = 16 << 20
+#: Seconds that a bell nobody waits for is kept: whoever comes to wait has looked into the lists just before.
+BELL_S: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,9 @@ class Lease:
     place: int
     list: str
 
+    def __str__(self) -> str:
+        return f"{self.fetch} {self.place} {self.list}"
+
     @classmethod
     def parse(cls, text: str) -> "Lease":
         fetch, place, name = text.split(" ", 2)
@@ -74,9 +79,10 @@ class Store:
         self._abandoned = client.register_script(source("abandoned"))
         self._fetch: Any = client.register_script(source("fetch"))
 
-    def put(self, name: str, bell: str, message: bytes | str, limit: int) -> int:
-        """The queue's new length, or -1 when it has `limit` messages already (0: no limit)."""
-        length: int = self._put(keys=[self.keys.prefix + name, bell], args=[message, limit])
+    def put(self, name: str, bell: str, message: bytes | str, limit: int, counted: Sequence[str]) -> int:
+        """The list's new length, or -1 when those that are counted have `limit` messages already (0: no limit)."""
+        lists = [self.keys.prefix + each for each in counted] if limit else []
+        length: int = self._put(keys=[self.keys.prefix + name, bell, *lists], args=[message, limit, BELL_S])
         return length
 
     def fetch(self, wanted: Fetch) -> list[Any]:
@@ -107,17 +113,22 @@ class Store:
         leases = [(_text(tag), Lease.parse(_text(lease))) for tag, lease in found.items()]
         return dict(sorted(leases, key=lambda held: (int(held[1].fetch), held[1].place), reverse=True))
 
+    def lease(self, tag: str) -> Lease | None:
+        """This holder's lease of a message."""
+        found: Any = self._client.hget(self.keys.leases(self.holder), tag)
+        return Lease.parse(_text(found)) if found else None
+
     def put_back(self, tag: str, lease: Lease, holder: str, *, score: str = "", last: bool = False) -> bool:
         """Puts a held message back into its list, marked as delivered before, first in line unless `last`.
 
-        Nothing happens where it was settled meanwhile, or the holder's score is not the one given; then False.
+        Nothing happens where the lease or the holder's score is not the one given any more; then False.
         """
         booked: Any = self._client.hget(self.keys.bookings[0], tag)
         # Without a booking the lease alone is left; the script removes it.
         message = redelivered(booked) if booked else b""
         queue = lease.list.removeprefix(self.keys.prefix).partition("\x06\x16")[0]
         own = [*self.keys.bookings, self.keys.holders, self.keys.leases(holder)]
-        arguments: list[Any] = [tag, message, "LPUSH" if last else "RPUSH", holder, score]
+        arguments: list[Any] = [tag, message, "LPUSH" if last else "RPUSH", holder, score, str(lease)]
         return bool(self._restore(keys=[*own, lease.list, self.keys.bell(queue)], args=arguments))
 
     def abandoned(self, seconds: float) -> dict[str, str]:
