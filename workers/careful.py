@@ -41,7 +41,7 @@ def _set_aside(operation: Operation[..., Any], request: Any, index: int, item: I
             "killed",
             reason,
             operation=operation.name,
-            queue=request.delivery_info["routing_key"],
+            queue=str(request.delivery_info.get("routing_key") or ""),
             worker=request.hostname,
             message=_message(operation, request, item),
             input_digest=item.outcome.input_digest,

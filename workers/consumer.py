@@ -2,13 +2,14 @@
 
 import sqlite3
 import time
+from collections.abc import Callable
 from typing import Any
 
 from celery.utils.log import get_task_logger
 from celery.worker.consumer import Consumer
 from redis.exceptions import RedisError
 
-from wasmfleet.workers import outcomes, quarantine, set_aside
+from wasmfleet.workers import envelope, outcomes, quarantine, set_aside
 from wasmfleet.workers.errors import InvalidArguments, UnknownOperation, WasmfleetError
 from wasmfleet.workers.intake import intake
 
@@ -18,35 +19,47 @@ _logger = get_task_logger(__name__)
 class TypedConsumer(Consumer):
     """Celery's consumer, but what it cannot run gets a typed error; its content is never printed."""
 
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
+        """What is called with each message."""
+        take = super().create_task_handler(*args, **kwargs)
+
+        def on_message(message: Any) -> Any:
+            try:
+                message.decode()
+            except Exception as error:  # noqa: BLE001 - decoders raise what they like
+                return self.on_decode_error(message, error)
+            if "task" not in (message.headers or {}):
+                return self.on_unknown_message(None, message)
+            try:
+                envelope.check(message)
+                return take(message)
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+                return self.on_invalid_task(None, message, error)
+
+        return on_message
+
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
-        name = str(message.headers.get("task"))[:200]
-        self._refuse(
-            message,
-            name,
-            UnknownOperation(f"this fleet has no operation {name!r}; `wasmfleet ops` lists them"),
-        )
+        error = f"this fleet has no operation {_name(message)!r}; `wasmfleet ops` lists them"
+        self._refuse(message, UnknownOperation(error))
 
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
-        name = str(message.headers.get("task"))[:200]
-        self._refuse(message, name, InvalidArguments(f"the message for {name!r} is malformed: {exc}"))
+        self._refuse(message, InvalidArguments(f"the message for {_name(message)!r} is malformed: {exc}"))
 
     def on_unknown_message(self, body: Any, message: Any) -> None:
-        self._refuse(message, "", UnknownOperation("the message names no task"))
+        self._refuse(message, UnknownOperation("the message names no task"))
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         kind = message.content_type
         self._refuse(
-            message,
-            "",
-            InvalidArguments(f"a message of type {kind!r} cannot be decoded; send msgpack or json"),
+            message, InvalidArguments(f"a message of type {kind!r} cannot be decoded; send msgpack or json")
         )
 
-    def _refuse(self, message: Any, name: str, error: WasmfleetError) -> None:
-        task_id = (message.headers or {}).get("id") or (message.properties or {}).get("correlation_id")
+    def _refuse(self, message: Any, error: WasmfleetError) -> None:
+        name, task_id = _name(message), envelope.task_id(message)
         _logger.error("refused message %s: %s", task_id, error)
         try:
             quarantine.keep(set_aside.refused(message, name, self.hostname, error))
-            if isinstance(task_id, str):
+            if task_id:
                 outcomes.log().write([_row(task_id, name, self.hostname, error)])
                 self.app.backend.store_result(task_id, error, "FAILURE")
         except (RedisError, sqlite3.OperationalError) as trouble:
@@ -54,6 +67,11 @@ class TypedConsumer(Consumer):
             message.reject_log_error(_logger, self.connection_errors, requeue=True)  # type: ignore[attr-defined]
         else:
             message.ack_log_error(_logger, self.connection_errors)  # type: ignore[attr-defined]
+
+
+def _name(message: Any) -> str:
+    """The task it names, whatever that is, as text that can be written anywhere."""
+    return str((message.headers or {}).get("task", ""))[:200].encode(errors="replace").decode()
 
 
 def _row(task_id: str, name: str, worker: str, error: WasmfleetError) -> outcomes.Row:

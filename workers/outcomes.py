@@ -109,8 +109,13 @@ class Log:
     def write(self, rows: Sequence[Row]) -> None:
         """All rows in one transaction, or none. Raises sqlite3.OperationalError."""
         values = [tuple(getattr(row, name) for name in _COLUMNS) for row in rows]
-        with self._transaction() as connection:
-            connection.executemany(_INSERT, values)
+        try:
+            with self._transaction() as connection:
+                connection.executemany(_INSERT, values)
+        except sqlite3.DatabaseError as error:
+            if type(error) is not sqlite3.DatabaseError:
+                raise
+            raise sqlite3.OperationalError(f"{path(self._settings)} is damaged: {error}") from error
 
     def probe(self) -> None:
         """Writes to the disk without changing anything. Raises sqlite3.Error."""

@@ -16,6 +16,8 @@ from wasmfleet.workers.errors import InvalidArguments
 KEPT_BYTES: Final = 1 << 20
 MOST_ENTRIES: Final = 10_000
 _KEY: Final = "wasmfleet:quarantine"
+_RETRIED: Final = "wasmfleet:quarantine:retried:"
+_RETRY_S: Final = 30
 _CONFIDENTIAL: Final = "wasmfleet.crypto."
 
 Kind = Literal["killed", "refused"]
@@ -116,8 +118,11 @@ def retry(id: str) -> str:
     from wasmfleet.workers.app import app
 
     found = get(id)
-    if found.message is None:
-        raise InvalidArguments(f"{id}: {found.not_kept}; send the call again yourself")
+    if found.message is None or not found.queue:
+        why = found.not_kept or "the queue it came from is not known"
+        raise InvalidArguments(f"{id}: {why}; send the call again yourself")
+    if not state.shared().set(_RETRIED + id, b"", nx=True, ex=_RETRY_S):
+        raise InvalidArguments(f"{id} is being sent again at this moment")
     new = str(uuid.uuid4())
     with app.producer_pool.acquire(block=True) as producer:
         producer.publish(
@@ -130,6 +135,7 @@ def retry(id: str) -> str:
             retry=True,
         )
     drop(id)
+    state.shared().delete(_RETRIED + id)
     return new
 
 

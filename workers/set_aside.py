@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from wasmfleet.config.settings import settings
-from wasmfleet.workers import quarantine
+from wasmfleet.workers import envelope, quarantine
 from wasmfleet.workers.errors import WasmfleetError
 from wasmfleet.workers.operation import Operation
 from wasmfleet.workers.runtime import modules
@@ -20,7 +20,7 @@ def killed(request: Any, reason: str) -> quarantine.Entry:
         "killed",
         reason,
         operation=request.name,
-        queue=request.delivery_info["routing_key"],
+        queue=str(request.delivery_info.get("routing_key") or ""),
         worker=request.hostname or "",
         message=quarantine.Message(
             body=body,
@@ -37,11 +37,11 @@ def refused(message: Any, name: str, worker: str, error: WasmfleetError) -> quar
     body = (
         message.body
         if isinstance(message.body, bytes)
-        else str(message.body).encode("utf-8", "surrogateescape")
+        else str(message.body).encode("utf-8", "surrogatepass")
     )
     headers = message.headers if isinstance(message.headers, dict) else {}
     return quarantine.entry(
-        str(headers.get("id") or message.delivery_tag),
+        envelope.task_id(message) or str(message.delivery_tag),
         "refused",
         f"{error.code}: {error}",
         operation=name,
@@ -49,8 +49,8 @@ def refused(message: Any, name: str, worker: str, error: WasmfleetError) -> quar
         worker=worker,
         message=quarantine.Message(
             body=body,
-            content_type=str(message.content_type or ""),
-            content_encoding=str(message.content_encoding or ""),
+            content_type=_written(message.content_type or ""),
+            content_encoding=_written(message.content_encoding or ""),
             headers=_plain(headers),
         ),
     )
@@ -68,4 +68,17 @@ def module_sha256(task: Any) -> str | None:
 def _plain(headers: dict[str, Any]) -> dict[str, Any]:
     """What of the headers the message has when it is sent again; by then it would have expired."""
     own = ("lang", "task", "id", "root_id", "parent_id", "timelimit", "wasmfleet", "retries")
-    return {name: headers[name] for name in own if name in headers}
+    return {name: _storable(headers[name]) for name in own if name in headers}
+
+
+def _storable(value: Any) -> Any:
+    try:
+        msgspec.msgpack.encode(value)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return _written(value)
+    return value
+
+
+def _written(value: Any) -> str:
+    """As text that can be stored, whatever it is."""
+    return str(value)[:1000].encode(errors="replace").decode()

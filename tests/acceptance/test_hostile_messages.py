@@ -1,0 +1,118 @@
+"""Messages that no Celery client sends: set aside one by one, while the same worker serves all others."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from tests.acceptance.installation import until
+from tests.chaos.fleet import ChaosFleet, chaos_fleet
+
+_PAST = "2020-01-01T00:00:00+00:00"
+_HEADERS: list[dict[str, Any]] = [
+    {"task": ["x"]},
+    {"task": {}},
+    {"task": None},
+    {"task": "\ud800nope"},
+    {"id": {"a": 1}},
+    {"id": 5},
+    {"id": None},
+    {"id": "\ud800x"},
+    {"id": "\ud800x", "task": "nope"},
+    {"eta": "0001-01-01T00:00:00+23:00"},
+    {"eta": 5},
+    {"expires": {}},
+    {"expires": _PAST, "wasmfleet": "text"},
+    {"expires": _PAST, "wasmfleet": {"lane": ["x"]}},
+    {"wasmfleet": "text"},
+    {"wasmfleet": {"queued_at": "abc"}},
+    {"wasmfleet": {"queued_at": -1e300}},
+    {"wasmfleet": {"limit_s": "abc"}},
+    {"wasmfleet": {"handed_over": {"a": 1}}},
+    {"retries": 10**30},
+    {"retries": "x"},
+    {"timelimit": "abc"},
+    {"timelimit": [1]},
+    {"timelimit": ["a", "b"]},
+    {"timelimit": [-1, -1]},
+    {"stamped_headers": 5},
+    {"stamped_headers": [[1]]},
+    {"shadow": {"a": 1}},
+    {"compression": "nope"},
+    {"compression": [1]},
+    {"group": 5},
+    {"x": {"__type__": "decimal", "__value__": "zz"}},
+]
+_BODIES: list[Any] = [
+    5,
+    [[], {}],
+    ["abc", "def", {}],
+    [None, None, None],
+    {"args": 5},
+    [[], {}, "x"],
+    [[], {}, {"callbacks": [7]}],
+    [[], {}, {"chain": [5]}],
+    [[], {}, {"chord": 9}],
+    [[], {}, {"called_directly": True}],
+]
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFleet]:
+    with chaos_fleet(tmp_path_factory.mktemp("messages")) as made:
+        made.start_fleet("python")
+        yield made
+
+
+def test_the_worker_lives_and_each_is_set_aside_with_its_reason(fleet: ChaosFleet) -> None:
+    [worker] = fleet.workers()
+    sent = [_message({}, headers) for headers in _HEADERS] + [_message(body) for body in _BODIES]
+    with Redis.from_url(fleet.url) as broker:
+        broker.lpush("wasmfleet.python", *(json.dumps(message) for message in sent))
+    good = fleet.publish(3, "chaos.nap")
+
+    assert fleet.settle(good, seconds=60) == dict.fromkeys(good, 1), fleet.output()
+    fleet.nothing_is_held()
+    assert [one.pid for one in fleet.workers()] == [worker.pid]
+    kept = fleet.quarantine()
+    assert len(kept) == len(sent), sorted(entry["reason"] for entry in kept)
+    assert {entry["queue"] for entry in kept} == {"wasmfleet.python"}
+    known = [message["headers"]["id"] for message in sent if _has_good_id(message)]
+    assert {row["outcome"] for row in fleet.rows(*known)} == {"error"}
+    assert {row["task_id"] for row in fleet.rows(*known)} == set(known)
+
+
+def test_a_call_with_an_odd_but_harmless_header_is_served(fleet: ChaosFleet) -> None:
+    odd = [
+        _message([[], {}, {}], headers)
+        for headers in (
+            {"argsrepr": 5, "kwargsrepr": [1]},
+            {"lang": 5, "origin": 5},
+            {"called_directly": True, "is_eager": True, "hostname": 5},
+            {"wasmfleet": {"lane": "unknown"}},
+        )
+    ]
+    with Redis.from_url(fleet.url) as broker:
+        broker.lpush("wasmfleet.python", *map(json.dumps, odd))
+
+    ids = [message["headers"]["id"] for message in odd]
+    rows = until(lambda: len(fleet.rows(*ids)) == 4 and fleet.rows(*ids), log=fleet.output)
+    assert {row["outcome"] for row in rows} == {"ok"}
+
+
+def _message(body: Any, headers: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {
+        "body": json.dumps(body or [[], {}, {}]),
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+        "headers": {"task": "wasmfleet.chaos.nap", "id": str(uuid.uuid4())} | (headers or {}),
+        "properties": {"delivery_tag": str(uuid.uuid4()), "delivery_info": {}},
+    }
+
+
+def _has_good_id(message: dict[str, Any]) -> bool:
+    id = message["headers"]["id"]
+    return isinstance(id, str) and id.isascii() and "x" not in message["headers"]

@@ -1,0 +1,81 @@
+"""What a message must be before Celery looks into it: Celery trusts headers, and a strange one would end its worker."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+import msgspec
+
+_Name = Annotated[str, msgspec.Meta(pattern=r"^[ -~]{1,200}\Z")]
+_Id = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,255}\Z")]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+_Seconds = Annotated[float, msgspec.Meta(gt=0, le=1e7)]
+_UnixTime = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
+_SIGNATURES = list[dict[str, Any]] | None
+
+
+class _Own(msgspec.Struct):
+    """The header of this package; see operation.stamp and lanes."""
+
+    lane: str | None = None
+    reply: str | None = None
+    queued_at: _UnixTime | None = None
+    limit_s: _Seconds | None = None
+    handed_over: str | None = None
+    waits: _Count = 0
+    waited_for: str | None = None
+
+
+class _Headers(msgspec.Struct):
+    """Those of Celery's second message protocol that something here or in Celery relies on."""
+
+    task: _Name
+    id: _Id
+    retries: _Count = 0
+    timelimit: tuple[_Seconds | None, _Seconds | None] | None = None
+    expires: Any = None
+    eta: Any = None
+    root_id: _Id | None = None
+    parent_id: _Id | None = None
+    group: _Id | None = None
+    shadow: _Name | None = None
+    stamped_headers: list[str] | None = None
+    wasmfleet: _Own | None = None
+
+
+class _Embed(msgspec.Struct, forbid_unknown_fields=True):
+    callbacks: _SIGNATURES = None
+    errbacks: _SIGNATURES = None
+    chain: _SIGNATURES = None
+    chord: dict[str, Any] | None = None
+
+
+_Body = tuple[list[Any], dict[str, Any], _Embed]
+_TIMES: Final = ("eta", "expires")
+
+
+def check(message: Any) -> None:
+    """Raises ValueError, which says what is wrong, for a message that is no call."""
+    headers = msgspec.convert(message.headers, _Headers)
+    msgspec.convert((message.delivery_info or {}).get("priority"), _Count | None)
+    for name in _TIMES:
+        _check_time(name, getattr(headers, name))
+    msgspec.convert(message.payload, _Body)
+
+
+def task_id(message: Any) -> str:
+    """The id under which somebody may wait for a result; empty where there is none."""
+    for id in ((message.headers or {}).get("id"), (message.properties or {}).get("correlation_id")):
+        try:
+            return msgspec.convert(id, _Id)
+        except msgspec.ValidationError:
+            continue
+    return ""
+
+
+def _check_time(name: str, value: Any) -> None:
+    if value is None:
+        return
+    try:
+        (value if isinstance(value, datetime) else datetime.fromisoformat(value)).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"`{name}` is no time in ISO 8601") from None
