@@ -100,6 +100,11 @@ class Settings:
         return self.broker_url.startswith("amqp")
 
     @property
+    def own_transport(self) -> bool:
+        """Whether messages come by the transport of this package."""
+        return self.embedded or self.broker_url.startswith(OWN_TRANSPORT)
+
+    @property
     def embedded(self) -> bool:
         """Whether the fleet runs on its own Valkey."""
         return not self.broker_url
@@ -167,9 +172,10 @@ def _url(name: str, text: str) -> str:
 
 
 def _broker_url(name: str, text: str) -> str:
-    """The same, or with `wasmfleet+` before it, or RabbitMQ's."""
-    if urlsplit(text).scheme not in ("amqp", "amqps"):
-        _url(name, text.removeprefix(OWN_TRANSPORT))
+    parts = urlsplit(text.removeprefix(OWN_TRANSPORT))
+    if parts.scheme not in ("redis", "rediss", "amqp", "amqps") or not parts.hostname:
+        allowed = "wasmfleet+redis://host:port/db (rediss for TLS), redis:// or amqp://"
+        raise _wrong(name, _without_password(text), allowed)
     return text
 
 

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NoReturn
 from urllib.parse import urlsplit
@@ -66,15 +67,15 @@ def run(settings: Settings) -> None:
     signal.sigwait(ending)
 
 
-def wait(settings: Settings, timeout_s: float) -> str:
-    """The URL of the broker, once it answers. Raises BrokerUnavailable."""
+def wait(settings: Settings, timeout_s: float, stopped: Callable[[], bool] = lambda: False) -> str:
+    """The URL of the broker, once it answers. Raises BrokerUnavailable, sooner where it is `stopped`."""
     deadline = time.monotonic() + timeout_s
     while True:
         url = address(settings)
         trouble = _trouble(settings, url) or _amqp_trouble(settings)
         if not trouble:
             return url
-        if time.monotonic() > deadline:
+        if time.monotonic() > deadline or stopped():
             raise BrokerUnavailable(_unavailable(settings, url, trouble, timeout_s))
         time.sleep(_POLL_S)
 

@@ -19,8 +19,13 @@ class Intake:
         self.drained = False
 
     @property
+    def closed_because(self) -> str:
+        """Why no messages are taken; empty while they are."""
+        return "it is drained" if self.drained else self.paused_because
+
+    @property
     def open(self) -> bool:
-        return not (self.drained or self.paused_because)
+        return not self.closed_because
 
     def attach(self, consumer: Any) -> None:
         """A consumer has started, and consumes; a worker that drains does not begin anew."""

@@ -112,6 +112,13 @@ def _change_any(consumer: Any, wanted: bool) -> None:
         _log.warning(_SERVES_ANY[wanted])
 
 
+def _in_one_line(record: Any) -> bool:
+    """Of a call that its child could not end, the traceback is Celery's own and tells nothing."""
+    if str(record.msg).startswith("Task handler raised error"):
+        record.exc_info = None
+    return True
+
+
 @signals.setup_logging.connect
 def _log_plainly(loglevel: int = 20, **_: Any) -> None:
     """Lines for people: time, level, event, and what belongs to it."""
@@ -125,6 +132,7 @@ def _log_plainly(loglevel: int = 20, **_: Any) -> None:
     logging.getLogger("kombu.transport.native_delayed_delivery").setLevel(
         logging.ERROR
     )  # our waits are short
+    logging.getLogger("celery.worker.request").addFilter(_in_one_line)
     structlog.configure(
         processors=[structlog.dev.ConsoleRenderer(colors=False, pad_event_to=1)],
         logger_factory=structlog.stdlib.LoggerFactory(),

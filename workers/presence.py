@@ -28,7 +28,8 @@ _log = structlog.get_logger("wasmfleet.presence")
 
 
 class Presence(msgspec.Struct, frozen=True, kw_only=True):
-    """One worker's heartbeat. `modules` gives each module's state and, unless ready, the reason."""
+    """One worker's heartbeat. `modules` gives each module's state and, unless ready, the reason; `idle_because` says
+    why it takes no messages."""
 
     worker: str
     role: Literal["wasm", "python"]
@@ -37,6 +38,7 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     modules: dict[str, tuple[str, str]]
     sent_at: float
+    idle_because: str = ""
 
     @property
     def accelerated(self) -> bool:
@@ -103,6 +105,7 @@ class Heart:
             version="1",
             modules=states,
             sent_at=time.time(),
+            idle_because=intake.closed_because,
         )
         connection.set(_KEY + self._worker, msgspec.msgpack.encode(beat), ex=EXPIRY_S)
         if self._role == "python":

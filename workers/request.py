@@ -81,7 +81,8 @@ class LoggedRequest(Request):
         try:
             deaths = poison.count_death(self.id)
             most = poison.MOST_DEATHS_OF_A_BATCH if self.name == BATCH else poison.MOST_DEATHS
-            _logger.warning("call %s lost its process, the %d. time", self.id, deaths)
+            then = "it is set aside" if deaths >= most else "it is tried again"
+            _logger.warning("call %s lost its process, the %d. time; %s", self.id, deaths, then)
             return self._set_aside(deaths) if deaths >= most else None
         except (RedisError, sqlite3.OperationalError):
             _logger.exception("the death of %s could not be noted; it is tried again", self.id)

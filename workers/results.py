@@ -4,17 +4,38 @@ An unconfigured Celery client reads JSON only; a call that came from this packag
 in its header, which carries bytes without base64.
 """
 
-from typing import Any
+import time
+from typing import Any, Final
 
 from celery import current_task
-from celery.backends.redis import RedisBackend
+from celery.backends.redis import RedisBackend, ResultConsumer  # type: ignore[attr-defined]
 from kombu.serialization import dumps, loads
+from redis.exceptions import RedisError
 
 from wasmfleet.config import celery as queues
+
+_LOOK_S: Final = 1.0
+
+
+class PatientConsumer(ResultConsumer):  # type: ignore[misc]
+    """Celery's, but who waits for a result waits for its store too, as long as they said they would."""
+
+    def drain_events(self, timeout: float | None = None) -> None:
+        """One look. Where the store is lost and does not come back at once, the next look tries again."""
+        try:
+            if self._pubsub is None and self.subscribed_to:
+                self._reconnect_pubsub()
+            super().drain_events(timeout)
+        except (RedisError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and not isinstance(error.__cause__, RedisError):
+                raise
+            time.sleep(timeout or _LOOK_S)
 
 
 class Results(RedisBackend):
     """Stores each result in the serializer its caller reads."""
+
+    ResultConsumer = PatientConsumer
 
     def encode(self, data: Any) -> Any:
         if _asked_for_msgpack():

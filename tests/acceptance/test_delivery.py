@@ -1,11 +1,14 @@
 """What is promised of delivery: cancelling lasts, a busy fleet says so, drained workers wait, nothing is dropped."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -100,6 +103,10 @@ def test_a_drained_worker_ends_what_it_has_and_takes_nothing_more(fleet: ChaosFl
 
     assert (drained.returncode, drained.stdout.startswith("drained: python-")) == (0, True), drained.stderr
     assert len(fleet.executions(first)) == 2
+    until(lambda: all(worker.idle_because for worker in fleet.workers()), what="its heartbeat says so")
+    assert "it takes no messages: it is drained" in wasmfleet(fleet, "doctor").stdout
+    asked = wasmfleet(fleet, "submit", "digest.digest", "--arg", "data=x")
+    assert (asked.returncode, "no worker takes messages" in asked.stderr) == (2, True)
     time.sleep(EXPIRY_S + 2)  # by then a fallback worker that is alone would take the lane any as well
     more = [*fleet.publish(1, "chaos.nap"), *fleet.publish(1, "chaos.nap", lane="any")]
     assert fleet.queued() == 2
@@ -116,6 +123,10 @@ def test_a_message_nobody_can_read_is_set_aside_whole_and_can_be_dropped(fleet: 
 
     entries = {entry["kind"] + entry["operation"]: entry for entry in fleet.quarantine()}
 
+    assert entries["refused"]["message"]["body"] == "no message at all"
+    assert wasmfleet(fleet, "quarantine", "retry", entries["refused"]["id"]).returncode == 0
+    until(lambda: len(fleet.quarantine()) == 2, what="it is refused again", log=fleet.output)
+    entries = {entry["kind"] + entry["operation"]: entry for entry in fleet.quarantine()}
     assert entries["refused"]["message"]["body"] == "no message at all"
     assert entries["refusedwasmfleet.no.such"]["id"] == sent
     assert entries["refusedwasmfleet.no.such"]["reason"].startswith("UnknownOperation: ")
@@ -143,6 +154,23 @@ def test_a_call_set_aside_is_sent_again_as_a_new_task(fleet: ChaosFleet) -> None
     [row] = fleet.rows(new)
     assert row["outcome"] == "ok"
     assert fleet.quarantine() == []
+
+
+def test_who_waits_for_a_result_outlives_the_broker(fleet: ChaosFleet) -> None:
+    fleet.start_worker("python")
+    waiting = (
+        "from wasmfleet.workers.batch import find\n"
+        "[item] = find('chaos.nap').many([{'seconds': 6.0}], lane='python').results(timeout=60)\n"
+        "print(item.error)"
+    )
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(fleet.run, waiting)
+        until(fleet.active, what="the call runs", log=fleet.output)
+        os.kill(json.loads((fleet.data / "broker.json").read_bytes())["pid"], signal.SIGKILL)
+        time.sleep(3)  # longer than Celery's consumer of results tries
+        fleet.start("broker")
+
+        assert answer.result(60).strip() == "None"
 
 
 def test_a_plain_worker_command_in_threads_serves_too(fleet: ChaosFleet) -> None:
@@ -184,4 +212,6 @@ def test_a_fleet_gets_by_with_the_rights_that_the_guide_names(fleet: ChaosFleet)
         until(lambda: len(fleet.rows(*ids)) == 20, what="all are served", log=fleet.output)
         assert "drained" in wasmfleet(fleet, "drain").stdout
         assert "hidden" not in wasmfleet(fleet, "doctor").stdout
+        fleet.environment["WASMFLEET_BROKER_URL"] = f"redis://fleet:secret@{address}"
+        assert "can lose the message" in wasmfleet(fleet, "doctor").stdout
         assert administrator.execute_command("ACL", "LOG") == []

@@ -57,6 +57,11 @@ def demand(settings: Settings, lane: Lane, module: str) -> None:
     seen = workers(settings)
     if not seen:
         raise RuntimeUnavailable("no worker is seen; start the fleet with `wasmfleet up`")
+    idle = {worker.worker: worker.idle_because for worker in seen if worker.idle_because}
+    seen = [worker for worker in seen if not worker.idle_because]
+    if not seen:
+        name, reason = min(idle.items())
+        raise RuntimeUnavailable(f"no worker takes messages; {name}: {reason}; `wasmfleet doctor`")
     roles = {worker.role for worker in seen}
     if lane == "python" and "python" not in roles:
         raise RuntimeUnavailable("no plain-Python worker is seen; start one with `wasmfleet worker python`")
@@ -123,8 +128,9 @@ def _runs(settings: Settings) -> bool:
     from wasmfleet.workers import broker, supervisor
 
     deadline = time.monotonic() + _SETTLE_S
+    not_yet = (BrokerUnavailable,) if settings.embedded else ()
     while supervisor.running(settings) and time.monotonic() < deadline:
-        with suppress(BrokerUnavailable):
+        with suppress(*not_yet):
             if workers(settings):
                 return True
         time.sleep(_POLL_S)

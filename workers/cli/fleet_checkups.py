@@ -33,13 +33,14 @@ def examine(settings: Settings) -> Iterator[Checkup]:
         )
         yield problem("broker", str(error), mend)
         return
-    yield ok("broker", f"{'embedded' if settings.embedded else 'external'}, {broker.without_password(url)}")
+    shown = broker.without_password(broker.celery_url(settings))
+    yield ok("broker", f"{'embedded' if settings.embedded else 'external'}, {shown}")
     try:
         with state.client(settings) as connection:
             if settings.amqp:
                 yield _patience(settings)
             elif not settings.embedded:
-                yield from _durability(url)
+                yield from _durability(settings, url)
             yield from _workers(presence.present(connection))
             yield from _quarantine(quarantine.count())
     except RedisError as error:
@@ -49,10 +50,16 @@ def examine(settings: Settings) -> Iterator[Checkup]:
     yield _flower(settings)
 
 
-def _durability(url: str) -> Iterator[Checkup]:
+def _durability(settings: Settings, url: str) -> Iterator[Checkup]:
     """An external broker may lose what it confirmed; ours may not."""
     import redis
 
+    if not settings.own_transport:
+        yield warning(
+            "broker",
+            "over redis:// a worker that is killed can lose the message it was just taking",
+            "give wasmfleet+redis:// in WASMFLEET_BROKER_URL",
+        )
     with redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2) as connection:
         for name, wanted, risk in (
             ("appendonly", "yes", "a restart of it loses tasks"),
@@ -119,6 +126,9 @@ def _worker(worker: "Presence") -> Checkup:
     ]
     if unready:
         return problem(what, f"{worker.role}; {'; '.join(unready)}", "see the modules above on its node")
+    if worker.idle_because:
+        idle = f"{worker.role}; it takes no messages: {worker.idle_because}"
+        return problem(what, idle, "`wasmfleet drain --resume`, or mend the result log")
     ready = f", {len(worker.modules)} modules ready" if worker.accelerated else ""
     return ok(what, f"{worker.role}, pid {worker.pid} on {worker.node}{ready}")
 

@@ -121,7 +121,7 @@ def temporary(settings: Settings) -> Iterator[None]:
 def _job(supervisor: "Supervisor", sample: bool, once: bool) -> int:
     stopped = threading.Event()
     with _signals(stopped.set):
-        typer.echo(f"starting the fleet; its data is in {_short(settings().data_dir)}")
+        typer.echo(f"starting the fleet; its data is in {_short(settings().data_dir)}{_elsewhere()}")
         _wait_for_workers(settings(), stopped)
         code = _sample() if sample and not stopped.is_set() else 0
         if not once:
@@ -130,6 +130,14 @@ def _job(supervisor: "Supervisor", sample: bool, once: bool) -> int:
                 pass
     typer.echo("stopping the fleet: workers, Flower, broker")
     return code
+
+
+def _elsewhere() -> str:
+    from wasmfleet.workers import broker as brokers
+
+    if settings().embedded:
+        return ""
+    return f", its broker at {brokers.without_password(settings().broker_url)}"
 
 
 def _short(path: Path) -> str:
@@ -148,9 +156,14 @@ def _tell_where(stopped: threading.Event) -> None:
 def _wait_for_workers(settings: Settings, stopped: threading.Event) -> None:
     """Until a worker of each role has sent a heartbeat."""
     from wasmfleet.workers import broker as brokers
-    from wasmfleet.workers.errors import RuntimeUnavailable
+    from wasmfleet.workers.errors import BrokerUnavailable, RuntimeUnavailable
 
-    brokers.wait(settings, _BROKER_S)
+    try:
+        brokers.wait(settings, _BROKER_S, stopped.is_set)
+    except BrokerUnavailable:
+        if stopped.is_set():
+            return
+        raise
     deadline = time.monotonic() + _WORKERS_S
     while not _both_beat(settings) and not stopped.is_set():
         if time.monotonic() > deadline:

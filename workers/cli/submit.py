@@ -152,6 +152,7 @@ def _await(sent: "AsyncResult[Any]", lane: Lane, target: "Operation[..., Any]", 
         return sent.get(timeout=timeout_s)
     except NotYet:
         sent.revoke()
+        sent.forget()  # or its end would ask a store for it that the interpreter has taken down
         fleet.demand(settings(), lane, catalogue.served_as(target).module)
         raise RuntimeUnavailable(f"no answer within {timeout_s:g} s; the call is cancelled") from None
     except (TimeLimitExceeded, WorkerLostError) as error:
