@@ -21,11 +21,13 @@ CLIENT_PATIENCE: dict[str, float] = {
     "interval_step": 0.2,
     "interval_max": 0.5,
 }
-WORKER_PATIENCE: dict[str, float] = {
-    "max_retries": 60,
+WORKER_PATIENCE: dict[
+    str, float
+] = {  # less than the grace between a call's limit and its kill; then it runs again
+    "max_retries": 6,
     "interval_start": 0,
     "interval_step": 0.2,
-    "interval_max": 1,
+    "interval_max": 0.5,
 }
 
 

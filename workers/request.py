@@ -68,10 +68,14 @@ class LoggedRequest(Request):
             super()._announce_revoked(reason, terminated, signum, expired)  # type: ignore[misc]
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
-        """Celery's, but a call that goes on killing its process is set aside, and an unwritable log is noticed."""
+        """Celery's, but a call that goes on killing its process is set aside, an unwritable log is noticed, and a call
+        whose result could not be stored runs again."""
         error: Any = getattr(exc_info.exception, "exc", exc_info.exception)
         if isinstance(error, outcomes.Unwritable):
             intake.pause(str(error))
+        if isinstance(error, RedisError):
+            _logger.warning("the result of call %s cannot be stored; it goes back to its queue", self.id)
+            return self.reject(requeue=True)
         if isinstance(error, WorkerLostError) and not _is_stopping():
             exc_info = self._after_death() or exc_info
         return super().on_failure(exc_info, send_failed_event, return_ok)

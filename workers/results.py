@@ -42,6 +42,10 @@ class Results(RedisBackend):
             return dumps(data, serializer="msgpack")[2]
         return super().encode(data)
 
+    def get(self, key: Any) -> Any:
+        """Celery's, tried again as its `set` is: it looks for a result before it stores one."""
+        return self.ensure(super().get, (key,))
+
     def ensure(self, fun: Any, args: Any, **policy: Any) -> Any:
         return super().ensure(fun, args, **queues.jittered(self.retry_policy | policy))
 

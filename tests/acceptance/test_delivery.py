@@ -156,21 +156,27 @@ def test_a_call_set_aside_is_sent_again_as_a_new_task(fleet: ChaosFleet) -> None
     assert fleet.quarantine() == []
 
 
-def test_who_waits_for_a_result_outlives_the_broker(fleet: ChaosFleet) -> None:
+@pytest.mark.parametrize(
+    ("runs_s", "away_s"),
+    [(6, 3), (6, 15)],
+    ids=["the broker is back before the result", "the result waits for the broker"],
+)
+def test_who_waits_for_a_result_outlives_the_broker(fleet: ChaosFleet, runs_s: int, away_s: int) -> None:
     fleet.start_worker("python")
     waiting = (
         "from wasmfleet.workers.batch import find\n"
-        "[item] = find('chaos.nap').many([{'seconds': 6.0}], lane='python').results(timeout=60)\n"
+        f"[item] = find('chaos.nap').many([{{'seconds': {runs_s}}}], lane='python').results(timeout=60)\n"
         "print(item.error)"
     )
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(fleet.run, waiting)
         until(fleet.active, what="the call runs", log=fleet.output)
         os.kill(json.loads((fleet.data / "broker.json").read_bytes())["pid"], signal.SIGKILL)
-        time.sleep(3)  # longer than Celery's consumer of results tries
+        time.sleep(away_s)  # in any case longer than Celery's consumer of results tries
         fleet.start("broker")
 
         assert answer.result(60).strip() == "None"
+    fleet.stop_worker()
 
 
 def test_a_plain_worker_command_in_threads_serves_too(fleet: ChaosFleet) -> None:

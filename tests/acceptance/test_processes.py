@@ -66,6 +66,18 @@ def test_a_signal_ends_all_in_order_and_leaves_nothing_behind(
     assert processes_of(fleet.data) == {}
 
 
+def test_ctrl_c_ends_the_wait_for_a_broker_that_is_not_there(fleet: Installation) -> None:
+    fleet.environment["WASMFLEET_BROKER_URL"] = f"wasmfleet+{fleet.url}"
+    command = [sys.executable, "-m", "wasmfleet", "up"]
+    with subprocess.Popen(command, env=fleet.environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "its broker at wasmfleet+redis://127.0.0.1" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0  # it would wait a minute
+
+    assert processes_of(fleet.data) == {}
+
+
 def test_a_killed_supervisor_leaves_nothing_behind(fleet: Installation) -> None:
     with up(fleet) as process:
         process.kill()
