@@ -44,21 +44,23 @@ def _node() -> str:
 NODE: Final = _node()
 
 
-def process(pid: int) -> str:
-    """A running process as `pid:start in clock ticks`; empty for one that is gone."""
+def process(pid: int) -> str | None:
+    """A running process as `pid:start in clock ticks`; empty for one that is gone, None where that is not shown."""
     try:
         ticks = started_ticks(pid)
-    except (FileNotFoundError, ProcessLookupError):
-        return "" if Path("/proc/self/stat").exists() else _without_proc(pid)
+    except OSError:
+        return _without_proc(pid)
     return "" if ticks < 0 else f"{pid}:{ticks}"
 
 
-def _without_proc(pid: int) -> str:
+def _without_proc(pid: int) -> str | None:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return ""
-    return f"{pid}:"
+    except PermissionError:  # another user's, and /proc is mounted with hidepid
+        return None
+    return "" if Path("/proc/self/stat").exists() else f"{pid}:"
 
 
 def new_holder() -> str:
@@ -131,7 +133,10 @@ class Keeper(threading.Thread):
         node, running, _ = holder.split("|")
         if node == NODE:
             pid = int(running.partition(":")[0])
-            return holder not in _living if pid == os.getpid() else process(pid) != running
+            if pid == os.getpid():
+                return holder not in _living
+            if (seen := process(pid)) is not None:
+                return seen != running
         before, unchanged = self._seen.get(holder, ("", 0))
         unchanged = unchanged + 1 if score == before else 0
         self._seen[holder] = (score, unchanged)
@@ -145,8 +150,7 @@ class Keeper(threading.Thread):
         ]
         if restored and holder != self._store.holder:
             _log.warning("handed on what a lost worker held", messages=len(restored), holder=holder)
-        if not self._store.leases(holder):
-            self._store.forget(holder)
+        self._store.forget(holder)
 
     def _hand_on_abandoned(self, channel: "Consuming") -> None:
         """As kombu does for plain Celery workers, but only what two looks a minute apart found untouched."""

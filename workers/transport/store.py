@@ -76,6 +76,7 @@ class Store:
         self._put = client.register_script(source("put"))
         self._renew = client.register_script(source("renew"))
         self._restore = client.register_script(source("restore"))
+        self._forget = client.register_script(source("forget"))
         self._abandoned = client.register_script(source("abandoned"))
         self._fetch: Any = client.register_script(source("fetch"))
 
@@ -137,8 +138,8 @@ class Store:
         return dict(zip(texts[::2], texts[1::2], strict=True))
 
     def forget(self, holder: str) -> None:
-        """Removes a holder that holds nothing any more."""
-        self._client.zrem(self.keys.holders, holder)
+        """Removes a holder, unless it holds something."""
+        self._forget(keys=[self.keys.holders, self.keys.leases(holder)], args=[holder])
 
     def _fetch_keys(self, wanted: Fetch) -> list[str]:
         own = [*self.keys.bookings, self.keys.holders, self.keys.leases(self.holder)]
