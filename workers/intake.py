@@ -1,4 +1,4 @@
-"""Whether a worker takes messages: not while the result log cannot be written, nor while it drains."""
+"""Whether a worker takes messages: not while the log or a result cannot be written, nor while it drains."""
 
 import sqlite3
 from typing import Any
@@ -38,7 +38,7 @@ class Intake:
         if self._consumer is None or self.paused_because:
             return
         self.paused_because = reason
-        _log.error("no messages are taken until the log can be written", reason=reason)
+        _log.error("no messages are taken", reason=reason)
         self._stop()
 
     def probe(self) -> None:
@@ -49,7 +49,7 @@ class Intake:
             outcomes.log().probe()
         except sqlite3.Error:
             return
-        _log.warning("the log can be written again; messages are taken")
+        _log.warning("the log can be written; messages are taken again")
         self.paused_because = ""
         self._go_on()
 

@@ -2,14 +2,16 @@
 
 import sqlite3
 import time
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from billiard.einfo import ExceptionInfo
 from billiard.exceptions import WorkerLostError
 from celery.utils.log import get_task_logger
 from celery.worker import state
 from celery.worker.request import Request
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from wasmfleet.config.celery import BATCH
 from wasmfleet.workers import lanes, outcomes, poison, quarantine, set_aside
@@ -22,6 +24,7 @@ from wasmfleet.workers.errors import (
 )
 from wasmfleet.workers.intake import intake
 
+_LOST: Final = (RedisConnectionError, RedisTimeoutError)  # tried for seconds already
 _logger = get_task_logger(__name__)
 
 
@@ -74,6 +77,8 @@ class LoggedRequest(Request):
         if isinstance(error, outcomes.Unwritable):
             intake.pause(str(error))
         if isinstance(error, RedisError):
+            if not isinstance(error, _LOST):
+                intake.pause(f"results cannot be stored: {error}")  # or it would run again at once, and again
             _logger.warning("the result of call %s cannot be stored; it goes back to its queue", self.id)
             return self.reject(requeue=True)
         if isinstance(error, WorkerLostError) and not _is_stopping():

@@ -96,7 +96,7 @@ def test_a_queue_that_waits_too_long_is_an_error(fleet: ChaosFleet) -> None:
 
 def test_a_drained_worker_ends_what_it_has_and_takes_nothing_more(fleet: ChaosFleet) -> None:
     fleet.start_worker("python")
-    first = fleet.publish(2, "chaos.nap", seconds=1.0)
+    first = fleet.publish(2, "chaos.nap", seconds=5.0)
     until(lambda: fleet.held() == 2, what="the worker has taken both")
 
     drained = wasmfleet(fleet, "drain")
@@ -177,6 +177,24 @@ def test_who_waits_for_a_result_outlives_the_broker(fleet: ChaosFleet, runs_s: i
 
         assert answer.result(60).strip() == "None"
     fleet.stop_worker()
+
+
+def test_a_store_that_refuses_results_makes_no_storm(fleet: ChaosFleet, tmp_path: Path) -> None:
+    with chaos_fleet(tmp_path / "store") as store, Redis.from_url(store.url) as server:
+        store.start("broker")
+        until(store.answers, what="the store answers")
+        server.config_set("min-replicas-to-write", 1)
+        fleet.environment["WASMFLEET_RESULT_URL"] = store.url
+        fleet.start_worker("python")
+        [id] = fleet.publish(1, "chaos.nap")
+        before = until(lambda: fleet.executions([id]).get(id, 0), log=fleet.output)
+
+        time.sleep(5)
+
+        assert fleet.executions([id])[id] - before <= 10  # a second or so between them, not a millisecond
+        server.config_set("min-replicas-to-write", 0)
+        until(lambda: store.answered([id]), what="the result", log=fleet.output)
+        fleet.nothing_is_held()
 
 
 def test_a_plain_worker_command_in_threads_serves_too(fleet: ChaosFleet) -> None:
