@@ -1,6 +1,5 @@
 """The transport that kombu opens for `wasmfleet+redis://host:port/db` and `wasmfleet+rediss://…`."""
 
-from collections.abc import Callable
 from typing import Any
 
 from kombu.utils.url import parse_url, sanitize_url
@@ -26,20 +25,6 @@ class _Address:
         return getattr(self._connection, name)
 
 
-class _Loop:
-    """An event loop that is not told again of what it reads already; kombu tells it at every turn."""
-
-    def __init__(self, loop: Any) -> None:
-        self._loop = loop
-
-    def add_reader(self, descriptor: int, callback: Callable[..., Any], *arguments: Any) -> None:
-        if self._loop.readers.get(descriptor) != (callback, arguments):
-            self._loop.add_reader(descriptor, callback, *arguments)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loop, name)
-
-
 class Transport(stock.redis.Transport):  # type: ignore[misc]
     """Kombu's transport with our channel and poller."""
 
@@ -49,9 +34,6 @@ class Transport(stock.redis.Transport):  # type: ignore[misc]
     def __init__(self, client: Any, **kwargs: Any) -> None:
         super().__init__(_Address(client), **kwargs)
         self.cycle = Poller()
-
-    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
-        super().register_with_event_loop(connection, _Loop(loop))
 
     def as_uri(self, uri: str, include_password: bool = False, mask: str = "**") -> str:
         """The plain Redis URL: what Flower and the like can open."""
