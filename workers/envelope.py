@@ -6,9 +6,12 @@ from typing import Annotated, Any, Final
 import msgspec
 
 _Name = Annotated[str, msgspec.Meta(pattern=r"^[ -~]{1,200}\Z")]
-_Id = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,255}\Z")]
+_Id = Annotated[
+    str, msgspec.Meta(pattern=r"^[^\ud800-\udfff]{1,1000}\Z")
+]  # people choose ids; all but surrogates
 _Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
-_Seconds = Annotated[float, msgspec.Meta(gt=0, le=1e7)]
+_Seconds = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
+_Limit = Annotated[float, msgspec.Meta(ge=0, le=1e9)]  # 0: the default
 _UnixTime = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
 _SIGNATURES = list[dict[str, Any]] | None
 
@@ -31,13 +34,13 @@ class _Headers(msgspec.Struct):
     task: _Name
     id: _Id
     retries: _Count = 0
-    timelimit: tuple[_Seconds | None, _Seconds | None] | None = None
+    timelimit: tuple[_Limit | None, _Limit | None] | None = None
     expires: Any = None
     eta: Any = None
     root_id: _Id | None = None
     parent_id: _Id | None = None
     group: _Id | None = None
-    shadow: _Name | None = None
+    shadow: _Id | None = None
     stamped_headers: list[str] | None = None
     wasmfleet: _Own | None = None
 

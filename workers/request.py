@@ -80,6 +80,7 @@ class LoggedRequest(Request):
             if not isinstance(error, _LOST):
                 intake.pause(f"results cannot be stored: {error}")  # or it would run again at once, and again
             _logger.warning("the result of call %s cannot be stored; it goes back to its queue", self.id)
+            state.task_ready(self)
             return self.reject(requeue=True)
         if isinstance(error, WorkerLostError) and not _is_stopping():
             exc_info = self._after_death() or exc_info

@@ -20,6 +20,12 @@ _LOOK_S: Final = 1.0
 class PatientConsumer(ResultConsumer):  # type: ignore[misc]
     """Celery's, but who waits for a result waits for its store too, as long as they said they would."""
 
+    def start(self, initial_task_id: str, **_: Any) -> None:
+        """Celery's, but whoever else waited before the store was lost is subscribed again as well."""
+        with self._locked():
+            self.subscribed_to.add(self._get_key_for_task(initial_task_id))
+            self._ensure(self._reconnect_pubsub, ())
+
     def drain_events(self, timeout: float | None = None) -> None:
         """One look. Where the store is lost and does not come back at once, the next look tries again."""
         try:

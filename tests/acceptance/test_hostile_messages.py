@@ -93,13 +93,17 @@ def test_a_call_with_an_odd_but_harmless_header_is_served(fleet: ChaosFleet) -> 
             {"lang": 5, "origin": 5},
             {"called_directly": True, "is_eager": True, "hostname": 5},
             {"wasmfleet": {"lane": "unknown"}},
+            {"id": "invoice 42"},
+            {"id": "größe-1"},
+            {"root_id": "invoice 42", "group": "my group", "shadow": "Prüfung"},
+            {"timelimit": [0, 0]},
         )
     ]
     with Redis.from_url(fleet.url) as broker:
         broker.lpush("wasmfleet.python", *map(json.dumps, odd))
 
     ids = [message["headers"]["id"] for message in odd]
-    rows = until(lambda: len(fleet.rows(*ids)) == 4 and fleet.rows(*ids), log=fleet.output)
+    rows = until(lambda: len(fleet.rows(*ids)) == len(ids) and fleet.rows(*ids), log=fleet.output)
     assert {row["outcome"] for row in rows} == {"ok"}
 
 
