@@ -98,6 +98,17 @@ def test_a_broker_that_answers_with_errors_is_asked_again(connect: Connect, brok
     assert bodies(inbox.drain(1)) == ["later"]
 
 
+def test_an_answer_that_the_event_loop_does_not_see_is_asked_for_again(
+    connect: Connect, broker: "Redis"
+) -> None:
+    inbox = Inbox(connect(), "q")
+    until(lambda: _drained(inbox).channel._in_poll, what="it waits")
+    inbox.connection.transport.cycle.poller.unregister(inbox.channel._in_poll._sock)
+    put(connect(), "q", "unseen")
+
+    assert bodies(inbox.drain(1, seconds=20)) == ["unseen"]
+
+
 def test_bells_that_nobody_waits_for_are_forgotten(connect: Connect, broker: "Redis") -> None:
     put(connect(), "q", 1)
 

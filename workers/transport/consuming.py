@@ -93,7 +93,8 @@ class Consuming(Reconnecting):
         command = self._bell_command() if self._awaits_bell else self._fetch_command()
         if command:
             self._in_poll, self._brpop_sent_at = self.client.connection, monotonic()
-            self.client.connection.send_command(*command)
+            # A health check would reconnect within, and its answer or ours would be read for the other's.
+            self.client.connection.send_command(*command, check_health=False)
 
     def _bell_command(self) -> list[Any]:
         return ["BZPOPMIN", *map(self.keys.bell, self.active_queues), LOOK_S]

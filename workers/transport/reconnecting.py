@@ -30,6 +30,7 @@ class Reconnecting(stock.redis.Channel):  # type: ignore[misc]
     """Kombu's channel, tended once a turn of the event loop."""
 
     _failures = 0
+    _unread = False  # an overdue answer was there in the turn before
     _retry_at = 0.0
 
     @cached_property
@@ -60,14 +61,21 @@ class Reconnecting(stock.redis.Channel):  # type: ignore[misc]
             self.lose(error)
 
     def _tend(self, cycle: "Poller") -> None:
-        if self._in_poll and monotonic() - self._brpop_sent_at > _OVERDUE_S and not _readable(self._in_poll):
-            raise RedisTimeoutError("no answer to a fetch")
+        self._expect_an_answer()
         if not self.fetching:
             self.qos.settle_unless_a_fetch_will()
         if self.active_queues and self.qos.can_consume():
             cycle._register_BRPOP(self)
         if self.active_fanout_queues:
             cycle._register_LISTEN(self)
+
+    def _expect_an_answer(self) -> None:
+        overdue = bool(self._in_poll) and monotonic() - self._brpop_sent_at > _OVERDUE_S
+        if overdue and not _readable(self._in_poll):
+            raise RedisTimeoutError("no answer to a fetch")
+        if overdue and self._unread and self.qos.can_consume():
+            raise RedisTimeoutError("an answer to a fetch is there, and the event loop does not see it")
+        self._unread = overdue
 
     def lose(self, error: Exception) -> None:
         """Notes a lost connection; what its answer carried comes back through the leases."""
