@@ -13,6 +13,7 @@ BATCH = "wasmfleet.batch"  # the task of many calls
 LATER_FROM = 3  # the priority from which a call is less urgent: the second of kombu's four steps
 SINGLE_CALLS_A_BATCH = 4  # so many single calls are taken for each batch while both wait
 BROKER_TIMEOUT_S = 5.0
+RESULT_TIMEOUT_S = 2.0  # a call whose result is being stored is under its time limit still
 PREFETCH_MULTIPLIER = 4  # messages a child: enough to hide the broker's round trip, little to hand on
 BATCH_FACTOR = 6  # a batch may run so many times as long as one call
 CLIENT_PATIENCE: dict[str, float] = {
@@ -21,9 +22,7 @@ CLIENT_PATIENCE: dict[str, float] = {
     "interval_step": 0.2,
     "interval_max": 0.5,
 }
-WORKER_PATIENCE: dict[
-    str, float
-] = {  # less than the grace between a call's limit and its kill; then it runs again
+WORKER_PATIENCE: dict[str, float] = {  # for a store that refuses connections; then the call runs again
     "max_retries": 6,
     "interval_start": 0,
     "interval_step": 0.2,
@@ -124,11 +123,10 @@ def _broker(settings: Settings, broker_url: str, store_url: str) -> dict[str, An
         "broker_connection_max_retries": None,  # a worker waits for its broker as long as it takes
         "broker_transport_options": _transport(settings, broker_url, socket),
         "broker_heartbeat": 6,  # RabbitMQ's; a half-open connection is noticed within 12 s
-        "redis_socket_timeout": BROKER_TIMEOUT_S,
-        "redis_socket_connect_timeout": BROKER_TIMEOUT_S,
+        "redis_socket_timeout": RESULT_TIMEOUT_S,
+        "redis_socket_connect_timeout": RESULT_TIMEOUT_S,
         "redis_socket_keepalive": True,
         "redis_backend_health_check_interval": BROKER_TIMEOUT_S,
-        "redis_retry_on_timeout": True,
         "task_publish_retry_policy": CLIENT_PATIENCE,
         "result_backend_transport_options": {"retry_policy": CLIENT_PATIENCE},
     }

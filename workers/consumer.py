@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from celery.utils.log import get_task_logger
+from celery.worker import state
 from celery.worker.consumer import Consumer
 from redis.exceptions import RedisError
 
-from wasmfleet.workers import envelope, outcomes, quarantine, set_aside
+from wasmfleet.workers import envelope, outcomes, quarantine, results, set_aside
 from wasmfleet.workers.errors import InvalidArguments, UnknownOperation, WasmfleetError
 from wasmfleet.workers.intake import intake
 
@@ -34,6 +35,8 @@ class TypedConsumer(Consumer):
                 envelope.check(message)
                 return take(message)
             except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+                if message.acknowledged or _is_taken(message):
+                    raise  # it was a call; the trouble is the worker's
                 return self.on_invalid_task(None, message, error)
 
         return on_message
@@ -63,10 +66,14 @@ class TypedConsumer(Consumer):
                 outcomes.log().write([_row(task_id, name, self.hostname, error)])
                 self.app.backend.store_result(task_id, error, "FAILURE")
         except (RedisError, sqlite3.OperationalError) as trouble:
-            intake.pause(str(trouble))
+            intake.pause(str(trouble), until=results.probe if isinstance(trouble, RedisError) else None)
             message.reject_log_error(_logger, self.connection_errors, requeue=True)  # type: ignore[attr-defined]
         else:
             message.ack_log_error(_logger, self.connection_errors)  # type: ignore[attr-defined]
+
+
+def _is_taken(message: Any) -> bool:
+    return envelope.task_id(message) in state.requests
 
 
 def _name(message: Any) -> str:

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from celery.exceptions import Reject
 from redis.exceptions import RedisError
 
 from wasmfleet.config.settings import Lane, settings
 from wasmfleet.workers import careful, lanes, outcomes, poison, sandbox, twin
+from wasmfleet.workers.again import Again, Unlogged
 from wasmfleet.workers.call import Item, Outcome
 from wasmfleet.workers.contract import Arguments
 from wasmfleet.workers.errors import RuntimeUnavailable, WasmfleetError
@@ -64,7 +64,7 @@ def batch(
     except lanes.Wait as reason:
         _wait_or_fail(task, request, str(reason), waiting)
     except RedisError as error:
-        raise Reject(f"the state store does not answer: {error}", requeue=True) from error
+        raise Again(f"the state store does not answer: {error}") from error
     except WasmfleetError as error:
         _fail(waiting, error)
     result = [item.outcome for item in items]
@@ -176,7 +176,7 @@ def _write(
     try:
         outcomes.log().write(rows)
     except sqlite3.OperationalError as error:
-        raise outcomes.Unwritable(f"the result log cannot be written: {error}", requeue=True) from error
+        raise Unlogged(f"the result log cannot be written: {error}") from error
 
 
 def _row(

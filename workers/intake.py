@@ -1,9 +1,11 @@
 """Whether a worker takes messages: not while the log or a result cannot be written, nor while it drains."""
 
 import sqlite3
+from collections.abc import Callable
 from typing import Any
 
 import structlog
+from redis.exceptions import RedisError
 
 from wasmfleet.workers import outcomes
 
@@ -17,6 +19,7 @@ class Intake:
         self._consumer: Any = None
         self.paused_because = ""
         self.drained = False
+        self._try: Callable[[], None] = _write_to_the_log
 
     @property
     def closed_because(self) -> str:
@@ -33,23 +36,24 @@ class Intake:
         if self.drained:
             self._stop()
 
-    def pause(self, reason: str) -> None:
-        """Stops taking messages; what is taken goes back as each finds the log unwritable."""
+    def pause(self, reason: str, until: Callable[[], None] | None = None) -> None:
+        """Stops taking messages until the log can be written, or `until` raises nothing; what is taken goes back as
+        each finds the same trouble."""
         if self._consumer is None or self.paused_because:
             return
-        self.paused_because = reason
+        self.paused_because, self._try = reason, until or _write_to_the_log
         _log.error("no messages are taken", reason=reason)
         self._stop()
 
     def probe(self) -> None:
-        """Goes on where the log can be written again. Called each second from the heart's thread."""
+        """Goes on where the trouble is over. Called each second from the heart's thread."""
         if not self.paused_because:
             return
         try:
-            outcomes.log().probe()
-        except sqlite3.Error:
+            self._try()
+        except (sqlite3.Error, RedisError):
             return
-        _log.warning("the log can be written; messages are taken again")
+        _log.warning("the trouble is over; messages are taken again")
         self.paused_because = ""
         self._go_on()
 
@@ -70,6 +74,10 @@ class Intake:
     def _go_on(self) -> None:
         if self.open:
             self._consumer.call_soon(self._consumer.task_consumer.consume)
+
+
+def _write_to_the_log() -> None:
+    outcomes.log().probe()
 
 
 intake = Intake()

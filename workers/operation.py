@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from wasmfleet.config import celery as queues
 from wasmfleet.config.settings import MIB, Lane, settings
 from wasmfleet.workers import backpressure
+from wasmfleet.workers.again import Again
 from wasmfleet.workers.app import app
 from wasmfleet.workers.contract import Arguments, Contract
 from wasmfleet.workers.errors import BrokerUnavailable, InputTooLarge, WasmfleetError
@@ -117,13 +118,18 @@ def _publish_once(send: Callable[..., Any], *args: Any, **options: Any) -> Any:
         options.setdefault("retry_policy", queues.jittered(queues.CLIENT_PATIENCE))
         return send(*args, confirm_timeout=queues.BROKER_TIMEOUT_S, **options)
     except (OperationalError, RedisError) as error:
-        raise BrokerUnavailable(f"the broker does not answer: {error}; nothing was queued") from error
+        raise _unsent(error) from error
     except RuntimeError as error:
         if error.__cause__ is None or not isinstance(error.__cause__, RedisError):
             raise
-        raise BrokerUnavailable(
-            f"the broker does not answer: {error.__cause__}; nothing was queued"
-        ) from error
+        raise _unsent(error.__cause__) from error
+
+
+def _unsent(error: BaseException) -> Exception:
+    """A call in a worker that could not send another one, or send itself on, goes back to its queue."""
+    reason = f"the broker does not answer: {error}; nothing was queued"
+    in_worker = current_task and not current_task.request.called_directly
+    return Again(reason) if in_worker else BrokerUnavailable(reason)
 
 
 def stamp(lane: Lane, options: dict[str, Any]) -> dict[str, Any]:

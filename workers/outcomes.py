@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
-from celery.exceptions import Reject
 from sqlite_utils import Database, Migrations
 
 from wasmfleet.config.settings import Settings, settings
@@ -91,10 +90,6 @@ def open_log(settings: Settings) -> Database:
     if _migrations.pending(database):
         _migrations.apply(database)
     return database
-
-
-class Unwritable(Reject):
-    """Without its row no outcome may be acknowledged: the message goes back to its queue."""
 
 
 class Log:

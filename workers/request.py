@@ -2,19 +2,19 @@
 
 import sqlite3
 import time
-from typing import Any, Final, Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 from billiard.einfo import ExceptionInfo
 from billiard.exceptions import WorkerLostError
 from celery.utils.log import get_task_logger
 from celery.worker import state
 from celery.worker.request import Request
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from wasmfleet.config.celery import BATCH
-from wasmfleet.workers import lanes, outcomes, poison, quarantine, set_aside
+from wasmfleet.workers import lanes, outcomes, poison, quarantine, results, set_aside
+from wasmfleet.workers.again import Again, ResultRefused, Unlogged
 from wasmfleet.workers.errors import (
     Cancelled,
     DeadlineExceeded,
@@ -24,7 +24,6 @@ from wasmfleet.workers.errors import (
 )
 from wasmfleet.workers.intake import intake
 
-_LOST: Final = (RedisConnectionError, RedisTimeoutError)  # tried for seconds already
 _logger = get_task_logger(__name__)
 
 
@@ -58,7 +57,7 @@ class LoggedRequest(Request):
             f"the call outlived its time limit; its process was killed after {timeout:g} s"
         )
         if self._log("error", error):
-            super().on_timeout(soft, timeout)
+            self._unless_away(super().on_timeout, soft, timeout)
 
     def _announce_revoked(self, reason: str, terminated: bool, signum: Any, expired: bool) -> None:
         if expired and lanes.of(_context(self)) == "wasm":
@@ -68,23 +67,31 @@ class LoggedRequest(Request):
         else:
             logged = self._log("revoked", Cancelled("the call was cancelled"))
         if logged:
-            super()._announce_revoked(reason, terminated, signum, expired)  # type: ignore[misc]
+            announce = super()._announce_revoked  # type: ignore[misc]
+            self._unless_away(announce, reason, terminated, signum, expired)
+
+    def _unless_away(self, end: Callable[..., Any], *arguments: Any) -> Any:
+        """Ends the call as Celery does; where its result cannot be stored, the message goes back."""
+        try:
+            return end(*arguments)
+        except RedisError as error:
+            _logger.warning("the result of call %s cannot be stored: %s", self.id, error)
+            if not self.acknowledged:
+                self.reject(requeue=True)
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
-        """Celery's, but a call that goes on killing its process is set aside, an unwritable log is noticed, and a call
-        whose result could not be stored runs again."""
+        """Celery's, but a call that goes on killing its process is set aside, and a log or a store of results that
+        takes nothing stops the intake."""
         error: Any = getattr(exc_info.exception, "exc", exc_info.exception)
-        if isinstance(error, outcomes.Unwritable):
-            intake.pause(str(error))
-        if isinstance(error, RedisError):
-            if not isinstance(error, _LOST):
-                intake.pause(f"results cannot be stored: {error}")  # or it would run again at once, and again
-            _logger.warning("the result of call %s cannot be stored; it goes back to its queue", self.id)
-            state.task_ready(self)
-            return self.reject(requeue=True)
+        if isinstance(error, Again):
+            _logger.warning("call %s goes back to its queue: %s", self.id, error.reason)
+        if isinstance(error, Unlogged):
+            intake.pause(str(error.reason))
+        if isinstance(error, ResultRefused):  # or it would run again at once, and again
+            intake.pause(str(error.reason), until=results.probe)
         if isinstance(error, WorkerLostError) and not _is_stopping():
             exc_info = self._after_death() or exc_info
-        return super().on_failure(exc_info, send_failed_event, return_ok)
+        return self._unless_away(super().on_failure, exc_info, send_failed_event, return_ok)
 
     def _after_death(self) -> Any:
         """What to fail with instead of trying again, or nothing."""

@@ -4,21 +4,35 @@ An unconfigured Celery client reads JSON only; a call that came from this packag
 in its header, which carries bytes without base64.
 """
 
+import contextlib
 import time
+from collections.abc import Iterator
 from typing import Any, Final
 
 from celery import current_task
 from celery.backends.redis import RedisBackend, ResultConsumer  # type: ignore[attr-defined]
 from kombu.serialization import dumps, loads
-from redis.exceptions import RedisError
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, ReadOnlyError, RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
 
 from wasmfleet.config import celery as queues
+from wasmfleet.workers.again import Again, ResultRefused
 
 _LOOK_S: Final = 1.0
+_PATIENCE_S: Final = (
+    3.0  # with a store that does not answer; less than the grace between a call's limit and its kill
+)
+_AWAY: Final = (RedisConnectionError, RedisTimeoutError, ReadOnlyError)
+_PROBE: Final = "wasmfleet:probe"
 
 
 class PatientConsumer(ResultConsumer):  # type: ignore[misc]
     """Celery's, but who waits for a result waits for its store too, as long as they said they would."""
+
+    _pubsub: Any
 
     def start(self, initial_task_id: str, **_: Any) -> None:
         """Celery's, but whoever else waited before the store was lost is subscribed again as well."""
@@ -26,14 +40,24 @@ class PatientConsumer(ResultConsumer):  # type: ignore[misc]
             self.subscribed_to.add(self._get_key_for_task(initial_task_id))
             self._ensure(self._reconnect_pubsub, ())
 
+    def on_wait_for_pending(self, result: Any, **kwargs: Any) -> None:
+        """Looks for what is there already; where the store is away, the first look of `drain_events` does."""
+        try:
+            super().on_wait_for_pending(result, **kwargs)
+        except _AWAY as error:
+            if isinstance(error, AuthenticationError):
+                raise
+            self._pubsub = None
+
     def drain_events(self, timeout: float | None = None) -> None:
         """One look. Where the store is lost and does not come back at once, the next look tries again."""
         try:
             if self._pubsub is None and self.subscribed_to:
                 self._reconnect_pubsub()
             super().drain_events(timeout)
-        except (RedisError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and not isinstance(error.__cause__, RedisError):
+        except (*_AWAY, RuntimeError) as error:
+            lost = error.__cause__ if isinstance(error, RuntimeError) else error
+            if not isinstance(lost, _AWAY) or isinstance(lost, AuthenticationError):
                 raise
             time.sleep(timeout or _LOOK_S)
 
@@ -43,17 +67,30 @@ class Results(RedisBackend):
 
     ResultConsumer = PatientConsumer
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Once, for a connection that the server has closed; the rest is `ensure`'s, which counts seconds.
+        self.connparams["retry"] = Retry(NoBackoff(), 1)  # type: ignore[attr-defined]
+
     def encode(self, data: Any) -> Any:
         if _asked_for_msgpack():
             return dumps(data, serializer="msgpack")[2]
         return super().encode(data)
+
+    def mark_as_done(self, *args: Any, **kwargs: Any) -> Any:
+        with _stored_or_again():
+            return super().mark_as_done(*args, **kwargs)
+
+    def mark_as_failure(self, *args: Any, **kwargs: Any) -> Any:
+        with _stored_or_again():
+            return super().mark_as_failure(*args, **kwargs)
 
     def get(self, key: Any) -> Any:
         """Celery's, tried again as its `set` is: it looks for a result before it stores one."""
         return self.ensure(super().get, (key,))
 
     def ensure(self, fun: Any, args: Any, **policy: Any) -> Any:
-        return super().ensure(fun, args, **queues.jittered(self.retry_policy | policy))
+        return super().ensure(fun, args, **queues.jittered(self.retry_policy | policy), timeout=_PATIENCE_S)
 
     def decode(self, payload: Any) -> Any:
         content = payload.encode() if isinstance(payload, str) else payload
@@ -65,6 +102,26 @@ class Results(RedisBackend):
             content_encoding="binary",
             accept={"application/x-msgpack"},
         )
+
+
+@contextlib.contextmanager
+def _stored_or_again() -> Iterator[None]:
+    """In a child, a result that cannot be stored is no failure of the call: it runs again."""
+    try:
+        yield
+    except RedisError as error:
+        if not current_task:
+            raise
+        kind = Again if isinstance(error, _AWAY) else ResultRefused
+        raise kind(f"its result cannot be stored: {error}") from error
+
+
+def probe() -> None:
+    """Raises redis.RedisError where results cannot be stored."""
+    from wasmfleet.workers.app import app
+
+    store: Any = app.backend
+    store.client.setex(_PROBE, 60, b"")
 
 
 def _asked_for_msgpack() -> bool:

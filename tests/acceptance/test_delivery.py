@@ -1,14 +1,11 @@
 """What is promised of delivery: cancelling lasts, a busy fleet says so, drained workers wait, nothing is dropped."""
 
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -154,47 +151,6 @@ def test_a_call_set_aside_is_sent_again_as_a_new_task(fleet: ChaosFleet) -> None
     [row] = fleet.rows(new)
     assert row["outcome"] == "ok"
     assert fleet.quarantine() == []
-
-
-@pytest.mark.parametrize(
-    ("runs_s", "away_s"),
-    [(6, 3), (6, 15)],
-    ids=["the broker is back before the result", "the result waits for the broker"],
-)
-def test_who_waits_for_a_result_outlives_the_broker(fleet: ChaosFleet, runs_s: int, away_s: int) -> None:
-    fleet.start_worker("python")
-    waiting = (
-        "from wasmfleet.workers.batch import find\n"
-        f"[item] = find('chaos.nap').many([{{'seconds': {runs_s}}}], lane='python').results(timeout=60)\n"
-        "print(item.error)"
-    )
-    with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(fleet.run, waiting)
-        until(fleet.active, what="the call runs", log=fleet.output)
-        os.kill(json.loads((fleet.data / "broker.json").read_bytes())["pid"], signal.SIGKILL)
-        time.sleep(away_s)  # in any case longer than Celery's consumer of results tries
-        fleet.start("broker")
-
-        assert answer.result(60).strip() == "None"
-    fleet.stop_worker()
-
-
-def test_a_store_that_refuses_results_makes_no_storm(fleet: ChaosFleet, tmp_path: Path) -> None:
-    with chaos_fleet(tmp_path / "store") as store, Redis.from_url(store.url) as server:
-        store.start("broker")
-        until(store.answers, what="the store answers")
-        server.config_set("min-replicas-to-write", 1)
-        fleet.environment["WASMFLEET_RESULT_URL"] = store.url
-        fleet.start_worker("python")
-        [id] = fleet.publish(1, "chaos.nap")
-        before = until(lambda: fleet.executions([id]).get(id, 0), log=fleet.output)
-
-        time.sleep(5)
-
-        assert fleet.executions([id])[id] - before <= 10  # a second or so between them, not a millisecond
-        server.config_set("min-replicas-to-write", 0)
-        until(lambda: store.answered([id]), what="the result", log=fleet.output)
-        fleet.nothing_is_held()
 
 
 def test_a_plain_worker_command_in_threads_serves_too(fleet: ChaosFleet) -> None:

@@ -183,6 +183,16 @@ def test_a_key_of_the_wrong_type_fails_before_anything_is_taken(connect: Connect
     assert broker.llen("q") == 1
 
 
+def test_what_is_got_without_acknowledgement_does_not_come_back(connect: Connect, broker: "Redis") -> None:
+    put(connect(), "q", "once")
+    channel = connect().channel()
+
+    assert channel.basic_get("q", no_ack=True).payload == "once"
+    assert broker.hlen("unacked") == 0
+    channel.close()
+    assert broker.llen("q") == 0
+
+
 def test_the_poor_mans_get_works(connect: Connect, broker: "Redis") -> None:
     connection = connect()
     put(connection, "q", "one")

@@ -197,6 +197,13 @@ class Consuming(Reconnecting):
         self._found()
         return received
 
+    def basic_get(self, queue: str, no_ack: bool = False, **kwargs: Any) -> Any:
+        message = super().basic_get(queue, no_ack=no_ack, **kwargs)
+        if message is not None and no_ack:
+            self.store.settle([message.delivery_tag])
+            self.qos.held.discard(message.delivery_tag)
+        return message
+
     def _get(self, queue: str) -> Any:
         self._keep()
         wanted = self._wanted([queue], 1, [])

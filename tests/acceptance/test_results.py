@@ -1,0 +1,89 @@
+"""Results while their store comes and goes: none is lost, who waits gets it, and nothing runs in a loop."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from tests.acceptance.installation import until
+from tests.chaos.fleet import ChaosFleet, chaos_fleet
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[ChaosFleet]:
+    with chaos_fleet(tmp_path) as made:
+        made.start("broker")
+        until(made.answers, what="the broker answers")
+        yield made
+
+
+def test_who_begins_to_wait_while_the_broker_is_away_gets_the_result(fleet: ChaosFleet) -> None:
+    fleet.start_worker("python")
+    waiting = (
+        "import time\n"
+        "from redis import Redis, RedisError\n"
+        "from wasmfleet.workers.batch import find\n"
+        "batch = find('chaos.nap').many([{'seconds': 0.0}], lane='python')\n"
+        "try:\n"
+        f"    while Redis.from_url({fleet.url!r}).ping(): time.sleep(0.05)\n"
+        "except RedisError:\n"
+        "    [item] = batch.results(timeout=60)\n"
+        "    print(item.error)"
+    )
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(fleet.run, waiting)
+        until(fleet.logged, what="the call has run", log=fleet.output)
+        _restart_broker(fleet, away_s=3)
+
+        assert answer.result(60).strip() == "None"
+
+
+def _restart_broker(fleet: ChaosFleet, away_s: float) -> None:
+    os.kill(json.loads((fleet.data / "broker.json").read_bytes())["pid"], signal.SIGKILL)
+    time.sleep(away_s)  # in any case longer than Celery's consumer of results tries
+    fleet.start("broker")
+
+
+@pytest.mark.parametrize(
+    ("runs_s", "away_s"),
+    [(6, 3), (6, 15)],
+    ids=["the broker is back before the result", "the result waits for the broker"],
+)
+def test_who_waits_for_a_result_outlives_the_broker(fleet: ChaosFleet, runs_s: int, away_s: int) -> None:
+    fleet.start_worker("python")
+    waiting = (
+        "from wasmfleet.workers.batch import find\n"
+        f"[item] = find('chaos.nap').many([{{'seconds': {runs_s}}}], lane='python').results(timeout=60)\n"
+        "print(item.error)"
+    )
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(fleet.run, waiting)
+        until(fleet.active, what="the call runs", log=fleet.output)
+        _restart_broker(fleet, away_s)
+
+        assert answer.result(60).strip() == "None"
+    fleet.stop_worker()
+
+
+def test_a_store_that_refuses_results_makes_no_storm(fleet: ChaosFleet, tmp_path: Path) -> None:
+    with chaos_fleet(tmp_path / "store") as store, Redis.from_url(store.url) as server:
+        store.start("broker")
+        until(store.answers, what="the store answers")
+        server.config_set("min-replicas-to-write", 1)
+        fleet.environment["WASMFLEET_RESULT_URL"] = store.url
+        fleet.start_worker("python")
+        [id] = fleet.publish(1, "chaos.nap")
+        before = until(lambda: fleet.executions([id]).get(id, 0), log=fleet.output)
+
+        time.sleep(5)
+
+        assert fleet.executions([id])[id] - before <= 5  # those that were on their way
+        server.config_set("min-replicas-to-write", 0)
+        until(lambda: store.answered([id]), what="the result", log=fleet.output)
+        fleet.nothing_is_held()
