@@ -176,9 +176,10 @@ def test_d_connections_cut_again_and_again_cost_no_task(fleet: ChaosFleet, figur
 
 def test_e_a_broker_frozen_for_half_a_minute_makes_no_storm(fleet: ChaosFleet, figures: Figures) -> None:
     broker = fleet.start("broker")
+    until(fleet.answers, what="the broker answers")
+    ids = fleet.publish(3000, "chaos.nap", seconds=0.02)
     first, second = fleet.start_worker("python"), fleet.start_worker("python")
-    ids = fleet.publish(3000, "chaos.nap", seconds=0.004)
-    rows.seconds_until_rows(fleet, 50)
+    until(lambda: fleet.logged() >= 50, what="tasks run", log=fleet.output)
     os.kill(broker, signal.SIGSTOP)
     time.sleep(30)
     os.kill(broker, signal.SIGCONT)
