@@ -19,7 +19,7 @@ def seconds_until_rows(fleet: ChaosFleet, more: int) -> float:
 
 def child_killed(fleet: ChaosFleet, worker: int) -> Figures:
     """Row b: a killed child costs only its own task a second run, in under 5 s; the worker goes on."""
-    [victim] = fleet.publish(1, "chaos.nap", seconds=6.0)
+    [victim] = fleet.publish(1, "chaos.nap", seconds=10.0)
     others = fleet.publish(200, "chaos.nap", seconds=0.01)
     until(lambda: len(fleet.executions(others)) > 20, what="the others run beside it")
     os.kill(fleet.child_running(victim), signal.SIGKILL)

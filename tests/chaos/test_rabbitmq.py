@@ -70,8 +70,8 @@ def test_b_a_killed_child_costs_only_its_own_task_a_second_run(fleet: ChaosFleet
 
 
 def test_c_a_killed_broker_loses_nothing(fleet: ChaosFleet, rabbit: RabbitMQ, figures: Figures) -> None:
+    ids = fleet.publish(_TASKS, "chaos.nap", seconds=0.02)
     fleet.start_worker("python")
-    ids = fleet.publish(_TASKS, "chaos.nap", seconds=0.004)
     until(lambda: fleet.logged() > 100, what="tasks run")
     rabbit.kill()
     rabbit.start()
@@ -113,8 +113,8 @@ def test_d_a_network_that_swallows_everything_costs_seconds_and_no_task(
 def test_e_a_broker_frozen_for_half_a_minute_makes_no_storm(
     fleet: ChaosFleet, rabbit: RabbitMQ, figures: Figures
 ) -> None:
+    ids = fleet.publish(_TASKS, "chaos.nap", seconds=0.02)
     worker = fleet.start_worker("python")
-    ids = fleet.publish(_TASKS, "chaos.nap", seconds=0.01)
     until(lambda: fleet.logged() > 50, what="tasks run", log=fleet.output)
     rabbit.signal(signal.SIGSTOP)
     time.sleep(30)
