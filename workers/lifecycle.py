@@ -16,6 +16,7 @@ from wasmfleet.workers import backpressure, cancelled, lanes, outcomes, own_modu
 from wasmfleet.workers.app import app
 from wasmfleet.workers.intake import intake
 from wasmfleet.workers.presence import Heart
+from wasmfleet.workers.reaping import ReapStep
 from wasmfleet.workers.runtime.modules import NotReady, wasmtime_part
 
 _SERVES_ANY = {
@@ -83,7 +84,7 @@ class PresenceStep(bootsteps.StartStopStep):
     terminate = stop
 
 
-app.steps["consumer"].add(PresenceStep)
+app.steps["consumer"].update((PresenceStep, ReapStep))
 
 
 def _serve_any(consumer: Any, wanted: bool) -> None:

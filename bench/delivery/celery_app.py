@@ -7,9 +7,13 @@ from celery import Celery
 
 from bench.delivery import marks
 from wasmfleet.workers import transport
+from wasmfleet.workers.reaping import ReapStep
 
 transport.register()
-app = Celery("bench", broker=os.environ["BENCH_BROKER"], set_as_current=False)
+broker = os.environ["BENCH_BROKER"]
+app = Celery("bench", broker=broker, set_as_current=False)
+if broker.startswith("wasmfleet"):
+    app.steps["consumer"].add(ReapStep)
 app.conf.update(
     task_acks_late=True,
     task_reject_on_worker_lost=True,

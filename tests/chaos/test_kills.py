@@ -50,6 +50,20 @@ def test_b_a_killed_child_costs_only_its_own_task_a_second_run(fleet: ChaosFleet
     assert len(children(worker)) >= 2
 
 
+def test_b_an_idle_worker_notices_a_dead_child_at_once(fleet: ChaosFleet, figures: Figures) -> None:
+    fleet.start("broker")
+    fleet.start_worker("python")
+    took = []
+    for _ in range(4):
+        ids = fleet.publish(1, "chaos.crash")
+        published = time.monotonic()
+        fleet.settle(ids)
+        took.append(time.monotonic() - published)
+
+    figures("b  three deaths, worker idle", seconds_at_most=round(max(took), 1))
+    assert max(took) < 5  # Celery by itself looks every 5 s, and often needs two looks or three for them
+
+
 def test_f_sigterm_lets_running_tasks_end_and_gives_back_the_rest(
     fleet: ChaosFleet, figures: Figures
 ) -> None:
