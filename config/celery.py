@@ -69,6 +69,10 @@ def lane_queues(settings: Settings) -> list[str]:
     return [queue for lane in (ANY, WASM, PYTHON) for queue in queues_of(lane, settings)]
 
 
+#: What a plain Celery worker on the same database has not acknowledged for so long is queued again; ours have leases.
+_PLAIN_WORKERS_S = 86_400
+
+
 def options(settings: Settings, broker_url: str, store_url: str) -> dict[str, Any]:
     """The options of the Celery app for a broker at this URL, and results in a store at that one."""
     return (
@@ -144,6 +148,7 @@ def _own_transport(settings: Settings) -> dict[str, Any]:
         "queue_limit": settings.queue_limit,
         "limited_queues": tuple(lane_queues(settings)),
         "queue_weights": dict.fromkeys((ANY, WASM, PYTHON, DEFAULT), SINGLE_CALLS_A_BATCH),
+        "visibility_timeout": _PLAIN_WORKERS_S,
     }
 
 

@@ -1,11 +1,10 @@
 """Publishers are held back when too much is queued: FleetBusy at once, or after WASMFLEET_BUSY_WAIT seconds."""
 
-import json
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from wasmfleet.config.settings import settings
 from wasmfleet.workers import broker, state
@@ -14,6 +13,18 @@ from wasmfleet.workers.errors import FleetBusy
 R = TypeVar("R")
 _LOOK_EVERY_S: Final = 1.0
 _PAUSE_S: Final = (0.05, 0.25)
+#: What kombu appends to a queue's name for the lists of its priorities.
+_PRIORITIES: Final = ("", "\x06\x163", "\x06\x166", "\x06\x169")
+#: The earliest `queued_at` of the messages that are next in these lists; messages stay on the server.
+_OLDEST: Final = """
+local oldest = 0
+for _, list in ipairs(KEYS) do
+  local message = redis.call('LINDEX', list, -1)
+  local at = message and tonumber(message:match('"queued_at": *([%d%.]+)')) or 0
+  if at > 0 and (oldest == 0 or at < oldest) then oldest = at end
+end
+return tostring(oldest)
+"""
 
 
 @dataclass(slots=True)
@@ -67,9 +78,6 @@ def _waited_s(queue: str) -> float:
 
 def _oldest(queue: str) -> float:
     """Unix time at which the oldest message was queued, 0 where that is not known."""
+    lists = [queue + suffix for suffix in _PRIORITIES]
     with state.at(broker.address(settings())) as connection:
-        message: Any = connection.lindex(queue, -1)
-    try:
-        return float(json.loads(message)["headers"]["wasmfleet"]["queued_at"])
-    except (TypeError, ValueError, KeyError):
-        return 0.0
+        return float(connection.register_script(_OLDEST)(keys=lists))

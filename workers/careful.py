@@ -41,6 +41,7 @@ def _set_aside(operation: Operation[..., Any], request: Any, index: int, item: I
             "killed",
             reason,
             operation=operation.name,
+            called=str(request.args[0]),
             queue=str(request.delivery_info.get("routing_key") or ""),
             worker=request.hostname,
             message=_message(operation, request, item),

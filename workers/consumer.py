@@ -33,6 +33,9 @@ class TypedConsumer(Consumer):
                 return self.on_unknown_message(None, message)
             try:
                 envelope.check(message)
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+                return self.on_invalid_task(None, message, error)
+            try:
                 return take(message)
             except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
                 if message.acknowledged or _is_taken(message):
@@ -46,16 +49,16 @@ class TypedConsumer(Consumer):
         self._refuse(message, UnknownOperation(error))
 
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
-        self._refuse(message, InvalidArguments(f"the message for {_name(message)!r} is malformed: {exc}"))
+        why = quarantine.written(exc)
+        self._refuse(message, InvalidArguments(f"the message for {_name(message)!r} is malformed: {why}"))
 
     def on_unknown_message(self, body: Any, message: Any) -> None:
         self._refuse(message, UnknownOperation("the message names no task"))
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         kind = message.content_type
-        self._refuse(
-            message, InvalidArguments(f"a message of type {kind!r} cannot be decoded; send msgpack or json")
-        )
+        unread = InvalidArguments(f"a message of type {kind!r} cannot be decoded; send msgpack or json")
+        self._refuse(message, exc if isinstance(exc, WasmfleetError) else unread)
 
     def _refuse(self, message: Any, error: WasmfleetError) -> None:
         name, task_id = _name(message), envelope.task_id(message)
@@ -68,17 +71,20 @@ class TypedConsumer(Consumer):
         except (RedisError, sqlite3.OperationalError) as trouble:
             intake.pause(str(trouble), until=results.probe if isinstance(trouble, RedisError) else None)
             message.reject_log_error(_logger, self.connection_errors, requeue=True)  # type: ignore[attr-defined]
+        except Exception:  # whatever a message carries, it ends no worker
+            _logger.exception("message %s can be set aside by nobody; it stays held", task_id)
         else:
             message.ack_log_error(_logger, self.connection_errors)  # type: ignore[attr-defined]
 
 
 def _is_taken(message: Any) -> bool:
-    return envelope.task_id(message) in state.requests
+    taken: Any = state.requests.get(envelope.task_id(message))
+    return taken is not None and taken.message is message
 
 
 def _name(message: Any) -> str:
     """The task it names, whatever that is, as text that can be written anywhere."""
-    return str((message.headers or {}).get("task", ""))[:200].encode(errors="replace").decode()
+    return quarantine.written((message.headers or {}).get("task", ""))[:200]
 
 
 def _row(task_id: str, name: str, worker: str, error: WasmfleetError) -> outcomes.Row:

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from wasmfleet.config import celery as queues
 from wasmfleet.config.settings import settings
-from wasmfleet.workers import backpressure, cancelled, lanes, outcomes, own_modules, sandbox
+from wasmfleet.workers import backpressure, cancelled, decompression, lanes, outcomes, own_modules, sandbox
 from wasmfleet.workers.app import app
 from wasmfleet.workers.intake import intake
 from wasmfleet.workers.presence import Heart
@@ -33,6 +33,7 @@ def _take_role(sender: Any, **_: Any) -> None:
     app.conf.result_backend_transport_options = {"retry_policy": queues.WORKER_PATIENCE}
     app.conf.broker_transport_options["queue_limit"] = 0  # what is sent on was accepted already
     backpressure.exempt()
+    decompression.bound(2 * settings().max_input << 20)  # base64 in JSON takes a third more
     for file, reason in own_modules.register(settings()).items():
         _log.error("module refused", file=file, reason=reason)
     outcomes.open_log(settings()).close()

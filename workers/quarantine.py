@@ -4,6 +4,7 @@ Kept in the state store until somebody decides: `wasmfleet quarantine list|show|
 """
 
 import hashlib
+import re
 import time
 import uuid
 from typing import Any, Final, Literal
@@ -18,7 +19,7 @@ MOST_ENTRIES: Final = 10_000
 _KEY: Final = "wasmfleet:quarantine"
 _RETRIED: Final = "wasmfleet:quarantine:retried:"
 _RETRY_S: Final = 30
-_CONFIDENTIAL: Final = "wasmfleet.crypto."
+_CONFIDENTIAL: Final = re.compile(r"(wasmfleet\.)?crypto\.")
 
 Kind = Literal["killed", "refused"]
 
@@ -59,16 +60,20 @@ def entry(
     queue: str,
     worker: str,
     message: Message,
+    called: str = "",
     **more: Any,
 ) -> Entry:
-    """An entry with the message's BLAKE2b-128 digest, and its content where that may be kept."""
-    not_kept = _why_not_kept(operation, message)
+    """An entry with the message's BLAKE2b-128 digest, and its content where that may be kept.
+
+    `called` is what the caller named, where that is an alias or stands in a batch.
+    """
+    not_kept = _why_not_kept((operation, called), message)
     return Entry(
-        id=id,
+        id=written(id),
         kind=kind,
-        reason=reason,
-        operation=operation,
-        queue=queue,
+        reason=written(reason),
+        operation=written(operation),
+        queue=written(queue),
         worker=worker,
         at=time.time(),
         digest=hashlib.blake2b(message.body, digest_size=16).hexdigest(),
@@ -139,8 +144,13 @@ def retry(id: str) -> str:
     return new
 
 
-def _why_not_kept(operation: str, message: Message) -> str:
-    if operation.startswith(_CONFIDENTIAL):
+def written(value: Any) -> str:
+    """As text that can be stored, whatever it is."""
+    return str(value)[:1000].encode(errors="replace").decode()
+
+
+def _why_not_kept(names: tuple[str, ...], message: Message) -> str:
+    if any(map(_CONFIDENTIAL.match, names)):
         return "arguments that may be secret are never kept"
     if len(message.body) > KEPT_BYTES:
         return f"its {len(message.body):,} bytes are over the {KEPT_BYTES:,} that are kept"

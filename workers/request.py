@@ -13,6 +13,7 @@ from celery.worker.request import Request
 from redis.exceptions import RedisError
 
 from wasmfleet.config.celery import BATCH
+from wasmfleet.config.settings import settings
 from wasmfleet.workers import lanes, outcomes, poison, quarantine, results, set_aside
 from wasmfleet.workers.again import Again, ResultRefused, Unlogged
 from wasmfleet.workers.errors import (
@@ -35,6 +36,7 @@ class LoggedRequest(Request):
         hard_s, soft_s = self.time_limits
         # The soft limit is the lane's: Celery's would strike inside a log write.
         self.time_limits = (hard_s or (soft_s + 5 if soft_s else None), None)
+        self._is_ending = self._ends_acknowledged = False
 
     @property
     def argsrepr(self) -> str:
@@ -44,6 +46,10 @@ class LoggedRequest(Request):
     @property
     def kwargsrepr(self) -> str:
         return str(super().kwargsrepr) if self._is_ours() else "{…}"
+
+    def info(self, safe: bool = False) -> Any:
+        """What `inspect` and Flower's page of a worker show."""
+        return {**super().info(safe=True), "args": self.argsrepr, "kwargs": self.kwargsrepr}
 
     def send_event(self, type: str, **fields: Any) -> None:
         """Celery's events, without the result: it may be what someone had decrypted."""
@@ -70,14 +76,26 @@ class LoggedRequest(Request):
             announce = super()._announce_revoked  # type: ignore[misc]
             self._unless_away(announce, reason, terminated, signum, expired)
 
+    def acknowledge(self) -> None:
+        """Celery's, but a call that ends is acknowledged after its result is stored, not before."""
+        if self._is_ending:
+            self._ends_acknowledged = True
+        else:
+            super().acknowledge()
+
     def _unless_away(self, end: Callable[..., Any], *arguments: Any) -> Any:
         """Ends the call as Celery does; where its result cannot be stored, the message goes back."""
+        self._is_ending = True
         try:
             return end(*arguments)
         except RedisError as error:
             _logger.warning("the result of call %s cannot be stored: %s", self.id, error)
             if not self.acknowledged:
                 self.reject(requeue=True)
+        finally:
+            self._is_ending = False
+            if self._ends_acknowledged:
+                super().acknowledge()
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
         """Celery's, but a call that goes on killing its process is set aside, and a log or a store of results that
@@ -87,7 +105,8 @@ class LoggedRequest(Request):
             _logger.warning("call %s goes back to its queue: %s", self.id, error.reason)
         if isinstance(error, Unlogged):
             intake.pause(str(error.reason))
-        if isinstance(error, ResultRefused):  # or it would run again at once, and again
+        elif isinstance(error, ResultRefused) or (isinstance(error, Again) and settings().amqp):
+            # Or it would run again at once, and again; RabbitMQ 4 drops what came back 20 times.
             intake.pause(str(error.reason), until=results.probe)
         if isinstance(error, WorkerLostError) and not _is_stopping():
             exc_info = self._after_death() or exc_info
@@ -97,7 +116,7 @@ class LoggedRequest(Request):
         """What to fail with instead of trying again, or nothing."""
         try:
             deaths = poison.count_death(self.id)
-            most = poison.MOST_DEATHS_OF_A_BATCH if self.name == BATCH else poison.MOST_DEATHS
+            most = poison.MOST_DEATHS_OF_A_BATCH if self.task.name == BATCH else poison.MOST_DEATHS
             then = "it is set aside" if deaths >= most else "it is tried again"
             _logger.warning("call %s lost its process, the %d. time; %s", self.id, deaths, then)
             return self._set_aside(deaths) if deaths >= most else None
@@ -164,7 +183,8 @@ def _rows(
 
 def _calls(request: Request) -> tuple[str, int]:
     """Which operation a message calls, and how often; of a batch that is malformed, the batch itself once."""
+    name = request.task.name  # `request.name` may be a shadow
     match request.args:
-        case [str(operation), [_, *_] as calls] if request.name == BATCH:
+        case [str(operation), [_, *_] as calls] if name == BATCH:
             return operation, len(calls)
-    return request.name, 1
+    return name, 1

@@ -3,7 +3,9 @@
 from typing import Any
 
 import msgspec
+from celery import current_app
 
+from wasmfleet.config.celery import BATCH
 from wasmfleet.config.settings import settings
 from wasmfleet.workers import envelope, quarantine
 from wasmfleet.workers.errors import WasmfleetError
@@ -19,7 +21,8 @@ def killed(request: Any, reason: str) -> quarantine.Entry:
         request.id,
         "killed",
         reason,
-        operation=request.name,
+        operation=request.task.name,
+        called=str(request.args[0]) if request.task.name == BATCH else "",
         queue=str(request.delivery_info.get("routing_key") or ""),
         worker=request.hostname or "",
         message=quarantine.Message(
@@ -45,15 +48,21 @@ def refused(message: Any, name: str, worker: str, error: WasmfleetError) -> quar
         "refused",
         f"{error.code}: {error}",
         operation=name,
+        called="crypto." if _names_secrets(name, body) else "",
         queue=str((message.delivery_info or {}).get("routing_key", "")),
         worker=worker,
         message=quarantine.Message(
             body=body,
-            content_type=_written(message.content_type or ""),
-            content_encoding=_written(message.content_encoding or ""),
+            content_type=quarantine.written(message.content_type or ""),
+            content_encoding=quarantine.written(message.content_encoding or ""),
             headers=_plain(headers),
         ),
     )
+
+
+def _names_secrets(name: str, body: bytes) -> bool:
+    """Whether a message that nobody understood may call `crypto.*`, in a batch or under a name unknown here."""
+    return (name == BATCH or name not in current_app.tasks) and b"crypto." in body
 
 
 def module_sha256(task: Any) -> str | None:
@@ -75,10 +84,5 @@ def _storable(value: Any) -> Any:
     try:
         msgspec.msgpack.encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError):
-        return _written(value)
+        return quarantine.written(value)
     return value
-
-
-def _written(value: Any) -> str:
-    """As text that can be stored, whatever it is."""
-    return str(value)[:1000].encode(errors="replace").decode()

@@ -112,7 +112,10 @@ class Supervisor:
         if entry.process is not None and entry.process.poll() is not None:
             self._bury(entry)
         if entry.process is None and time.monotonic() >= entry.start_at:
-            self._start(entry)
+            try:
+                self._start(entry)
+            except (OSError, RuntimeError) as error:  # no command, memory, process or thread at this moment
+                self._postpone(entry, f"cannot be started: {error}")
 
     def _start(self, entry: Entry) -> None:
         entry.process = subprocess.Popen(
@@ -135,15 +138,17 @@ class Supervisor:
                 self.say(name, line.decode(errors="replace").rstrip())
 
     def _bury(self, entry: Entry) -> None:
-        """Ends what is left of a process that exited, and sets the time of its next start."""
         assert entry.process
-        assert self._lifeline
-        pid, code = entry.process.pid, entry.process.returncode
-        end_group(pid)
-        self._lifeline.remove(pid)
         if time.monotonic() - entry.started > _STEADY_S:
             entry.pause_s = FIRST_PAUSE_S
-        self.say(entry.name, f"{_ended(code)}; starts again in {entry.pause_s:g} s")
+        self._postpone(entry, _ended(entry.process.returncode))
+
+    def _postpone(self, entry: Entry, why: str) -> None:
+        """Ends what is left of a process, and sets the time of its next start."""
+        if entry.process and self._lifeline:
+            end_group(entry.process.pid)
+            self._lifeline.remove(entry.process.pid)
+        self.say(entry.name, f"{why}; starts again in {entry.pause_s:g} s")
         entry.process, entry.start_at = None, time.monotonic() + entry.pause_s
         entry.pause_s = min(entry.pause_s * 2, LONGEST_PAUSE_S)
 

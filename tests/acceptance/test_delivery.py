@@ -13,6 +13,7 @@ from redis import Redis
 
 from tests.acceptance.installation import until
 from tests.chaos.fleet import ChaosFleet, chaos_fleet
+from wasmfleet.workers import quarantine
 from wasmfleet.workers.presence import EXPIRY_S
 
 
@@ -84,8 +85,9 @@ def test_a_publisher_that_may_wait_gets_its_turn(fleet: ChaosFleet) -> None:
     assert len(fleet.publish(30, "chaos.nap", seconds=0.02)) == 30
 
 
-def test_a_queue_that_waits_too_long_is_an_error(fleet: ChaosFleet) -> None:
-    fleet.publish(1, "chaos.nap")
+@pytest.mark.parametrize("priority", [0, 5])
+def test_a_queue_that_waits_too_long_is_an_error(fleet: ChaosFleet, priority: int) -> None:
+    fleet.publish(1, "chaos.nap", priority=priority)
     fleet.environment["WASMFLEET_QUEUE_AGE"] = "0.001"
 
     assert "the oldest message in wasmfleet.python has waited" in fleet.run(_BUSY)
@@ -109,6 +111,23 @@ def test_a_drained_worker_ends_what_it_has_and_takes_nothing_more(fleet: ChaosFl
     assert fleet.queued() == 2
     assert "serving again" in wasmfleet(fleet, "drain", "--resume").stdout
     assert len(fleet.settle(more, seconds=30)) == 2
+
+
+def test_the_arguments_of_a_cipher_that_kills_are_not_kept(fleet: ChaosFleet) -> None:
+    for called in ("crypto.encrypt", "wasmfleet.crypto.encrypt"):
+        entry = quarantine.entry(
+            "1",
+            "killed",
+            "it killed its process",
+            operation="wasmfleet.digest.digest",  # what an alias stands for
+            called=called,
+            queue="",
+            worker="",
+            message=quarantine.Message(
+                body=b"SECRET", content_type="application/x-msgpack", content_encoding="binary", headers={}
+            ),
+        )
+        assert (entry.message, entry.not_kept) == (None, "arguments that may be secret are never kept")
 
 
 def test_a_message_nobody_can_read_is_set_aside_whole_and_can_be_dropped(fleet: ChaosFleet) -> None:

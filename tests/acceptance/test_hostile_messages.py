@@ -1,11 +1,13 @@
 """Messages that no Celery client sends: set aside one by one, while the same worker serves all others."""
 
+import base64
 import json
 import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from kombu.compression import compress
 from redis import Redis
 
 from tests.acceptance.installation import until
@@ -105,6 +107,69 @@ def test_a_call_with_an_odd_but_harmless_header_is_served(fleet: ChaosFleet) -> 
     ids = [message["headers"]["id"] for message in odd]
     rows = until(lambda: len(fleet.rows(*ids)) == len(ids) and fleet.rows(*ids), log=fleet.output)
     assert {row["outcome"] for row in rows} == {"ok"}
+
+
+@pytest.mark.parametrize("kind", ["gzip", "bzip2", "lzma", "brotli"])
+def test_a_message_that_would_fill_the_memory_is_refused(fleet: ChaosFleet, kind: str) -> None:
+    packed, content_type = compress(bytes(200 << 20), kind)
+    bomb = _message([[], {}, {}], {"compression": content_type})
+    bomb["body"] = base64.b64encode(packed).decode()
+    bomb["properties"]["body_encoding"] = "base64"
+
+    entry = _refused(fleet, bomb)
+
+    assert entry["reason"] == "InputTooLarge: the message's body decompresses to more than 67,108,864 bytes"
+
+
+def test_a_compressed_call_is_served(fleet: ChaosFleet) -> None:
+    call = fleet.client().signature("wasmfleet.chaos.nap", kwargs={"seconds": 0.0}, queue="wasmfleet.python")
+    for kind in ("gzip", "bzip2", "lzma", "brotli"):
+        assert call.apply_async(compression=kind).get(timeout=20) == 0
+
+
+def test_a_strange_queue_name_in_a_message_ends_no_worker(fleet: ChaosFleet) -> None:
+    strange = _message({})
+    del strange["headers"]["task"]
+    strange["properties"]["delivery_info"] = {"routing_key": "\ud800"}
+
+    assert _refused(fleet, strange)["queue"] == "?"
+
+
+def test_a_malformed_message_under_the_id_of_a_running_call_ends_no_worker(fleet: ChaosFleet) -> None:
+    [id] = fleet.publish(1, "chaos.nap", seconds=5.0)
+    until(lambda: any(task["id"] == id for task in fleet.active()), log=fleet.output)
+
+    assert _refused(fleet, _message(5, {"id": id}))["id"] == id
+    assert set(fleet.settle([id])) == {id}
+
+
+def test_what_may_be_secret_is_shown_and_kept_nowhere(fleet: ChaosFleet) -> None:
+    call = fleet.client().signature("wasmfleet.chaos.nap", kwargs={"seconds": 4.25}, queue="wasmfleet.python")
+    call.apply_async()
+    [running] = until(fleet.active, log=fleet.output)
+    encrypt = ["crypto.encrypt", [{"data": "SECRET", "key_id": "k"}]]
+
+    kept = [
+        _refused(fleet, _message([encrypt, {}, "x"], {"task": "wasmfleet.batch"})),
+        _refused(fleet, _message([[], {"data": "SECRET"}, {}], {"task": "crypto.encrypt"})),
+    ]
+
+    assert (running["args"], running["kwargs"]) == ("(…)", "{…}")
+    assert {entry["not_kept"] for entry in kept} == {"arguments that may be secret are never kept"}
+    assert "SECRET" not in json.dumps(fleet.quarantine())
+
+
+def _refused(fleet: ChaosFleet, message: dict[str, Any]) -> dict[str, Any]:
+    """What is set aside of this message, while the worker lives on."""
+    [worker] = fleet.workers()
+    before = [entry["id"] for entry in fleet.quarantine()]
+    with Redis.from_url(fleet.url) as broker:
+        broker.lpush("wasmfleet.python", json.dumps(message))
+    [good] = fleet.publish(1, "chaos.nap")
+    assert fleet.settle([good], seconds=60) == {good: 1}, fleet.output()
+    assert [one.pid for one in fleet.workers()] == [worker.pid]
+    [entry] = until(lambda: [e for e in fleet.quarantine() if e["id"] not in before], log=fleet.output)
+    return entry
 
 
 def _message(body: Any, headers: dict[str, Any] | None = None) -> dict[str, Any]:

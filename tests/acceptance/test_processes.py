@@ -100,6 +100,19 @@ def test_what_dies_is_started_again_and_the_others_never_notice(fleet: Installat
         assert fleet.call("digest.digest", data=b"abc").get(timeout=30)
 
 
+def test_what_cannot_be_started_is_tried_again_and_the_others_never_notice(fleet: Installation) -> None:
+    late = fleet.folder / "late"
+    procfile = fleet.package / "Procfile"
+    procfile.write_text(procfile.read_text() + f"late: {late}\n")
+    with up(fleet):
+        until(lambda: "cannot be started" in fleet.output(), what="it says so", log=fleet.output)
+        late.write_text("#!/bin/sh\necho here I am\nexec sleep 60\n")
+        late.chmod(0o700)
+
+        until(lambda: "here I am" in fleet.output(), what="it is started", log=fleet.output)
+        assert fleet.call("digest.digest", data=b"abc").get(timeout=30)
+
+
 def test_a_taken_port_makes_the_broker_move(fleet: Installation) -> None:
     first = int(fleet.environment["WASMFLEET_BROKER_PORT"])
     with socket.create_server(("127.0.0.1", first)), up(fleet):

@@ -87,3 +87,23 @@ def test_a_store_that_refuses_results_makes_no_storm(fleet: ChaosFleet, tmp_path
         server.config_set("min-replicas-to-write", 0)
         until(lambda: store.answered([id]), what="the result", log=fleet.output)
         fleet.nothing_is_held()
+
+
+def test_a_call_that_is_set_aside_is_answered_once_the_store_is_back(
+    fleet: ChaosFleet, tmp_path: Path
+) -> None:
+    with chaos_fleet(tmp_path / "store") as store, Redis.from_url(store.url) as server:
+        store.start("broker")
+        until(store.answers, what="the store answers")
+        server.config_set("min-replicas-to-write", 1)
+        fleet.environment["WASMFLEET_RESULT_URL"] = store.url
+        fleet.start_worker("python")
+        [id] = fleet.publish(1, "chaos.crash")
+        until(fleet.quarantine, what="it is set aside", log=fleet.output)
+        assert not store.answered([id])
+
+        server.config_set("min-replicas-to-write", 0)
+
+        until(lambda: store.answered([id]), what="the answer", log=fleet.output)
+        fleet.nothing_is_held()
+        assert [row["error_code"] for row in fleet.rows(id)] == ["Quarantined"]

@@ -2,9 +2,11 @@
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from kombu.asynchronous import Hub
 from redis import Redis
 
 from tests.acceptance.installation import until
@@ -174,3 +176,39 @@ def _altered(raw: bytes, changes: dict[str, Any]) -> str:
     for part, fields in changes.items():
         message[part] |= fields
     return json.dumps(message)
+
+
+def test_a_broker_that_answers_with_errors_for_a_while_ends_no_event_loop(
+    connect: Connect, broker: "Redis"
+) -> None:
+    put(connect(), "q", "a")
+    connection = connect()
+    hub = Hub()
+    inbox = Inbox(connection, "q")
+    connection.register_with_event_loop(hub)
+    turn = hub.create_loop()
+    until(lambda: next(turn) or inbox)
+    until(lambda: next(turn) or (inbox.channel._awaits_bell and inbox.channel._in_poll))
+    broker.config_set("min-replicas-to-write", 1)
+    try:
+        inbox[0].ack()  # a child has ended its call
+        until(lambda: next(turn) or inbox.channel._failures)
+    finally:
+        broker.config_set("min-replicas-to-write", 0)
+
+    until(lambda: next(turn) or not broker.hlen("unacked"), what="the acknowledgement is told")
+
+
+def test_an_acknowledgement_from_another_thread_waits_for_a_broker_that_answers_with_errors(
+    connect: Connect, broker: "Redis"
+) -> None:
+    put(connect(), "q", "a")
+    [message] = Inbox(connect(), "q").drain(1)
+    broker.config_set("min-replicas-to-write", 1)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(message.ack).result()
+    finally:
+        broker.config_set("min-replicas-to-write", 0)
+
+    until(lambda: not broker.hlen("unacked"), what="the keeper tells it")

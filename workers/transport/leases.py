@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 BEAT_S: Final = 1.0
 LEASE_BEATS: Final = 15
 _ABANDONED_EVERY: Final = 60  # beats
+_ALL_EVERY: Final = (
+    30  # beats between two looks at each message held: there may be many that wait for their time
+)
 _log = structlog.get_logger("wasmfleet.transport")
 _numbers = itertools.count()
 _living: Final[set[str]] = set()
@@ -104,9 +107,12 @@ class Keeper(threading.Thread):
         self._pool.disconnect()
 
     def _beat(self, channel: "Consuming") -> None:
-        scores = self._store.renew(channel.qos.held.copy())
+        leases, scores = self._store.renew()
         channel.qos.settle(self._store)  # when no turn of the event loop does
-        self._hand_on_strays(channel)
+        if self._beats % _ALL_EVERY == 0:
+            self._store.touch(channel.qos.held.copy())
+        if leases > len(channel.qos.held) or self._beats % _ALL_EVERY == 0:
+            self._hand_on_strays(channel)
         for holder, score in scores.items():
             if holder != self._store.holder:
                 self._look_at(holder, score)

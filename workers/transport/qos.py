@@ -45,8 +45,13 @@ class QoS(stock.redis.QoS):  # type: ignore[misc]
             return
         self._acknowledged.append(delivery_tag)
         stock.virtual.QoS.ack(self, delivery_tag)
-        if threading.get_ident() != self.channel.connection.cycle.thread:
-            self.settle()  # no turn of the event loop follows soon
+        if (
+            threading.get_ident() != self.channel.connection.cycle.thread
+        ):  # no turn of the event loop follows soon
+            with contextlib.suppress(
+                RedisError, OSError
+            ):  # if the broker cannot be told, the keeper tells it
+                self.settle()
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         if not requeue:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ReadOnlyError
+from redis.exceptions import ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from wasmfleet.workers.transport import stock
@@ -57,7 +57,7 @@ class Reconnecting(stock.redis.Channel):  # type: ignore[misc]
             return
         try:
             self._tend(cycle)
-        except LOST as error:
+        except (*LOST, ResponseError) as error:  # one that answers with errors may be better soon
             self.lose(error)
 
     def _tend(self, cycle: "Poller") -> None:

@@ -1,5 +1,6 @@
 """The keys of one Redis database and the scripts over them."""
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -10,6 +11,7 @@ from redis import Redis
 
 from wasmfleet.workers.transport.messages import redelivered
 
+_MOST_TOUCHED: Final = 1000
 FETCH_BYTES: Final = 16 << 20
 #: Seconds that a bell nobody waits for is kept: whoever comes to wait has looked into the lists just before.
 BELL_S: Final = 60
@@ -74,6 +76,7 @@ class Store:
     def __init__(self, client: "Redis", keys: Keys, holder: str) -> None:
         self._client, self.keys, self.holder = client, keys, holder
         self._put = client.register_script(source("put"))
+        self._touch = client.register_script(source("touch"))
         self._renew = client.register_script(source("renew"))
         self._restore = client.register_script(source("restore"))
         self._forget = client.register_script(source("forget"))
@@ -102,11 +105,19 @@ class Store:
         """Removes acknowledged messages."""
         self.fetch(Fetch("", 0, (), (), "", (), tags))
 
-    def renew(self, tags: Iterable[str]) -> dict[str, str]:
-        """Renews this holder's leases; gives every holder's score as the broker has it."""
-        reply = self._renew(keys=[self.keys.bookings[1], self.keys.holders], args=[self.holder, *tags])
+    def renew(self) -> tuple[int, dict[str, str]]:
+        """Renews this holder; gives how many leases it has, and every holder's score as the broker has it."""
+        count, *reply = self._renew(
+            keys=[self.keys.holders, self.keys.leases(self.holder)], args=[self.holder]
+        )
         texts = [_text(part) for part in reply]
-        return dict(zip(texts[::2], texts[1::2], strict=True))
+        return count, dict(zip(texts[::2], texts[1::2], strict=True))
+
+    def touch(self, tags: Iterable[str]) -> None:
+        """Renews held messages where plain Celery workers look; a few at a time, so that the broker is not held up."""
+        waiting = iter(tags)
+        while some := list(itertools.islice(waiting, _MOST_TOUCHED)):
+            self._touch(keys=self.keys.bookings[1:], args=some)
 
     def leases(self, holder: str) -> dict[str, Lease]:
         """What a holder holds, the last taken first: in this order it goes back to the head of its list."""
