@@ -1,5 +1,6 @@
 """Results while their store comes and goes: none is lost, who waits gets it, and nothing runs in a loop."""
 
+import contextlib
 import json
 import os
 import signal
@@ -71,13 +72,20 @@ def test_who_waits_for_a_result_outlives_the_broker(fleet: ChaosFleet, runs_s: i
     fleet.stop_worker()
 
 
-def test_a_store_that_refuses_results_makes_no_storm(fleet: ChaosFleet, tmp_path: Path) -> None:
-    with chaos_fleet(tmp_path / "store") as store, Redis.from_url(store.url) as server:
+@contextlib.contextmanager
+def _refusing_store(fleet: ChaosFleet, folder: Path) -> Iterator[tuple[ChaosFleet, "Redis"]]:
+    """A store of results that answers, but takes none until its `min-replicas-to-write` is 0."""
+    with chaos_fleet(folder) as store, Redis.from_url(store.url) as server:
         store.start("broker")
         until(store.answers, what="the store answers")
         server.config_set("min-replicas-to-write", 1)
         fleet.environment["WASMFLEET_RESULT_URL"] = store.url
         fleet.start_worker("python")
+        yield store, server
+
+
+def test_a_store_that_refuses_results_makes_no_storm(fleet: ChaosFleet, tmp_path: Path) -> None:
+    with _refusing_store(fleet, tmp_path / "store") as (store, server):
         [id] = fleet.publish(1, "chaos.nap")
         before = until(lambda: fleet.executions([id]).get(id, 0), log=fleet.output)
 
@@ -92,12 +100,7 @@ def test_a_store_that_refuses_results_makes_no_storm(fleet: ChaosFleet, tmp_path
 def test_a_call_that_is_set_aside_is_answered_once_the_store_is_back(
     fleet: ChaosFleet, tmp_path: Path
 ) -> None:
-    with chaos_fleet(tmp_path / "store") as store, Redis.from_url(store.url) as server:
-        store.start("broker")
-        until(store.answers, what="the store answers")
-        server.config_set("min-replicas-to-write", 1)
-        fleet.environment["WASMFLEET_RESULT_URL"] = store.url
-        fleet.start_worker("python")
+    with _refusing_store(fleet, tmp_path / "store") as (store, server):
         [id] = fleet.publish(1, "chaos.crash")
         until(fleet.quarantine, what="it is set aside", log=fleet.output)
         assert not store.answered([id])
