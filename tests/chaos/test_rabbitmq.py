@@ -155,6 +155,22 @@ def test_g_a_call_that_always_kills_its_process_is_set_aside(fleet: ChaosFleet, 
     assert (entry["id"], entry["reason"]) == (poison, "it killed its process 3 times")
 
 
+def test_calls_whose_results_cannot_be_stored_are_not_delivered_over_and_over(fleet: ChaosFleet) -> None:
+    fleet.start_worker("python")
+    ids = fleet.publish(6, "chaos.nap", seconds=0.5)
+    until(fleet.logged, what="one has run", log=fleet.output)
+    os.kill(json.loads((fleet.data / "broker.json").read_bytes())["pid"], signal.SIGKILL)
+    time.sleep(12)  # what the worker had taken by then comes back, each after some seconds
+
+    before = fleet.output().count("goes back to its queue")
+    time.sleep(8)
+
+    assert fleet.output().count("goes back to its queue") == before  # RabbitMQ 4 drops what came back 20 times
+    fleet.start_with("broker", {"WASMFLEET_BROKER_URL": ""})
+    until(fleet.answers, what="the store answers")
+    until(lambda: fleet.answered(ids) == 6, what="all results", log=fleet.output)
+
+
 def test_less_urgent_calls_wait_in_a_queue_of_their_own(fleet: ChaosFleet) -> None:
     later = fleet.publish(400, "chaos.nap", priority=9, seconds=0.03)
     usual = fleet.publish(20, "chaos.nap", seconds=0.03)
