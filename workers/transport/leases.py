@@ -28,7 +28,7 @@ BEAT_S: Final = 1.0
 LEASE_BEATS: Final = 15
 _ABANDONED_EVERY: Final = 60  # beats
 _ALL_EVERY: Final = (
-    30  # beats between two looks at each message held: there may be many that wait for their time
+    30  # beats; each message held is looked at, and there may be many that wait for their time
 )
 _log = structlog.get_logger("wasmfleet.transport")
 _numbers = itertools.count()

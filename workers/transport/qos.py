@@ -45,12 +45,9 @@ class QoS(stock.redis.QoS):  # type: ignore[misc]
             return
         self._acknowledged.append(delivery_tag)
         stock.virtual.QoS.ack(self, delivery_tag)
-        if (
-            threading.get_ident() != self.channel.connection.cycle.thread
-        ):  # no turn of the event loop follows soon
-            with contextlib.suppress(
-                RedisError, OSError
-            ):  # if the broker cannot be told, the keeper tells it
+        if threading.get_ident() != self.channel.connection.cycle.thread:
+            # No turn of the event loop follows soon. If the broker cannot be told, the keeper tells it.
+            with contextlib.suppress(RedisError, OSError):
                 self.settle()
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
