@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 BEAT_S: Final = 1.0
 LEASE_BEATS: Final = 15
 _ABANDONED_EVERY: Final = 60  # beats
-_ALL_EVERY: Final = (
-    30  # beats; each message held is looked at, and there may be many that wait for their time
-)
+_ALL_EVERY: Final = 30  # beats; all that is held is looked at, and that may be much
 _log = structlog.get_logger("wasmfleet.transport")
 _numbers = itertools.count()
 _living: Final[set[str]] = set()
