@@ -165,7 +165,9 @@ def test_calls_whose_results_cannot_be_stored_are_not_delivered_over_and_over(fl
     before = fleet.output().count("goes back to its queue")
     time.sleep(8)
 
-    assert fleet.output().count("goes back to its queue") == before  # RabbitMQ 4 drops what came back 20 times
+    assert (
+        fleet.output().count("goes back to its queue") == before
+    )  # RabbitMQ 4 drops what came back 20 times
     fleet.start_with("broker", {"WASMFLEET_BROKER_URL": ""})
     until(fleet.answers, what="the store answers")
     until(lambda: fleet.answered(ids) == 6, what="all results", log=fleet.output)

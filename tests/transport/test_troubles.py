@@ -2,12 +2,15 @@
 
 import json
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from kombu import Queue
 from kombu.asynchronous import Hub
 from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tests.acceptance.installation import until
 from tests.transport.conftest import Connect
@@ -178,12 +181,18 @@ def _altered(raw: bytes, changes: dict[str, Any]) -> str:
     return json.dumps(message)
 
 
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    hub = Hub()
+    yield hub
+    hub.close()
+
+
 def test_a_broker_that_answers_with_errors_for_a_while_ends_no_event_loop(
-    connect: Connect, broker: "Redis"
+    connect: Connect, broker: "Redis", hub: Hub
 ) -> None:
     put(connect(), "q", "a")
     connection = connect()
-    hub = Hub()
     inbox = Inbox(connection, "q")
     connection.register_with_event_loop(hub)
     turn = hub.create_loop()
@@ -212,3 +221,26 @@ def test_an_acknowledgement_from_another_thread_waits_for_a_broker_that_answers_
         broker.config_set("min-replicas-to-write", 0)
 
     until(lambda: not broker.hlen("unacked"), what="the keeper tells it")
+
+
+class _DeclaredAtTheSecondTry(Queue):
+    """A queue whose first declaration loses the connection."""
+
+    tries = 0
+
+    def declare(self, *args: Any, **kwargs: Any) -> Any:
+        type(self).tries += 1
+        if self.tries == 1:
+            raise RedisConnectionError("cut")
+        return super().declare(*args, **kwargs)
+
+
+def test_a_connection_that_is_lost_between_declaring_and_publishing_loses_no_message(
+    connect: Connect, broker: "Redis"
+) -> None:
+    policy = {"max_retries": 3, "interval_start": 0}
+    connect().Producer().publish(
+        "a", routing_key="q", declare=[_DeclaredAtTheSecondTry("q")], retry=True, retry_policy=policy
+    )
+
+    assert broker.llen("q") == 1

@@ -3,6 +3,7 @@
 from typing import Any
 
 from kombu.utils.json import dumps
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from wasmfleet.workers.errors import FleetBusy
 from wasmfleet.workers.transport.consuming import Consuming
@@ -15,6 +16,13 @@ class Channel(Consuming):
     queue_limit = 0  # messages that may wait in one of `limited_queues`; 0 for any number
     limited_queues: tuple[str, ...] = ()
     from_transport_options = (*Consuming.from_transport_options, "queue_limit", "limited_queues")
+
+    def basic_publish(self, *args: Any, **kwargs: Any) -> Any:
+        """Kombu's. It publishes on the channel it had before it lost the connection while it declared the queue; with
+        this error it tries again on the new one."""
+        if self.closed:
+            raise RedisConnectionError("the connection was lost while the queue was declared")
+        return super().basic_publish(*args, **kwargs)
 
     def _put(self, queue: str, message: Any, **options: Any) -> None:
         batch = options.get("_publish_batch")
