@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
+from kombu.transport.redis import PRIORITY_STEPS, Channel
+
 from wasmfleet.config.settings import settings
 from wasmfleet.workers import broker, state
 from wasmfleet.workers.errors import FleetBusy
@@ -13,8 +15,6 @@ from wasmfleet.workers.errors import FleetBusy
 R = TypeVar("R")
 _LOOK_EVERY_S: Final = 1.0
 _PAUSE_S: Final = (0.05, 0.25)
-#: What kombu appends to a queue's name for the lists of its priorities.
-_PRIORITIES: Final = ("", "\x06\x163", "\x06\x166", "\x06\x169")
 #: The earliest `queued_at` of the messages that are next in these lists; messages stay on the server.
 _OLDEST: Final = """
 local oldest = 0
@@ -78,6 +78,9 @@ def _waited_s(queue: str) -> float:
 
 def _oldest(queue: str) -> float:
     """Unix time at which the oldest message was queued, 0 where that is not known."""
-    lists = [queue + suffix for suffix in _PRIORITIES]
+    from wasmfleet.workers.app import app
+
+    first = app.conf.broker_transport_options.get("global_keyprefix", "") + queue
+    lists = [first, *(f"{first}{Channel.sep}{step}" for step in PRIORITY_STEPS[1:])]
     with state.at(broker.address(settings())) as connection:
         return float(connection.register_script(_OLDEST)(keys=lists))

@@ -41,10 +41,10 @@ def _set_aside(operation: Operation[..., Any], request: Any, index: int, item: I
             "killed",
             reason,
             operation=operation.name,
-            called=str(request.args[0]),
             queue=str(request.delivery_info.get("routing_key") or ""),
             worker=request.hostname,
             message=_message(operation, request, item),
+            secret=quarantine.is_confidential(operation.name, str(request.args[0])),
             input_digest=item.outcome.input_digest,
             module_sha256=item.outcome.module_sha256,
         )

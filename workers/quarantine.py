@@ -60,14 +60,11 @@ def entry(
     queue: str,
     worker: str,
     message: Message,
-    called: str = "",
+    secret: bool,
     **more: Any,
 ) -> Entry:
-    """An entry with the message's BLAKE2b-128 digest, and its content where that may be kept.
-
-    `called` is what the caller named, where that is an alias or stands in a batch.
-    """
-    not_kept = _why_not_kept((operation, called), message)
+    """An entry with the message's BLAKE2b-128 digest, and its content unless that may be secret or is too large."""
+    not_kept = _why_not_kept(secret, message)
     return Entry(
         id=written(id),
         kind=kind,
@@ -144,13 +141,18 @@ def retry(id: str) -> str:
     return new
 
 
+def is_confidential(*names: str) -> bool:
+    """Whether the arguments of a call that goes by these names may be secret."""
+    return any(map(_CONFIDENTIAL.match, names))
+
+
 def written(value: Any) -> str:
     """As text that can be stored, whatever it is."""
     return str(value)[:1000].encode(errors="replace").decode()
 
 
-def _why_not_kept(names: tuple[str, ...], message: Message) -> str:
-    if any(map(_CONFIDENTIAL.match, names)):
+def _why_not_kept(secret: bool, message: Message) -> str:
+    if secret:
         return "arguments that may be secret are never kept"
     if len(message.body) > KEPT_BYTES:
         return f"its {len(message.body):,} bytes are over the {KEPT_BYTES:,} that are kept"

@@ -22,7 +22,6 @@ def killed(request: Any, reason: str) -> quarantine.Entry:
         "killed",
         reason,
         operation=request.task.name,
-        called=str(request.args[0]) if request.task.name == BATCH else "",
         queue=str(request.delivery_info.get("routing_key") or ""),
         worker=request.hostname or "",
         message=quarantine.Message(
@@ -31,8 +30,15 @@ def killed(request: Any, reason: str) -> quarantine.Entry:
             content_encoding=request.content_encoding if whole else "binary",
             headers=_plain(request.request_dict),
         ),
+        secret=quarantine.is_confidential(*_names(request)),
         module_sha256=module_sha256(request.task),
     )
+
+
+def _names(request: Any) -> list[str]:
+    """The task, and of a batch the operation it calls."""
+    name = request.task.name
+    return [name, str(request.args[0])] if name == BATCH else [name]
 
 
 def refused(message: Any, name: str, worker: str, error: WasmfleetError) -> quarantine.Entry:
@@ -48,7 +54,6 @@ def refused(message: Any, name: str, worker: str, error: WasmfleetError) -> quar
         "refused",
         f"{error.code}: {error}",
         operation=name,
-        called="crypto." if _names_secrets(name, body) else "",
         queue=str((message.delivery_info or {}).get("routing_key", "")),
         worker=worker,
         message=quarantine.Message(
@@ -57,12 +62,14 @@ def refused(message: Any, name: str, worker: str, error: WasmfleetError) -> quar
             content_encoding=quarantine.written(message.content_encoding or ""),
             headers=_plain(headers),
         ),
+        secret=_may_hold_secrets(name, body, unread=bool(message.errors)),
     )
 
 
-def _names_secrets(name: str, body: bytes) -> bool:
+def _may_hold_secrets(name: str, body: bytes, *, unread: bool) -> bool:
     """Whether a message that nobody understood may call `crypto.*`, in a batch or under a name unknown here."""
-    return (name == BATCH or name not in current_app.tasks) and b"crypto." in body
+    is_known = name != BATCH and name in current_app.tasks
+    return quarantine.is_confidential(name) or (not is_known and (unread or b"crypto." in body))
 
 
 def module_sha256(task: Any) -> str | None:

@@ -13,7 +13,6 @@ from redis import Redis
 
 from tests.acceptance.installation import until
 from tests.chaos.fleet import ChaosFleet, chaos_fleet
-from wasmfleet.workers import quarantine
 from wasmfleet.workers.presence import EXPIRY_S
 
 
@@ -114,20 +113,24 @@ def test_a_drained_worker_ends_what_it_has_and_takes_nothing_more(fleet: ChaosFl
 
 
 def test_the_arguments_of_a_cipher_that_kills_are_not_kept(fleet: ChaosFleet) -> None:
-    for called in ("crypto.encrypt", "wasmfleet.crypto.encrypt"):
-        entry = quarantine.entry(
-            "1",
-            "killed",
-            "it killed its process",
-            operation="wasmfleet.digest.digest",  # what an alias stands for
-            called=called,
-            queue="",
-            worker="",
-            message=quarantine.Message(
-                body=b"SECRET", content_type="application/x-msgpack", content_encoding="binary", headers={}
-            ),
+    with (fleet.package / "tasks" / "crypto.py").open("a") as module:
+        module.write(
+            "\n\n@operation(parity='exact')\n"
+            "def crash(data: str) -> str:\n"
+            "    import os\n"
+            "    os.kill(os.getpid(), 9)\n"
+            "    return data\n"
         )
-        assert (entry.message, entry.not_kept) == (None, "arguments that may be secret are never kept")
+    fleet.start_worker("python")
+
+    fleet.publish(1, "crypto.crash", data="SECRET")
+    with pytest.raises(Exception, match="killed its process 32 times and is set aside"):
+        fleet.batch("crypto.crash", [{"data": "SECRET"}] * 12, timeout=60)
+
+    entries = fleet.quarantine()
+    assert {entry["operation"] for entry in entries} == {"wasmfleet.crypto.crash", "wasmfleet.batch"}
+    assert {entry["not_kept"] for entry in entries} == {"arguments that may be secret are never kept"}
+    assert {entry["message"] for entry in entries} == {None}
 
 
 def test_a_message_nobody_can_read_is_set_aside_whole_and_can_be_dropped(fleet: ChaosFleet) -> None:

@@ -121,6 +121,18 @@ def test_a_message_that_would_fill_the_memory_is_refused(fleet: ChaosFleet, kind
     assert entry["reason"] == "InputTooLarge: the message's body decompresses to more than 67,108,864 bytes"
 
 
+def test_what_does_not_decompress_may_be_secret(fleet: ChaosFleet) -> None:
+    packed, content_type = compress(b'[["crypto.encrypt", [{"data": "SECRET"}]], {}, {}]', "gzip")
+    cut = _message([[], {}, {}], {"task": "wasmfleet.batch", "compression": content_type})
+    cut["body"] = base64.b64encode(packed[:-9]).decode()
+    cut["properties"]["body_encoding"] = "base64"
+
+    entry = _refused(fleet, cut)
+
+    assert entry["reason"] == "CorruptData: the message's compressed body ends early"
+    assert (entry["message"], entry["not_kept"]) == (None, "arguments that may be secret are never kept")
+
+
 def test_a_compressed_call_is_served(fleet: ChaosFleet) -> None:
     call = fleet.client().signature("wasmfleet.chaos.nap", kwargs={"seconds": 0.0}, queue="wasmfleet.python")
     for kind in ("gzip", "bzip2", "lzma", "brotli"):

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from redis import Redis
 
+from wasmfleet.workers.transport import stock
 from wasmfleet.workers.transport.messages import redelivered
 
 _MOST_TOUCHED: Final = 1000
@@ -138,7 +139,7 @@ class Store:
         booked: Any = self._client.hget(self.keys.bookings[0], tag)
         # Without a booking the lease alone is left; the script removes it.
         message = redelivered(booked) if booked else b""
-        queue = lease.list.removeprefix(self.keys.prefix).partition("\x06\x16")[0]
+        queue = lease.list.removeprefix(self.keys.prefix).partition(stock.redis.Channel.sep)[0]
         own = [*self.keys.bookings, self.keys.holders, self.keys.leases(holder)]
         arguments: list[Any] = [tag, message, "LPUSH" if last else "RPUSH", holder, score, str(lease)]
         return bool(self._restore(keys=[*own, lease.list, self.keys.bell(queue)], args=arguments))
