@@ -18,3 +18,7 @@ class Unlogged(Again):
 
 class ResultRefused(Again):
     """The store of results answers, but takes none."""
+
+
+class LargeResultRefused(ResultRefused):
+    """The store of results did not take a large one; it may take others."""

@@ -3,6 +3,8 @@
 A death is a child that vanished while its worker lived on: the worker knows which call it had begun. The end of
 a whole worker counts for nobody. A batch that saw two deaths goes on item by item, each begun and ended in the
 state store, so that only the one that kills is set aside.
+
+A large result that its store refuses again and again, while it takes others, ends its call as well.
 """
 
 from typing import Any, Final
@@ -12,11 +14,13 @@ from wasmfleet.workers import state
 MOST_DEATHS: Final = 3
 CAREFUL_AFTER: Final = 2
 MOST_DEATHS_OF_A_BATCH: Final = 32
+MOST_REFUSALS: Final = 5
 _FORGET_S: Final = 86_400
 _DEATHS: Final = "wasmfleet:deaths:"
 _BEGUN: Final = "wasmfleet:begun:"
 _DIED: Final = "wasmfleet:died:"
 _DONE: Final = "wasmfleet:done:"
+_REFUSED: Final = "wasmfleet:refused:"
 
 
 def count_death(task_id: str) -> int:
@@ -34,6 +38,15 @@ def count_death(task_id: str) -> int:
             pipe.expire(_DIED + task_id, _FORGET_S)
         deaths: int = pipe.execute()[0]
     return deaths
+
+
+def count_refusal(task_id: str) -> int:
+    """Notes that the store refused a call's large result; gives how often it did. Raises redis.RedisError."""
+    with state.shared().pipeline() as pipe:
+        pipe.incr(_REFUSED + task_id)
+        pipe.expire(_REFUSED + task_id, _FORGET_S)
+        refusals: int = pipe.execute()[0]
+    return refusals
 
 
 def forget(request: Any) -> None:

@@ -15,10 +15,11 @@ from redis.exceptions import RedisError
 from wasmfleet.config.celery import BATCH
 from wasmfleet.config.settings import settings
 from wasmfleet.workers import lanes, outcomes, poison, quarantine, results, set_aside
-from wasmfleet.workers.again import Again, ResultRefused, Unlogged
+from wasmfleet.workers.again import Again, LargeResultRefused, ResultRefused, Unlogged
 from wasmfleet.workers.errors import (
     Cancelled,
     DeadlineExceeded,
+    OutputTooLarge,
     Quarantined,
     RuntimeUnavailable,
     WasmfleetError,
@@ -108,9 +109,22 @@ class LoggedRequest(Request):
         elif isinstance(error, ResultRefused) or (isinstance(error, Again) and settings().amqp):
             # Or it would run again at once, and again; RabbitMQ 4 drops what came back 20 times.
             intake.pause(str(error.reason), until=results.probe)
+        if isinstance(error, LargeResultRefused):
+            exc_info = self._after_refusal(error) or exc_info
         if isinstance(error, WorkerLostError) and not _is_stopping():
             exc_info = self._after_death() or exc_info
         return self._unless_away(super().on_failure, exc_info, send_failed_event, return_ok)
+
+    def _after_refusal(self, refused: LargeResultRefused) -> Any:
+        """What to fail with instead of running again, or nothing."""
+        try:
+            results.probe()
+            refusals = poison.count_refusal(self.id)
+        except RedisError:
+            return None  # no results are taken now, large or small
+        if refusals < poison.MOST_REFUSALS:
+            return None
+        return _raised(OutputTooLarge(f"the call ran {refusals} times; {refused.reason}"))
 
     def _after_death(self) -> Any:
         """What to fail with instead of trying again, or nothing."""
@@ -133,10 +147,7 @@ class LoggedRequest(Request):
             else f"{reason}; it was not kept, for the quarantine is full"
         )
         outcomes.log().write(_rows(self, "error", error))
-        try:
-            raise error
-        except Quarantined:
-            return ExceptionInfo()
+        return _raised(error)
 
     def _log(self, outcome: Literal["error", "revoked", "expired"], error: WasmfleetError) -> bool:
         """Writes the outcome's rows; where that cannot be, the message goes back and nothing is acknowledged."""
@@ -147,6 +158,14 @@ class LoggedRequest(Request):
             self.reject(requeue=True)
             return False
         return True
+
+
+def _raised(error: WasmfleetError) -> ExceptionInfo:
+    """As Celery wants an error that ends a call."""
+    try:
+        raise error
+    except WasmfleetError:
+        return ExceptionInfo()
 
 
 def _is_stopping() -> bool:

@@ -19,14 +19,19 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from wasmfleet.config import celery as queues
-from wasmfleet.workers.again import Again, ResultRefused
+from wasmfleet.workers.again import Again, LargeResultRefused, ResultRefused
 
 _LOOK_S: Final = 1.0
 _PATIENCE_S: Final = (
     3.0  # with a store that does not answer; less than the grace between a call's limit and its kill
 )
+_LARGE_BYTES: Final = 1 << 20
 _AWAY: Final = (RedisConnectionError, RedisTimeoutError, ReadOnlyError)
 _PROBE: Final = "wasmfleet:probe"
+
+
+class _Large(RedisError):
+    """A large value was not stored."""
 
 
 class PatientConsumer(ResultConsumer):  # type: ignore[misc]
@@ -89,6 +94,15 @@ class Results(RedisBackend):
         """Celery's, tried again as its `set` is: it looks for a result before it stores one."""
         return self.ensure(super().get, (key,))
 
+    def set(self, key: Any, value: Any, **policy: Any) -> Any:
+        """Celery's. A store may be there for others, and too slow or too small for a large result."""
+        try:
+            return super().set(key, value, **policy)
+        except RedisError as error:
+            if len(value) < _LARGE_BYTES:
+                raise
+            raise _Large(f"{len(value):,} bytes: {error}") from error
+
     def ensure(self, fun: Any, args: Any, **policy: Any) -> Any:
         return super().ensure(fun, args, **queues.jittered(self.retry_policy | policy), timeout=_PATIENCE_S)
 
@@ -112,8 +126,13 @@ def _stored_or_again() -> Iterator[None]:
     except RedisError as error:
         if not current_task:
             raise
-        kind = Again if isinstance(error, _AWAY) else ResultRefused
-        raise kind(f"its result cannot be stored: {error}") from error
+        raise _again_for(error)(f"its result cannot be stored: {error}") from error
+
+
+def _again_for(error: RedisError) -> type[Again]:
+    if isinstance(error, _Large):
+        return LargeResultRefused
+    return Again if isinstance(error, _AWAY) else ResultRefused
 
 
 def probe() -> None:

@@ -97,6 +97,30 @@ def test_a_store_that_refuses_results_makes_no_storm(fleet: ChaosFleet, tmp_path
         fleet.nothing_is_held()
 
 
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("maxmemory", "6mb"),  # a small value fits still, this one does not
+        ("proto-max-bulk-len", "1mb"),  # the server hangs up
+    ],
+)
+def test_a_result_that_its_store_never_takes_is_an_error_after_five_runs(
+    fleet: ChaosFleet, tmp_path: Path, setting: str, value: str
+) -> None:
+    with _refusing_store(fleet, tmp_path / "store") as (store, server):
+        server.config_set(setting, value)
+        server.config_set("min-replicas-to-write", 0)
+        [id] = fleet.publish(1, "chaos.letters", size=4_000_000)
+        until(lambda: store.answered([id]), what="the answer", log=fleet.output, seconds=60)
+
+        answer = json.loads(server.get(f"celery-task-meta-{id}"))
+        assert answer["result"]["exc_type"] == "OutputTooLarge"
+        assert "4,000," in answer["result"]["exc_message"][0]
+        assert fleet.executions([id]) == {id: 5}
+        assert fleet.settle(fleet.publish(1, "chaos.nap")), "others are served"
+        fleet.nothing_is_held()
+
+
 def test_a_call_that_is_set_aside_is_answered_once_the_store_is_back(
     fleet: ChaosFleet, tmp_path: Path
 ) -> None:

@@ -16,6 +16,12 @@ def nap(*, seconds: float = 0.0) -> float:
 
 
 @operation(parity="exact")
+def letters(*, size: int) -> str:
+    """A result of this size."""
+    return "x" * size
+
+
+@operation(parity="exact")
 def crash(*, really: bool = True) -> bool:
     """Kills its own process, as a defect in native code would."""
     if really:
