@@ -1,15 +1,15 @@
 """Whether a worker takes messages: not while the log or a result cannot be written, nor while it drains."""
 
+import logging
 import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-import structlog
 from redis.exceptions import RedisError
 
 from wasmfleet.workers import outcomes
 
-_log = structlog.get_logger("wasmfleet.intake")
+_log = logging.getLogger("wasmfleet.intake")
 
 
 class Intake:
@@ -42,7 +42,7 @@ class Intake:
         if self._consumer is None or self.paused_because:
             return
         self.paused_because, self._try = reason, until or _write_to_the_log
-        _log.error("no messages are taken", reason=reason)
+        _log.error("no messages are taken: %s", reason)
         self._stop()
 
     def probe(self) -> None:

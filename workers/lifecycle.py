@@ -1,10 +1,10 @@
 """What a worker does when it and its children start and stop."""
 
 import contextlib
+import logging
 import signal
 from typing import Any, Literal
 
-import structlog
 from billiard import pool
 from billiard.util import set_pdeathsig  # type: ignore[attr-defined]
 from celery import bootsteps, signals
@@ -23,7 +23,7 @@ _SERVES_ANY = {
     True: "no accelerated worker is seen; this one serves the lane any as well",
     False: "an accelerated worker is back; the lane any is its own again",
 }
-_log = structlog.get_logger("wasmfleet.worker")
+_log = logging.getLogger("wasmfleet.worker")
 
 
 @signals.worker_init.connect
@@ -35,7 +35,7 @@ def _take_role(sender: Any, **_: Any) -> None:
     backpressure.exempt()
     decompression.bound(2 * settings().max_input << 20)  # base64 in JSON takes a third more
     for file, reason in own_modules.register(settings()).items():
-        _log.error("module refused", file=file, reason=reason)
+        _log.error("module %s is refused: %s", file, reason)
     outcomes.open_log(settings()).close()
     # Where a child was killed before, the last ones wait at shutdown for an answer that never comes: 2 s, not 30.
     pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 20
@@ -109,7 +109,7 @@ def _change_any(consumer: Any, wanted: bool) -> None:
         for queue in reversed(queues.queues_of_any(settings())):  # the one that is looked at comes last
             change(queue)
     except consumer.connection_errors as error:
-        _log.warning("whom the lane any belongs to cannot be changed now", reason=str(error))
+        _log.warning("whom the lane any belongs to cannot be changed now: %s", error)
     else:
         _log.warning(_SERVES_ANY[wanted])
 
@@ -124,8 +124,6 @@ def _in_one_line(record: Any) -> bool:
 @signals.setup_logging.connect
 def _log_plainly(loglevel: int = 20, **_: Any) -> None:
     """Lines for people: time, level, event, and what belongs to it."""
-    import logging
-
     logging.basicConfig(
         level=loglevel, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", force=True
     )
@@ -135,7 +133,3 @@ def _log_plainly(loglevel: int = 20, **_: Any) -> None:
         logging.ERROR
     )  # our waits are short
     logging.getLogger("celery.worker.request").addFilter(_in_one_line)
-    structlog.configure(
-        processors=[structlog.dev.ConsoleRenderer(colors=False, pad_event_to=1)],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-    )

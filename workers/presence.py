@@ -1,6 +1,7 @@
 """Heartbeats: each worker says once a second who it is and what it can serve; fallback workers listen."""
 
 import contextlib
+import logging
 import os
 import platform
 import sqlite3
@@ -11,7 +12,6 @@ from typing import Any, Final, Literal
 
 import msgspec
 import redis
-import structlog
 
 from wasmfleet.config.settings import Settings
 from wasmfleet.workers import cancelled, state
@@ -24,7 +24,7 @@ EXPIRY_S: Final = 5
 _FORGET_EVERY_S: Final = 3600.0
 _CHECKPOINT_EVERY_S: Final = 60.0
 _KEY: Final = "wasmfleet:presence:"
-_log = structlog.get_logger("wasmfleet.presence")
+_log = logging.getLogger("wasmfleet.presence")
 
 
 class Presence(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,7 +132,7 @@ class Heart:
     def _say_changes(self, states: dict[str, tuple[str, str]]) -> None:
         for name, (now, reason) in states.items():
             if self._said.get(name) != (now, reason):
-                _log.info("module", module=name, state=now, reason=reason or None)
+                _log.info("module %s: %s%s", name, now, f", {reason}" if reason else "")
         self._said = states
 
     def _tidy(self, log: Log) -> None:

@@ -40,6 +40,7 @@ class Soak:
 
     def fault(self) -> str:
         """Does one thing that breaks something, and mends what does not mend itself."""
+        assert self._publisher.is_alive()
         faults: list[Callable[[], None]] = [
             self._kill_a_worker,
             self._kill_a_child,

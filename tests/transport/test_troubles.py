@@ -244,3 +244,13 @@ def test_a_connection_that_is_lost_between_declaring_and_publishing_loses_no_mes
     )
 
     assert broker.llen("q") == 1
+
+
+def test_a_client_that_loses_the_broker_prints_nothing_of_its_own(
+    connect: Connect, broker: "Redis", capfd: pytest.CaptureFixture[str]
+) -> None:
+    channel = connect().channel()
+    channel.lose(RedisConnectionError("gone"))
+    put(connect(), "q", 1)
+
+    assert capfd.readouterr().out == ""

@@ -2,12 +2,12 @@
 
 import contextlib
 import itertools
+import logging
 from collections import deque
 from queue import Empty
 from time import monotonic
 from typing import Any, Final
 
-import structlog
 from redis import ConnectionPool, Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
@@ -21,7 +21,7 @@ from wasmfleet.workers.transport.turns import interleaved
 #: Seconds until an idle consumer looks by itself, for producers that do not ring.
 LOOK_S: Final = 0.25
 _MAX_FETCH: Final = 100
-_log = structlog.get_logger("wasmfleet.transport")
+_log = logging.getLogger("wasmfleet.transport")
 
 
 class Consuming(Reconnecting):

@@ -7,6 +7,7 @@ looks of ours, one a second. No clock of two machines is ever compared.
 
 import contextlib
 import itertools
+import logging
 import os
 import platform
 import threading
@@ -14,7 +15,6 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import structlog
 from redis import ConnectionPool, Redis
 from redis.exceptions import RedisError
 
@@ -28,7 +28,7 @@ BEAT_S: Final = 1.0
 LEASE_BEATS: Final = 15
 _ABANDONED_EVERY: Final = 60  # beats
 _ALL_EVERY: Final = 30  # beats; all that is held is looked at, and that may be much
-_log = structlog.get_logger("wasmfleet.transport")
+_log = logging.getLogger("wasmfleet.transport")
 _numbers = itertools.count()
 _living: Final[set[str]] = set()
 
@@ -124,7 +124,7 @@ class Keeper(threading.Thread):
             if self._is_dead(holder, score):
                 self._hand_on(holder, score)
         except (ValueError, TypeError, LookupError):  # the others are not to wait for what is wrong with one
-            _log.exception("what a holder holds cannot be read", holder=holder)
+            _log.exception("what %s holds cannot be read", holder)
 
     def _hand_on_strays(self, channel: "Consuming") -> None:
         """What is booked for this channel but never arrived: its fetch's answer was lost with a connection."""
@@ -153,7 +153,7 @@ class Keeper(threading.Thread):
             if self._store.put_back(tag, lease, holder, score=score)
         ]
         if restored and holder != self._store.holder:
-            _log.warning("handed on what a lost worker held", messages=len(restored), holder=holder)
+            _log.warning("handed on %d messages that the lost worker %s held", len(restored), holder)
         self._store.forget(holder)
 
     def _hand_on_abandoned(self, channel: "Consuming") -> None:

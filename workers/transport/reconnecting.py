@@ -1,5 +1,6 @@
 """The part of a channel that loses the broker and finds it again, without the consumer above noticing."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property, partial
@@ -7,7 +8,6 @@ from random import uniform
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-import structlog
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -23,7 +23,7 @@ _BROADCAST_S: Final = 1.0  # a broadcast that has begun to arrive is whole by th
 _OVERDUE_S: Final = 3.0  # an answer this late is not expected any more
 _SAY_EVERY: Final = 60  # tries, about a minute
 _RETRY_S: Final = (0.0, 0.1, 0.2, 0.5, 1.0)
-_log = structlog.get_logger("wasmfleet.transport")
+_log = logging.getLogger("wasmfleet.transport")
 
 
 class Reconnecting(stock.redis.Channel):  # type: ignore[misc]
@@ -80,7 +80,7 @@ class Reconnecting(stock.redis.Channel):  # type: ignore[misc]
     def lose(self, error: Exception) -> None:
         """Notes a lost connection; what its answer carried comes back through the leases."""
         if self._failures % _SAY_EVERY == 0:
-            _log.warning("the broker does not serve; trying again", reason=str(error) or repr(error))
+            _log.warning("the broker does not serve, trying again: %s", str(error) or repr(error))
         pause_s = _RETRY_S[min(self._failures, len(_RETRY_S) - 1)]
         self._retry_at = monotonic() + uniform(0.5, 1.5) * pause_s
         self._failures += 1
@@ -92,7 +92,7 @@ class Reconnecting(stock.redis.Channel):  # type: ignore[misc]
 
     def _found(self) -> None:
         if self._failures:
-            _log.warning("the broker is back", tries=self._failures)
+            _log.warning("the broker is back after %d tries", self._failures)
         self._failures = 0
 
 
