@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from redis import Redis
 
 from tests.acceptance.installation import until
 from tests.chaos import rows
 from tests.chaos.conftest import Figures
-from tests.chaos.fleet import ChaosFleet
+from tests.chaos.fleet import ChaosFleet, children
 from tests.chaos.proxy import Proxy
 
 _PUBLISH_FOR = """
@@ -172,6 +173,38 @@ def test_d_connections_cut_again_and_again_cost_no_task(fleet: ChaosFleet, figur
     )
     assert runs.keys() == set(ids)
     assert fleet.workers()[0].pid == worker
+
+
+def test_d_a_connection_cut_after_a_child_was_replaced_slows_nothing(
+    fleet: ChaosFleet, figures: Figures
+) -> None:
+    fleet.start("broker")
+    worker = fleet.start_worker("python")
+    _wait_for_a_nap(fleet)
+    victim = children(worker)[-1]
+    os.kill(victim, signal.SIGKILL)
+    until(lambda: children(worker)[-1] > victim, what="a new child, which has the connections open too")
+    with Redis.from_url(fleet.url) as connection:
+        for kind in ("normal", "pubsub"):
+            connection.client_kill_filter(_type=kind)
+    recovery = _wait_for_a_nap(fleet)
+
+    waits = [_wait_for_a_nap(fleet) for _ in range(8)]
+
+    figures(
+        "d  cut after a child was replaced",
+        recovery_s=round(recovery, 1),
+        then_at_most_s=round(max(waits), 2),
+    )
+    assert recovery < 20
+    assert max(waits) < 3  # some hundredths; 4 and more when each turn of the event loop takes a second
+
+
+def _wait_for_a_nap(fleet: ChaosFleet) -> float:
+    """Seconds from publishing a call until its result is there."""
+    began = time.monotonic()
+    fleet.client().signature("wasmfleet.chaos.nap", queue="wasmfleet.python").apply_async().get(timeout=60)
+    return time.monotonic() - began
 
 
 def test_e_a_broker_frozen_for_half_a_minute_makes_no_storm(fleet: ChaosFleet, figures: Figures) -> None:

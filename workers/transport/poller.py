@@ -23,6 +23,10 @@ class Poller(stock.redis.MultiChannelPoller):  # type: ignore[misc]
         for channel in tuple(self._channels):
             channel.tend(self)
 
+    def look_away(self, socket: Any) -> None:
+        """Watches a socket no more, if it was watched."""
+        self.poller.unregister(socket)
+
     def maybe_restore_messages(self) -> None:
         """Nothing: see leases."""
 

@@ -1,6 +1,7 @@
 """The part of a channel that loses the broker and finds it again, without the consumer above noticing."""
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property, partial
@@ -40,6 +41,10 @@ class Reconnecting(stock.redis.Channel):  # type: ignore[misc]
         client = self._create_client(asynchronous=True).pubsub()
         client.parse_response = partial(client.parse_response, block=False, timeout=_BROADCAST_S)
         return client
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+        found: dict[str, Any] = super()._connparams(asynchronous)
+        return found | {"connection_class": _unwatched_once_closed(found["connection_class"], self)}
 
     @contextmanager
     def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
@@ -94,6 +99,19 @@ class Reconnecting(stock.redis.Channel):  # type: ignore[misc]
         if self._failures:
             _log.warning("the broker is back after %d tries", self._failures)
         self._failures = 0
+
+
+def _unwatched_once_closed(kind: Any, channel: Reconnecting) -> Any:
+    """The class of connections, whose poller looks away before they close. A socket that is only closed stays in an
+    epoll set while a child that was forked meanwhile holds it too: hung up for ever, in every turn of the loop."""
+
+    class Connection(kind):  # type: ignore[misc]
+        def disconnect(self, *args: Any, **kwargs: Any) -> None:
+            if self._sock is not None and self.pid == os.getpid() and channel.connection is not None:
+                channel.connection.cycle.look_away(self._sock)
+            super().disconnect(*args, **kwargs)
+
+    return Connection
 
 
 def _readable(connection: Any) -> bool:
