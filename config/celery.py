@@ -174,7 +174,6 @@ def _workers(settings: Settings) -> dict[str, Any]:
         "task_time_limit": settings.hard_time_limit,  # Celery's kill; the call's own limit is enforced by the lane
         "worker_lost_wait": 1.0,  # seconds a result of a dead child may still be under way
         "worker_proc_alive_timeout": 30.0,  # at the default of 4 s, slow starts kill replacement children for ever
-        "worker_soft_shutdown_timeout": settings.hard_time_limit,
         "worker_consumer": "wasmfleet.workers.consumer:TypedConsumer",  # refuses with typed errors
         "worker_hijack_root_logger": False,
         "worker_send_task_events": False,  # they cost a third of the throughput; a running Flower turns them on

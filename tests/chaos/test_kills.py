@@ -1,6 +1,8 @@
 """Rows a, b, f, g, s: processes that die, end, or are killed by what they run."""
 
+import os
 import random
+import signal
 import time
 from pathlib import Path
 
@@ -79,6 +81,30 @@ def test_f_sigterm_lets_running_tasks_end_and_gives_back_the_rest(
     figures("f  SIGTERM twice during long tasks", **found, given_back=back)
     assert found["ended"] + back == len(ids)
     assert fleet.settle(ids) == dict.fromkeys(ids, 1)
+
+
+@pytest.mark.parametrize("before", [(), (signal.SIGTERM,)], ids=["at_once", "after_a_grace_time"])
+def test_f_sigquit_ends_a_worker_at_once_and_others_take_over(
+    fleet: ChaosFleet, figures: Figures, before: tuple[signal.Signals, ...]
+) -> None:
+    fleet.start("broker")
+    worker = fleet.start_worker("python")
+    ids = fleet.publish(4, "chaos.nap", seconds=8.0)
+    until(fleet.active, what="some run")
+    for asked in (*before, signal.SIGQUIT):
+        os.kill(worker, asked)
+    began = time.monotonic()
+    fleet.wait(worker, 20)
+    took = time.monotonic() - began
+    fleet.start_worker("python")
+
+    runs = fleet.settle(ids)
+    fleet.nothing_is_held()
+    after = " after SIGTERM" if before else ""
+    figures(f"f  SIGQUIT{after} during long tasks", **fleet.tally(ids, runs), exit_s=round(took, 1))
+    assert runs == dict.fromkeys(ids, 1)
+    assert took < 7  # what ran had more before it
+    assert "lost its process" not in fleet.output()
 
 
 def test_g_a_call_that_always_kills_its_process_is_set_aside(fleet: ChaosFleet, figures: Figures) -> None:
