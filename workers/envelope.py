@@ -1,5 +1,6 @@
 """What a message must be before Celery looks into it: Celery trusts headers, and a strange one would end its worker."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -40,6 +41,7 @@ class _Headers(msgspec.Struct):
     root_id: _Id | None = None
     parent_id: _Id | None = None
     group: _Id | None = None
+    group_index: _Count | None = None
     shadow: _Id | None = None
     stamped_headers: list[str] | None = None
     wasmfleet: _Own | None = None
@@ -54,10 +56,13 @@ class _Embed(msgspec.Struct, forbid_unknown_fields=True):
 
 _Body = tuple[list[Any], dict[str, Any], _Embed]
 _TIMES: Final = ("eta", "expires")
+_MOST_LEVELS: Final = 64
 
 
 def check(message: Any) -> None:
     """Raises ValueError, which says what is wrong, for a message that is no call."""
+    for part in ("headers", "properties", "delivery_info"):
+        _check_depth(part, getattr(message, part))
     headers = msgspec.convert(message.headers, _Headers)
     msgspec.convert((message.delivery_info or {}).get("priority"), _Count | None)
     for name in _TIMES:
@@ -73,6 +78,22 @@ def task_id(message: Any) -> str:
         except msgspec.ValidationError:
             continue
     return ""
+
+
+def _check_depth(part: str, value: Any) -> None:
+    """Celery hands these to its children by pickle, which recurses."""
+    level = [value]
+    for _ in range(_MOST_LEVELS):
+        level = [inner for outer in level for inner in _contents(outer)]
+        if not level:
+            return
+    raise ValueError(f"its {part} are nested deeper than {_MOST_LEVELS} levels")
+
+
+def _contents(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
 
 
 def _check_time(name: str, value: Any) -> None:

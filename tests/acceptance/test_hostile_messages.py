@@ -46,6 +46,8 @@ _HEADERS: list[dict[str, Any]] = [
     {"compression": "nope"},
     {"compression": [1]},
     {"group": 5},
+    {"group_index": "abc"},
+    {"x": json.loads("[" * 700 + "]" * 700)},
     {"x": {"__type__": "decimal", "__value__": "zz"}},
 ]
 _BODIES: list[Any] = [

@@ -190,7 +190,7 @@ class Consuming(Reconnecting):
             self._in_listen = None
             self.lose(error)
             return False
-        except (ArithmeticError, AttributeError, LookupError, RecursionError):
+        except Exception:  # noqa: BLE001 - whatever a broadcast carries, it ends no worker
             self._in_listen = None
             _log.exception("a broadcast cannot be read; it is dropped")
             return False
