@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+from billiard.exceptions import WorkerLostError
 from celery.exceptions import TaskRevokedError
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
@@ -22,7 +22,6 @@ from wasmfleet.workers.app import app, load_families
 from wasmfleet.workers.contract import Arguments
 from wasmfleet.workers.errors import (
     Cancelled,
-    DeadlineExceeded,
     InvalidArguments,
     SandboxTrap,
     UnknownOperation,
@@ -86,11 +85,15 @@ class Batch(Generic[R]):
             yield item
 
     def cancel(self) -> None:
-        """Withdraws what has not begun, also from workers that start later; those items' error is Cancelled."""
+        """Withdraws what has not begun, also from workers that start later; those items' error is Cancelled.
+
+        Workers know of it within a second. Raises redis.RedisError.
+        """
         ids = [chunk.id for chunk, _ in self._chunks if not chunk.ready()]
-        if ids:
+        if (
+            ids
+        ):  # without Celery's broadcast: who does not run a call calls it revoked, be it running elsewhere
             cancelled.note(ids)
-            app.control.revoke(ids)
 
 
 def publish(
@@ -193,9 +196,7 @@ def _answers(chunk: "AsyncResult[Any]", count: int, timeout: float | None) -> Se
     try:
         answers: Sequence[Any] = chunk.get(timeout=timeout)
     except TaskRevokedError:
-        return _all(count, Cancelled("the batch was cancelled or expired before this item ran"))
-    except TimeLimitExceeded:
-        return _all(count, DeadlineExceeded("the batch outlived its time limit; its process was killed"))
+        return _all(count, Cancelled("the batch was cancelled before this item ran"))
     except WorkerLostError:
         return _all(count, SandboxTrap("the batch's process died; the items were not finished"))
     except WasmfleetError as error:

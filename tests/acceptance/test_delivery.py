@@ -55,6 +55,24 @@ def test_a_cancelled_batch_is_skipped_by_workers_that_start_later(fleet: ChaosFl
     fleet.nothing_is_held()
 
 
+def test_a_cancelled_batch_that_has_begun_is_answered_with_what_it_came_to(fleet: ChaosFleet) -> None:
+    fleet.start_worker("python")
+    fleet.start_worker("wasm")
+    id, answer = json.loads(
+        fleet.run(
+            "import json, time\n"
+            "from wasmfleet.workers.batch import find\n"
+            "batch = find('chaos.nap').many([{'seconds': 4.0}], lane='python')\n"
+            "time.sleep(1.5)\n"
+            "batch.cancel()\n"
+            "print(json.dumps([*batch.task_ids, *(item.value for item in batch.results(timeout=30))]))"
+        )
+    )
+
+    assert answer == 4.0
+    assert [row["outcome"] for row in fleet.rows(id)] == ["ok"]
+
+
 _BUSY = """
 import time
 from wasmfleet.workers.batch import find
