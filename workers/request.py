@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from billiard.einfo import ExceptionInfo
-from billiard.exceptions import WorkerLostError
+from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery.utils.log import get_task_logger
 from celery.worker import state
 from celery.worker.request import Request
@@ -60,22 +60,18 @@ class LoggedRequest(Request):
         return "wasmfleet" in self.request_dict
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
-        error = DeadlineExceeded(
-            f"the call outlived its time limit; its process was killed after {timeout:g} s"
-        )
-        if self._log("error", error):
-            self._unless_away(super().on_timeout, soft, timeout)
+        """Nothing: the pool calls `on_failure` just before, where the row is written before the end is told."""
 
     def _announce_revoked(self, reason: str, terminated: bool, signum: Any, expired: bool) -> None:
-        if expired and lanes.of(_context(self)) == "wasm":
-            logged = self._log("expired", RuntimeUnavailable("no sandbox took the call before it expired"))
-        elif expired:
-            logged = self._log("expired", DeadlineExceeded("the call expired before a worker took it"))
-        else:
-            logged = self._log("revoked", Cancelled("the call was cancelled"))
-        if logged:
+        error = self._expired() if expired else Cancelled("the call was cancelled")
+        if self._log("expired" if expired else "revoked", error):
             announce = super()._announce_revoked  # type: ignore[misc]
-            self._unless_away(announce, reason, terminated, signum, expired)
+            self._unless_away(announce, error if expired else reason, terminated, signum, expired)
+
+    def _expired(self) -> WasmfleetError:
+        if lanes.of(_context(self)) == "wasm":
+            return RuntimeUnavailable("no sandbox took the call before it expired")
+        return DeadlineExceeded("the call expired before a worker took it")
 
     def acknowledge(self) -> None:
         """Celery's, but a call that ends is acknowledged after its result is stored, not before."""
@@ -111,6 +107,11 @@ class LoggedRequest(Request):
             intake.pause(str(error.reason), until=results.probe)
         if isinstance(error, LargeResultRefused):
             exc_info = self._after_refusal(error) or exc_info
+        if isinstance(error, TimeLimitExceeded):
+            outlived = _outlived(error)
+            if not self._log("error", outlived):
+                return None
+            exc_info = _raised(outlived)
         if isinstance(error, WorkerLostError) and not _is_stopping():
             exc_info = self._after_death() or exc_info
         return self._unless_away(super().on_failure, exc_info, send_failed_event, return_ok)
@@ -155,9 +156,15 @@ class LoggedRequest(Request):
             outcomes.log().write(_rows(self, outcome, error))
         except sqlite3.OperationalError as trouble:
             intake.pause(str(trouble))
+            state.task_ready(self)
             self.reject(requeue=True)
             return False
         return True
+
+
+def _outlived(limit: TimeLimitExceeded) -> DeadlineExceeded:
+    seconds = float(limit.args[0])
+    return DeadlineExceeded(f"the call outlived its time limit; its process was killed after {seconds:g} s")
 
 
 def _raised(error: WasmfleetError) -> ExceptionInfo:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from celery import current_task
 from celery.backends.redis import RedisBackend, ResultConsumer  # type: ignore[attr-defined]
+from celery.exceptions import TaskRevokedError
 from kombu.serialization import dumps, loads
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, ReadOnlyError, RedisError
@@ -20,6 +21,7 @@ from redis.retry import Retry
 
 from wasmfleet.config import celery as queues
 from wasmfleet.workers.again import Again, LargeResultRefused, ResultRefused
+from wasmfleet.workers.errors import WasmfleetError
 
 _LOOK_S: Final = 1.0
 _PATIENCE_S: Final = (
@@ -89,6 +91,11 @@ class Results(RedisBackend):
     def mark_as_failure(self, *args: Any, **kwargs: Any) -> Any:
         with _stored_or_again():
             return super().mark_as_failure(*args, **kwargs)
+
+    def prepare_exception(self, exc: Any, serializer: Any = None) -> Any:
+        """Celery's; of a call that was revoked for a typed error, that error."""
+        why = exc.args[0] if isinstance(exc, TaskRevokedError) and exc.args else None
+        return super().prepare_exception(why if isinstance(why, WasmfleetError) else exc, serializer)
 
     def get(self, key: Any) -> Any:
         """Celery's, tried again as its `set` is: it looks for a result before it stores one."""

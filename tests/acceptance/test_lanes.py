@@ -101,6 +101,18 @@ def test_a_wasm_call_that_expires_without_a_sandbox_says_so(fleet: Installation)
     result = signature.apply_async(expires=3)
     until(result.ready)
 
-    assert type(result.result).__name__ in ("RuntimeUnavailable", "TaskRevokedError")
+    assert type(result.result).__name__ == "RuntimeUnavailable"
     [row] = fleet.rows(result.id)
     assert (row["error_code"], row["engine"]) == ("RuntimeUnavailable", "")
+
+
+def test_a_wasm_call_that_expired_before_a_worker_came_says_so(fleet: Installation) -> None:
+    fleet.start_fleet("python")
+    signature = fleet.client().signature("wasmfleet.ast.validate", kwargs=GOOD, queue="wasmfleet.wasm")
+    result = signature.apply_async(expires=0.001)
+    fleet.start("wasm")
+
+    until(result.ready)
+
+    assert (result.state, type(result.result).__name__) == ("REVOKED", "RuntimeUnavailable")
+    assert [row["error_code"] for row in fleet.rows(result.id)] == ["RuntimeUnavailable"]

@@ -1,7 +1,9 @@
 """Row k: the result log is locked, and its disk is full."""
 
 import contextlib
+import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import time
@@ -41,6 +43,25 @@ def test_k_a_locked_log_makes_tasks_wait_and_loses_none(fleet: ChaosFleet, figur
     assert (answered, logged_meanwhile) == (0, 0)
     assert runs == dict.fromkeys(ids, 1)
     assert fleet.workers()[0].pid == worker
+
+
+def test_k_a_call_killed_at_its_limit_while_the_log_is_locked_is_not_acknowledged(tmp_path: Path) -> None:
+    with chaos_fleet(tmp_path, TIME_LIMIT="5") as fleet:
+        fleet.start("broker")
+        fleet.start_worker("python")
+        fleet.settle(fleet.publish(1, "chaos.nap"))
+        [id] = fleet.publish(1, "chaos.nap", seconds=4.5)
+        [running] = until(fleet.active, what="it runs")
+        os.kill(running["worker_pid"], signal.SIGSTOP)
+        with contextlib.closing(sqlite3.connect(fleet.data / "results.sqlite", isolation_level=None)) as log:
+            log.execute("BEGIN IMMEDIATE")
+            until(lambda: "no messages are taken" in fleet.output(), what="it is not logged", seconds=30)
+            answered = fleet.answered([id])
+            log.execute("ROLLBACK")
+
+        runs = fleet.settle([id], seconds=30)
+        assert (answered, runs) == (0, {id: 1})
+        fleet.nothing_is_held()
 
 
 @pytest.fixture

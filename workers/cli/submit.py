@@ -145,8 +145,8 @@ def _answer(target: "Operation[..., Any]", arguments: dict[str, Any], lane: Lane
 
 
 def _await(sent: "AsyncResult[Any]", lane: Lane, target: "Operation[..., Any]", timeout_s: float) -> Any:
-    from celery.exceptions import TimeLimitExceeded, WorkerLostError
     from celery.exceptions import TimeoutError as NotYet
+    from celery.exceptions import WorkerLostError
 
     try:
         return sent.get(timeout=timeout_s)
@@ -155,7 +155,7 @@ def _await(sent: "AsyncResult[Any]", lane: Lane, target: "Operation[..., Any]", 
         sent.forget()  # or its end would ask a store for it that the interpreter has taken down
         fleet.demand(settings(), lane, catalogue.served_as(target).module)
         raise RuntimeUnavailable(f"no answer within {timeout_s:g} s; the call is cancelled") from None
-    except (TimeLimitExceeded, WorkerLostError) as error:
+    except WorkerLostError as error:
         _refuse(type(error).__name__, str(error))
     except WasmfleetError as error:
         if isinstance(error, RuntimeUnavailable):
