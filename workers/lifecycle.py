@@ -127,8 +127,8 @@ def _log_plainly(loglevel: int = 20, **_: Any) -> None:
     logging.basicConfig(
         level=loglevel, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", force=True
     )
-    for name in ("celery.worker.strategy", "celery.app.trace"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # a line a task, with its result in it
+    for name in ("celery.worker.strategy", "celery.app.trace", "celery.worker.control"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # a line a task, with its result in it; Flower's questions
     logging.getLogger("kombu.transport.native_delayed_delivery").setLevel(
         logging.ERROR
     )  # our waits are short

@@ -130,6 +130,18 @@ def test_a_drained_worker_ends_what_it_has_and_takes_nothing_more(fleet: ChaosFl
     assert len(fleet.settle(more, seconds=30)) == 2
 
 
+def test_a_drained_worker_gives_back_what_waits_for_its_time_when_it_stops(fleet: ChaosFleet) -> None:
+    fleet.start_worker("python")
+    nap = fleet.client().signature("wasmfleet.chaos.nap", queue="wasmfleet.python")
+    nap.apply_async(countdown=300)
+    until(lambda: fleet.held() == 1, what="the worker has taken it")
+
+    drained = wasmfleet(fleet, "drain")
+    fleet.stop_worker()
+
+    assert (drained.returncode, fleet.queued()) == (0, 1)
+
+
 def test_the_arguments_of_a_cipher_that_kills_are_not_kept(fleet: ChaosFleet) -> None:
     with (fleet.package / "tasks" / "crypto.py").open("a") as module:
         module.write(

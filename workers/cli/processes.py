@@ -39,6 +39,7 @@ def up(
         raise SettingsError("--once goes with --sample")
     counts = dict(_count(word) for word in scale or [])
     if sample and _joins():
+        typer.echo("a fleet already runs; the sample joins it, and leaves it running")
         raise typer.Exit(_sample())
     with _fleet(settings(), counts, _printed) as supervisor:
         code = _job(supervisor, sample, once)
