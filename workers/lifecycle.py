@@ -127,8 +127,9 @@ def _log_plainly(loglevel: int = 20, **_: Any) -> None:
     logging.basicConfig(
         level=loglevel, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", force=True
     )
+    # a line a task, with its result in it; a line for each of Flower's questions
     for name in ("celery.worker.strategy", "celery.app.trace", "celery.worker.control"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # a line a task, with its result in it; Flower's questions
+        logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("kombu.transport.native_delayed_delivery").setLevel(
         logging.ERROR
     )  # our waits are short
