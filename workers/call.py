@@ -28,3 +28,9 @@ class Item:
     arguments: Arguments
     request: bytes
     outcome: Outcome
+
+
+def of_batch(request: Any) -> tuple[Any, Any]:
+    """The operation and the calls of a batch's message, given by place or by name."""
+    named = dict(zip(("operation", "calls"), request.args, strict=False)) | request.kwargs
+    return named.get("operation"), named.get("calls")

@@ -9,7 +9,7 @@ from celery.exceptions import Ignore
 
 from wasmfleet.config import celery as queues
 from wasmfleet.config.settings import Lane, settings
-from wasmfleet.workers import sandbox
+from wasmfleet.workers import call, sandbox
 from wasmfleet.workers.errors import RuntimeUnavailable
 from wasmfleet.workers.runtime.modules import Loaded, NotReady
 
@@ -100,10 +100,18 @@ def _resend(task: Any, request: Any, lane_queue: str, changes: dict[str, Any], *
     queue = queues.of_batches(lane_queue) if task.name == queues.BATCH else single
     again = task.signature_from_request(request, queue=queue, **options)
     again.options["headers"] = {"wasmfleet": _header(request) | changes}
+    if task.name == queues.BATCH:  # an operation gives the shape of its arguments by itself
+        again.options |= {"argsrepr": _shape_of_batch(request), "kwargsrepr": "{}"}
     again.options.pop("eta", None)
     again.options.pop("routing_key", None)
     again.options.pop("exchange", None)
     again.apply_async()
+
+
+def _shape_of_batch(request: Any) -> str:
+    """As `many` gives it; without one, Celery writes the arguments into the header."""
+    operation, calls = call.of_batch(request)
+    return f"({operation}, {len(calls)} calls)"
 
 
 def _header(request: Any) -> dict[str, Any]:

@@ -1,10 +1,13 @@
 """What a call meets when a sandbox cannot load, and the way back."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from redis import Redis
 
 from tests.acceptance.installation import Installation, installation, until
 
@@ -28,6 +31,13 @@ def verdict_and_row(fleet: Installation, arguments: dict[str, str]) -> tuple[boo
 def module_state(fleet: Installation, name: str) -> tuple[str, str]:
     [worker] = [worker for worker in fleet.workers() if worker.role == "wasm"]
     return worker.modules.get(name, ("", ""))
+
+
+def break_wasmtime(fleet: Installation) -> Path:
+    fake = fleet.package.parent / "wasmtime"
+    fake.mkdir()
+    (fake / "__init__.py").write_text("raise ImportError('libwasmtime.so: cannot open shared object file')")
+    return fake
 
 
 def assert_served_by_plain_python(fleet: Installation, reason: str) -> None:
@@ -57,9 +67,7 @@ def test_a_missing_module_moves_only_its_own_calls_and_comes_back(fleet: Install
 
 
 def test_an_unimportable_wasmtime_leaves_the_fleet_serving_and_comes_back(fleet: Installation) -> None:
-    fake = fleet.package.parent / "wasmtime"
-    fake.mkdir()
-    (fake / "__init__.py").write_text("raise ImportError('libwasmtime.so: cannot open shared object file')")
+    fake = break_wasmtime(fleet)
     fleet.start_fleet("wasm", "python")
 
     assert_served_by_plain_python(fleet, "libwasmtime.so")
@@ -116,3 +124,38 @@ def test_a_wasm_call_that_expired_before_a_worker_came_says_so(fleet: Installati
 
     assert (result.state, type(result.result).__name__) == ("REVOKED", "RuntimeUnavailable")
     assert [row["error_code"] for row in fleet.rows(result.id)] == ["RuntimeUnavailable"]
+
+
+SECRETS = [{"data": b"SECRET"}] * 3
+
+
+@pytest.mark.parametrize(
+    "given", [{"args": ("crypto.md5", SECRETS)}, {"kwargs": {"operation": "crypto.md5", "calls": SECRETS}}]
+)
+def test_a_batch_that_is_sent_on_shows_only_its_shape(fleet: Installation, given: dict[str, Any]) -> None:
+    break_wasmtime(fleet)
+    fleet.start_fleet("wasm")
+    client = fleet.client()
+    client.conf.accept_content = ["json", "msgpack"]
+    batch = client.signature("wasmfleet.batch", **given)
+
+    batch.clone().apply_async(queue="wasmfleet.any.batch")
+    batch.clone().apply_async(queue="wasmfleet.wasm.batch")
+
+    handed_over = until(lambda: headers(fleet, "wasmfleet.python.batch"), log=fleet.output)
+    waiting = until(lambda: scheduled(client), log=fleet.output)
+    shown = [(header["argsrepr"], header["kwargsrepr"]) for header in handed_over]
+    shown += [(request["args"], request["kwargs"]) for request in waiting]
+    assert shown == [("(crypto.md5, 3 calls)", "{}")] * 2
+
+
+def headers(fleet: Installation, queue: str) -> list[dict[str, Any]]:
+    with Redis.from_url(fleet.url) as broker:
+        messages: Any = broker.lrange(queue, 0, -1)
+    return [json.loads(message)["headers"] for message in messages]
+
+
+def scheduled(client: Any) -> list[dict[str, Any]]:
+    """What waits for its time, as the workers say."""
+    answers = client.control.inspect(timeout=2).scheduled() or {}
+    return [task["request"] for tasks in answers.values() for task in tasks]
