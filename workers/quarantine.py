@@ -4,7 +4,6 @@ Kept in the state store until somebody decides: `wasmfleet quarantine list|show|
 """
 
 import hashlib
-import re
 import time
 import uuid
 from typing import Any, Final, Literal
@@ -19,7 +18,6 @@ MOST_ENTRIES: Final = 10_000
 _KEY: Final = "wasmfleet:quarantine"
 _RETRIED: Final = "wasmfleet:quarantine:retried:"
 _RETRY_S: Final = 30
-_CONFIDENTIAL: Final = re.compile(r"(wasmfleet\.)?crypto\.")
 
 Kind = Literal["killed", "refused"]
 
@@ -139,11 +137,6 @@ def retry(id: str) -> str:
     drop(id)
     state.shared().delete(_RETRIED + id)
     return new
-
-
-def is_confidential(*names: str) -> bool:
-    """Whether the arguments of a call that goes by these names may be secret."""
-    return any(map(_CONFIDENTIAL.match, names))
 
 
 def written(value: Any) -> str:

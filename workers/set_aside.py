@@ -3,11 +3,10 @@
 from typing import Any
 
 import msgspec
-from celery import current_app
 
 from wasmfleet.config.celery import BATCH
 from wasmfleet.config.settings import settings
-from wasmfleet.workers import envelope, quarantine
+from wasmfleet.workers import call, confidential, envelope, quarantine
 from wasmfleet.workers.errors import WasmfleetError
 from wasmfleet.workers.operation import Operation
 from wasmfleet.workers.runtime import modules
@@ -30,15 +29,17 @@ def killed(request: Any, reason: str) -> quarantine.Entry:
             content_encoding=request.content_encoding if whole else "binary",
             headers=_plain(request.request_dict),
         ),
-        secret=quarantine.is_confidential(*_names(request)),
+        secret=_may_hold_secrets(request),
         module_sha256=module_sha256(request.task),
     )
 
 
-def _names(request: Any) -> list[str]:
-    """The task, and of a batch the operation it calls."""
+def _may_hold_secrets(request: Any) -> bool:
+    """Whether the call, what a batch calls, or what follows it is `crypto.*`."""
     name = request.task.name
-    return [name, str(request.args[0])] if name == BATCH else [name]
+    _, _, embed = request.message.payload
+    called = str(call.of_batch(request)[0]) if name == BATCH else ""
+    return confidential.is_named(name, called) or confidential.is_in_part(embed)
 
 
 def refused(message: Any, name: str, worker: str, error: WasmfleetError) -> quarantine.Entry:
@@ -62,14 +63,8 @@ def refused(message: Any, name: str, worker: str, error: WasmfleetError) -> quar
             content_encoding=quarantine.written(message.content_encoding or ""),
             headers=_plain(headers),
         ),
-        secret=_may_hold_secrets(name, body, unread=bool(message.errors)),
+        secret=confidential.is_named(name) or confidential.is_in_message(message, body),
     )
-
-
-def _may_hold_secrets(name: str, body: bytes, *, unread: bool) -> bool:
-    """Whether a message that nobody understood may call `crypto.*`, in a batch or under a name unknown here."""
-    is_known = name != BATCH and name in current_app.tasks
-    return quarantine.is_confidential(name) or (not is_known and (unread or b"crypto." in body))
 
 
 def module_sha256(task: Any) -> str | None:

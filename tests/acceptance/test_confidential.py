@@ -1,0 +1,109 @@
+"""What the quarantine keeps of messages that may hold arguments of `crypto.*`: all but the arguments."""
+
+import base64
+import hashlib
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from kombu.compression import compress
+from redis import Redis
+
+from tests.acceptance.installation import until
+from tests.chaos.fleet import ChaosFleet, chaos_fleet
+
+_NOT_KEPT = "arguments that may be secret are never kept"
+_OPEN = b'[[], {"data": "OPEN"}, {}]'
+_SECRET = b'[["crypto.encrypt", [{"data": "SECRET"}]], {}, {}]'
+_ESCAPED = _SECRET.replace(b"crypto.", b"crypto\\u002e")
+_GZIPPED, _GZIP = compress(_SECRET, "gzip")
+_COMPRESSED = {"headers": {"compression": _GZIP}}
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFleet]:
+    with chaos_fleet(tmp_path_factory.mktemp("confidential")) as made:
+        made.start_fleet("python")
+        yield made
+
+
+def test_what_follows_a_call_that_kills_its_process(fleet: ChaosFleet) -> None:
+    client, before = fleet.client(), len(fleet.quarantine())
+    crash = client.signature("wasmfleet.chaos.crash", queue="wasmfleet.python", immutable=True)
+    encrypt = client.signature("wasmfleet.crypto.encrypt", (b"SECRET",), {"key_id": "k"}, immutable=True)
+    batch = client.signature("wasmfleet.batch", ("crypto.encrypt", [{"data": b"SECRET"}]), immutable=True)
+
+    for parts in ({"link": encrypt}, {"link_error": batch}, {"chain": [batch]}, {"chord": encrypt}):
+        crash.apply_async(**parts)
+    harmless = crash.apply_async(link=crash).id
+
+    until(lambda: len(fleet.quarantine()) == before + 5, what="all are set aside", log=fleet.output)
+    kept = {entry["id"]: entry for entry in fleet.quarantine()[:5]}
+    assert kept.pop(harmless)["message"]["body"][2]["callbacks"]
+    assert {(entry["kind"], entry["not_kept"]) for entry in kept.values()} == {("killed", _NOT_KEPT)}
+    assert {entry["message"] for entry in kept.values()} == {None}
+
+
+def test_a_malformed_call_of_an_operation_that_is_known(fleet: ChaosFleet) -> None:
+    link = {"task": "wasmfleet.crypto.encrypt", "args": ["SECRET"]}
+    embeds: list[Any] = [{"callbacks": [link], "chain": [5]}, {"chain": [5]}]
+    bodies = [json.dumps([[], {}, embed]) for embed in embeds]
+    messages = [json.dumps(_message(body, {"delivery_info": {}})) for body in bodies]
+
+    assert _kept(fleet, messages, bodies) == [False, True]
+
+
+def test_a_message_that_is_malformed_outside(fleet: ChaosFleet) -> None:
+    cases: list[tuple[bytes, dict[str, Any], bool]] = [
+        (_OPEN, {}, True),
+        (_SECRET, {}, False),
+        (_ESCAPED, {}, False),
+        (compress(_OPEN, "gzip")[0], _COMPRESSED, True),
+        (_GZIPPED, _COMPRESSED, False),
+        (_GZIPPED[:-9], _COMPRESSED, False),
+        (_GZIPPED, {"headers": None}, False),
+        (_GZIPPED, {"headers": {"compression": "unknown"}}, False),
+        (_OPEN, {"headers": {"task": "wasmfleet.crypto.encrypt"}}, False),
+        (base64.b64encode(_SECRET), {}, False),
+        (_OPEN, {"body": json.loads(_SECRET)}, False),
+    ]
+    wrong = {"body_encoding": "base64", "delivery_info": None}
+    raw = [
+        json.dumps(_message(base64.b64encode(body).decode(), wrong) | changes) for body, changes, _ in cases
+    ]
+
+    assert _kept(fleet, raw) == [is_kept for *_, is_kept in cases]
+
+
+def test_a_message_that_was_cut_off(fleet: ChaosFleet) -> None:
+    whole = json.dumps(_message(base64.b64encode(_SECRET).decode(), {"body_encoding": "base64"}))
+
+    assert _kept(fleet, [whole[:-9], whole[9:], "no message at all"]) == [False, False, True]
+
+
+def _message(body: str, properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "body": body,
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+        "headers": {"task": "wasmfleet.chaos.nap", "id": str(uuid.uuid4())},
+        "properties": properties,
+    }
+
+
+def _kept(fleet: ChaosFleet, sent: list[str], bodies: list[str] | None = None) -> list[bool]:
+    """Of each message, whether its content is kept once it is set aside."""
+    digests = [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in bodies or sent]
+    with Redis.from_url(fleet.url) as broker:
+        broker.lpush("wasmfleet.python", *sent)
+    found = until(lambda: _set_aside(fleet, digests), log=fleet.output)
+    assert {entry["not_kept"] for entry in found} <= {"", _NOT_KEPT}
+    return [entry["message"] is not None for entry in found]
+
+
+def _set_aside(fleet: ChaosFleet, digests: list[str]) -> list[dict[str, Any]]:
+    """The entries with these digests, in order; none until all are there."""
+    entries = {entry["digest"]: entry for entry in fleet.quarantine()}
+    return [entries[digest] for digest in digests] if set(digests) <= entries.keys() else []
