@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from wasmfleet.workers import confidential, poison, quarantine
+from wasmfleet.workers import call, confidential, poison, quarantine
 from wasmfleet.workers.call import Item, Outcome
 from wasmfleet.workers.errors import Quarantined, from_code
 from wasmfleet.workers.operation import Operation
@@ -44,7 +44,7 @@ def _set_aside(operation: Operation[..., Any], request: Any, index: int, item: I
             queue=str(request.delivery_info.get("routing_key") or ""),
             worker=request.hostname,
             message=_message(operation, request, item),
-            secret=confidential.is_named(operation.name, str(request.args[0])),
+            secret=confidential.is_named(operation.name, str(call.of_batch(request)[0])),
             input_digest=item.outcome.input_digest,
             module_sha256=item.outcome.module_sha256,
         )

@@ -163,6 +163,18 @@ def test_the_arguments_of_a_cipher_that_kills_are_not_kept(fleet: ChaosFleet) ->
     assert {entry["message"] for entry in entries} == {None}
 
 
+def test_a_batch_given_by_name_goes_on_without_the_item_that_kills(fleet: ChaosFleet) -> None:
+    fleet.start_worker("python")
+    given = {"operation": "chaos.crash", "calls": [{"really": True}, {"really": False}]}
+    batch = fleet.client().signature("wasmfleet.batch", kwargs=given, queue="wasmfleet.python")
+
+    killed, other = batch.apply_async().get(timeout=60)
+
+    assert (killed[1], other) == ("Quarantined", [0, False])
+    [entry] = fleet.quarantine()
+    assert entry["message"]["body"] == [[], {"really": True}, {}]
+
+
 def test_a_message_nobody_can_read_is_set_aside_whole_and_can_be_dropped(fleet: ChaosFleet) -> None:
     with Redis.from_url(fleet.url) as broker:
         broker.lpush("wasmfleet.python", b"no message at all")
