@@ -63,6 +63,8 @@ class Contract:
             checked = msgspec.convert(given, self._struct, builtin_types=(bytes,))
         except msgspec.ValidationError as error:
             raise InvalidArguments(f"{self.name}: {_explained(str(error), self._choices)}") from None
+        except UnicodeEncodeError as error:
+            raise _lone_surrogate(self.name, error) from None
         return {name: getattr(checked, name) for name in self.wire}
 
     def complete(self, arguments: Arguments) -> Arguments:
@@ -77,12 +79,14 @@ class Contract:
         try:
             return _encoder.encode(list(arguments.values()))
         except UnicodeEncodeError as error:
-            reason = f"a lone surrogate at offset {error.start}, which UTF-8 cannot carry"
-            raise InvalidArguments(
-                f"{self.name}: a text argument holds {reason}", {"offset": error.start}
-            ) from None
+            raise _lone_surrogate(self.name, error) from None
         except (TypeError, OverflowError, RecursionError) as error:
             raise InvalidArguments(f"{self.name}: the arguments cannot be sent: {error}") from None
+
+
+def _lone_surrogate(name: str, error: UnicodeEncodeError) -> InvalidArguments:
+    reason = f"a lone surrogate at offset {error.start}, which UTF-8 cannot carry"
+    return InvalidArguments(f"{name}: a name or a text holds {reason}", {"offset": error.start})
 
 
 def _field(parameter: inspect.Parameter, annotation: Any) -> Any:

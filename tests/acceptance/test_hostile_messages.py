@@ -111,6 +111,21 @@ def test_a_call_with_an_odd_but_harmless_header_is_served(fleet: ChaosFleet) -> 
     assert {row["outcome"] for row in rows} == {"ok"}
 
 
+def test_a_lone_surrogate_is_an_error_of_its_call_only(fleet: ChaosFleet) -> None:
+    good, bad = {"text": "a"}, {"\ud800": "a"}
+    sent = [
+        _message([[], bad, {}], {"task": "wasmfleet.text.hash"}),
+        _message([[], good | {"algorithm": "\ud800"}, {}], {"task": "wasmfleet.text.hash"}),
+        _message([["text.hash", [good, bad]], {}, {}], {"task": "wasmfleet.batch"}),
+    ]
+    with Redis.from_url(fleet.url) as broker:
+        broker.lpush("wasmfleet.python", *map(json.dumps, sent))
+
+    ids = [message["headers"]["id"] for message in sent]
+    rows = until(lambda: len(fleet.rows(*ids)) == 4 and fleet.rows(*ids), log=fleet.output)
+    assert sorted(str(row["error_code"]) for row in rows) == [*["InvalidArguments"] * 3, "None"]
+
+
 @pytest.mark.parametrize("kind", ["gzip", "bzip2", "lzma", "brotli"])
 def test_a_message_that_would_fill_the_memory_is_refused(fleet: ChaosFleet, kind: str) -> None:
     packed, content_type = compress(bytes(200 << 20), kind)
