@@ -22,7 +22,6 @@ from wasmfleet.workers.app import app, load_families
 from wasmfleet.workers.contract import Arguments
 from wasmfleet.workers.errors import (
     Cancelled,
-    InvalidArguments,
     SandboxTrap,
     UnknownOperation,
     WasmfleetError,
@@ -162,28 +161,33 @@ def run_batch(self: Any, operation: str, calls: list[Arguments]) -> list[list[An
     """Runs many calls of one operation: `[0, value]` or `[1, code, message, details]` for each, in order."""
     from wasmfleet.workers import execute
 
-    target = find(operation)
-    if not _are_calls(calls):
-        raise InvalidArguments(f"{NAME}: `calls` must be a list of at least one object of keyword arguments")
-    return [
-        _answer(outcome)
-        for outcome in execute.batch(self, target, self.request, [((), call) for call in calls])
-    ]
+    outcomes = execute.batch(self, loaded(operation), self.request, [((), call) for call in calls])
+    return [_answer(outcome) for outcome in outcomes]
 
 
-def _are_calls(given: Any) -> bool:
-    return isinstance(given, list) and bool(given) and all(isinstance(call, dict) for call in given)
+def check(message: Any) -> None:
+    """Raises UnknownOperation for a batch of calls that this worker does not know."""
+    if message.headers["task"] == NAME:
+        loaded(message.payload[0][0])
 
 
 def find(name: str) -> Operation[..., Any]:
     """The operation of this name, with or without `wasmfleet.` before it. Raises UnknownOperation."""
-    full = name if name.startswith(PREFIX) else PREFIX + name
-    if full not in app.tasks:
+    if _full(name) not in app.tasks:
         load_families()
-    found = app.tasks.get(full)
+    return loaded(name)
+
+
+def loaded(name: str) -> Operation[..., Any]:
+    """The same, of those that this process has registered: a running worker takes no newer code in."""
+    found = app.tasks.get(_full(name))
     if not isinstance(found, Operation):
         raise UnknownOperation(f"there is no operation {name[:80]!r}; `wasmfleet ops` lists them")
     return found
+
+
+def _full(name: str) -> str:
+    return name if name.startswith(PREFIX) else PREFIX + name
 
 
 def _answer(outcome: Any) -> list[Any]:

@@ -10,7 +10,7 @@ from celery.worker import state
 from celery.worker.consumer import Consumer
 from redis.exceptions import RedisError
 
-from wasmfleet.workers import envelope, outcomes, quarantine, results, set_aside
+from wasmfleet.workers import batch, envelope, outcomes, quarantine, results, set_aside
 from wasmfleet.workers.errors import InvalidArguments, UnknownOperation, WasmfleetError
 from wasmfleet.workers.intake import intake
 
@@ -33,6 +33,9 @@ class TypedConsumer(Consumer):
                 return self.on_unknown_message(None, message)
             try:
                 envelope.check(message)
+                batch.check(message)
+            except UnknownOperation as error:
+                return self._refuse(message, error)
             except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
                 return self.on_invalid_task(None, message, error)
             try:

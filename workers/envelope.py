@@ -6,6 +6,8 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from wasmfleet.config.celery import BATCH
+
 _Name = Annotated[str, msgspec.Meta(pattern=r"^[ -~]{1,200}\Z")]
 _Id = Annotated[
     str, msgspec.Meta(pattern=r"^[^\ud800-\udfff]{1,1000}\Z")
@@ -55,6 +57,9 @@ class _Embed(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _Body = tuple[list[Any], dict[str, Any], _Embed]
+_Calls = Annotated[list[dict[Any, Any]], msgspec.Meta(min_length=1)]  # each is checked where it runs
+_Nothing = Annotated[dict[str, Any], msgspec.Meta(max_length=0)]
+_BatchBody = tuple[tuple[str, _Calls], _Nothing, _Embed]
 _TIMES: Final = ("eta", "expires")
 _MOST_LEVELS: Final = 64
 
@@ -67,7 +72,7 @@ def check(message: Any) -> None:
     msgspec.convert((message.delivery_info or {}).get("priority"), _Count | None)
     for name in _TIMES:
         _check_time(name, getattr(headers, name))
-    msgspec.convert(message.payload, _Body)
+    msgspec.convert(message.payload, _BatchBody if headers.task == BATCH else _Body)
 
 
 def task_id(message: Any) -> str:

@@ -62,6 +62,26 @@ _BODIES: list[Any] = [
     [[], {}, {"chord": 9}],
     [[], {}, {"called_directly": True}],
 ]
+_BATCHES: list[Any] = [
+    [["nope.nope", [{}]], {}, {}],
+    [["wasmfleet.batch", [{}]], {}, {}],
+    [["\ud800", [{}]], {}, {}],
+    [[5, [{}]], {}, {}],
+    [["chaos.nap", 5], {}, {}],
+    [["chaos.nap", []], {}, {}],
+    [["chaos.nap", [{}, 5]], {}, {}],
+    [["chaos.nap", [{}], 5], {}, {}],
+    [["chaos.nap"], {"calls": [{}]}, {}],
+    [["chaos.nap", [{}]], {"x": 1}, {}],
+    [[], {}, {}],
+]
+_PUBLISH_FROM_A_NEWER_CLIENT = """
+from wasmfleet.workers.operation import operation
+@operation(parity="exact")
+def newer() -> None: ...
+items = list(newer.many([{}] * 2, lane="python").results(timeout=20))
+print([item.error.code for item in items])
+"""
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +94,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFleet]:
 def test_the_worker_lives_and_each_is_set_aside_with_its_reason(fleet: ChaosFleet) -> None:
     [worker] = fleet.workers()
     sent = [_message({}, headers) for headers in _HEADERS] + [_message(body) for body in _BODIES]
+    sent += [_message(body, {"task": "wasmfleet.batch"}) for body in _BATCHES]
     with Redis.from_url(fleet.url) as broker:
         broker.lpush("wasmfleet.python", *(json.dumps(message) for message in sent))
     good = fleet.publish(3, "chaos.nap")
@@ -86,7 +107,16 @@ def test_the_worker_lives_and_each_is_set_aside_with_its_reason(fleet: ChaosFlee
     assert {entry["queue"] for entry in kept} == {"wasmfleet.python"}
     known = [message["headers"]["id"] for message in sent if _has_good_id(message)]
     assert {row["outcome"] for row in fleet.rows(*known)} == {"error"}
-    assert {row["task_id"] for row in fleet.rows(*known)} == set(known)
+    assert sorted(row["task_id"] for row in fleet.rows(*known)) == sorted(known)
+
+
+def test_a_batch_of_an_operation_newer_than_the_worker_is_set_aside(fleet: ChaosFleet) -> None:
+    before = len(fleet.quarantine())
+
+    assert fleet.run(_PUBLISH_FROM_A_NEWER_CLIENT) == "['UnknownOperation', 'UnknownOperation']\n"
+
+    assert fleet.quarantine()[0]["reason"].startswith("UnknownOperation: there is no operation")
+    assert len(fleet.quarantine()) == before + 1
 
 
 def test_a_call_with_an_odd_but_harmless_header_is_served(fleet: ChaosFleet) -> None:
