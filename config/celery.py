@@ -1,5 +1,6 @@
 """Celery's options, each derived from the settings, with its reason."""
 
+import math
 import random
 from typing import Any
 
@@ -166,7 +167,12 @@ def visibility_timeout(settings: Settings) -> float:
 
     kombu's default of an hour strands what a dead worker held for so long.
     """
-    return 2 * (BATCH_FACTOR * settings.time_limit + 5)
+    return 2 * batch_time_limit(settings)
+
+
+def batch_time_limit(settings: Settings) -> int:
+    """Seconds after which Celery kills the process of a batch; the lanes end its calls before."""
+    return math.ceil(BATCH_FACTOR * settings.time_limit) + 5
 
 
 def _workers(settings: Settings) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from celery.exceptions import TaskRevokedError
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from wasmfleet.config.celery import BATCH, BATCH_FACTOR, of_batches
+from wasmfleet.config.celery import BATCH, batch_time_limit, of_batches
 from wasmfleet.config.settings import Lane, settings
 from wasmfleet.workers import cancelled
 from wasmfleet.workers.app import app, load_families
@@ -142,12 +142,7 @@ def _checked_size(operation: Operation[..., Any], index: int, call: Mapping[str,
 def _send(
     operation: Operation[..., Any], chunk: list[Arguments], lane: Lane, expires: float | None
 ) -> "AsyncResult[Any]":
-    limit_s = settings().time_limit * BATCH_FACTOR
-    options: dict[str, Any] = {
-        "time_limit": limit_s + 5,
-        "queue": of_batches(QUEUES[lane]),
-        "expires": expires,
-    }
+    options: dict[str, Any] = {"queue": of_batches(QUEUES[lane]), "expires": expires}
     options["headers"] = {"wasmfleet": stamp(lane, options)}
     shown = f"({operation.name}, {len(chunk)} calls)"
     result: AsyncResult[Any] = send(
@@ -156,7 +151,14 @@ def _send(
     return result
 
 
-@app.task(name=NAME, bind=True, throws=(WasmfleetError,), max_retries=None, Request=Operation.Request)
+@app.task(
+    name=NAME,
+    bind=True,
+    throws=(WasmfleetError,),
+    max_retries=None,
+    Request=Operation.Request,
+    time_limit=batch_time_limit(settings()),
+)
 def run_batch(self: Any, operation: str, calls: list[Arguments]) -> list[list[Any]]:
     """Runs many calls of one operation: `[0, value]` or `[1, code, message, details]` for each, in order."""
     from wasmfleet.workers import execute

@@ -9,7 +9,7 @@ import subprocess
 from typing import Final
 from urllib.parse import urlsplit
 
-from wasmfleet.config.celery import BATCH_FACTOR, PREFETCH_MULTIPLIER
+from wasmfleet.config.celery import PREFETCH_MULTIPLIER, batch_time_limit
 from wasmfleet.config.settings import Settings
 
 DEFAULT_S: Final = 1800.0
@@ -21,7 +21,7 @@ _ANSWER_S: Final = 10.0
 def needed_s(settings: Settings) -> float:
     """Seconds from the delivery of a message to its end, where every message is a batch that takes all its time:
     each child has so many waiting for it."""
-    return (PREFETCH_MULTIPLIER + 1) * (BATCH_FACTOR * settings.time_limit + 5)
+    return (PREFETCH_MULTIPLIER + 1) * batch_time_limit(settings)
 
 
 def read_s(settings: Settings) -> float | None:

@@ -33,7 +33,7 @@ def here(operation: Operation[..., Any], lane: Lane, args: Sequence[Any], kwargs
         module = lanes.choose(target, lane)
     except (lanes.Wait, lanes.HandOver) as reason:
         raise RuntimeUnavailable(f"{operation.name} cannot run in a sandbox here: {reason}") from None
-    _evaluate(target, [item], module, settings().time_limit)
+    _evaluate(target, [item], module, twin.Limits.from_now(settings().time_limit))
     return _value(item.outcome)
 
 
@@ -81,11 +81,11 @@ def _evaluate_message(
     waiting: Sequence[Item],
     module: Loaded | None,
 ) -> None:
-    time_s = _time_limit(request)
+    limits = twin.Limits.from_now(_time_limit(request))
     if len(items) > 1 and poison.demands_care(request):
-        careful.evaluate(target, request, items, lambda item: _evaluate(target, [item], module, time_s))
+        careful.evaluate(target, request, items, lambda item: _evaluate(target, [item], module, limits))
     else:
-        _evaluate(target, waiting, module, time_s)
+        _evaluate(target, waiting, module, limits)
 
 
 def _target(operation: Operation[..., Any]) -> Operation[..., Any]:
@@ -112,13 +112,13 @@ def _item(target: Operation[..., Any], arguments: Arguments) -> Item:
 
 
 def _evaluate(
-    target: Operation[..., Any], items: Sequence[Item], module: Loaded | None, time_s: float
+    target: Operation[..., Any], items: Sequence[Item], module: Loaded | None, limits: twin.Limits
 ) -> None:
     if module is None:
         for item in items:
-            _run_twin(target, item, time_s)
+            _run_twin(target, item, limits)
     else:
-        _run_sandbox(target, items, module, time_s)
+        _run_sandbox(target, items, module, limits.time_s)
 
 
 def _run_sandbox(target: Operation[..., Any], items: Sequence[Item], module: Loaded, time_s: float) -> None:
@@ -134,12 +134,12 @@ def _take(outcome: Outcome, reply: "Reply", module: Loaded, run_us: int) -> None
     outcome.engine, outcome.module_sha256, outcome.run_us = "wasm", module.binary.sha256, run_us
 
 
-def _run_twin(target: Operation[..., Any], item: Item, time_s: float) -> None:
+def _run_twin(target: Operation[..., Any], item: Item, limits: twin.Limits) -> None:
     started, outcome = time.perf_counter_ns(), item.outcome
     outcome.engine = "python"
     assert target.twin is not None
     try:
-        outcome.value = twin.run(target.twin, item.arguments, time_s)
+        outcome.value = twin.run(target.twin, item.arguments, limits)
         outcome.output_bytes = len(msgspec.msgpack.encode(outcome.value))
     except WasmfleetError as error:
         outcome.error = error

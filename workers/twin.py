@@ -3,9 +3,12 @@
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
+from wasmfleet.config.celery import BATCH_FACTOR
 from wasmfleet.workers.errors import (
     DeadlineExceeded,
     InputTooDeep,
@@ -19,21 +22,45 @@ class _Expired(BaseException):
     """Raised by the timer inside a twin; no `except Exception` there can swallow it."""
 
 
-def run(twin: Callable[..., Any], arguments: dict[str, Any], time_s: float) -> Any:
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long one call may run, and until when (monotonic) all calls of its message together."""
+
+    time_s: float
+    end_s: float
+
+    @classmethod
+    def from_now(cls, time_s: float) -> "Limits":
+        return cls(time_s, time.monotonic() + BATCH_FACTOR * time_s)
+
+
+def run(twin: Callable[..., Any], arguments: dict[str, Any], limits: Limits) -> Any:
     """The twin's value. Raises a WasmfleetError, whatever happens inside."""
+    left_s = limits.end_s - time.monotonic()
+    if left_s <= 0:
+        raise _out_of_time()
     try:
-        with _time_limit(time_s):
+        with _time_limit(min(limits.time_s, left_s)):
             return twin(**arguments)
     except WasmfleetError:
         raise
     except _Expired:
-        raise DeadlineExceeded(f"the call ran longer than its time limit of {time_s:g} s") from None
+        raise _too_long(limits) if left_s >= limits.time_s else _out_of_time() from None
     except MemoryError:
         raise MemoryLimitExceeded("the call needed more memory than its process may use") from None
     except RecursionError:
         raise InputTooDeep("the input nests deeper than plain Python allows") from None
     except (Exception, SystemExit) as error:
         raise InternalError(f"the plain-Python twin failed: {type(error).__name__}: {error}") from error
+
+
+def _too_long(limits: Limits) -> DeadlineExceeded:
+    return DeadlineExceeded(f"the call ran longer than its time limit of {limits.time_s:g} s")
+
+
+def _out_of_time() -> DeadlineExceeded:
+    """For the calls of a batch that it had no time for."""
+    return DeadlineExceeded("the batch used up its time before this item ended; publish smaller batches")
 
 
 @contextlib.contextmanager
