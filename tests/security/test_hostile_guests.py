@@ -74,6 +74,13 @@ def test_a_bad_pointer_is_no_crash_when_faulthandler_comes_after_the_engine(host
     assert (done.returncode, done.stdout) == (0, "SandboxTrap\n"), done.stderr
 
 
+def test_a_batch_of_endless_loops_ends_in_its_time(hostile: Loaded) -> None:
+    replies = call(hostile, "spin", *[b"x"] * 20)
+
+    assert [reply.error and reply.error.code for reply in replies] == ["DeadlineExceeded"] * 20
+    assert "the batch used up its time" in str(replies[-1].error)
+
+
 @pytest.mark.parametrize("bad", ["t", "h"])
 def test_one_bad_item_among_a_thousand_costs_only_itself(hostile_batch: Loaded, bad: str) -> None:
     requests = [b"o"] * 1000

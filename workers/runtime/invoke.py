@@ -45,24 +45,25 @@ class Reply:
 
 def run(module: Loaded, operation: Declared, requests: Sequence[bytes], limits: Limits) -> list[Reply]:
     """One reply a request, in order. After a trap the rest runs in a fresh guest."""
-    if operation.codec == "bytes":
-        return [_run_bytes(module, operation, request, limits) for request in requests]
+    attempt, most = (_run_bytes, 1) if operation.codec == "bytes" else (_attempt, len(requests))
     replies: list[Reply] = []
     end = time.monotonic() + limits.batch_s
     while len(replies) < len(requests):
-        left_s = end - time.monotonic()
-        if replies and left_s <= 0:
+        left_s = max(0.0, end - time.monotonic())
+        if replies and not left_s:
             return replies + [Reply(error=_out_of_time()) for _ in requests[len(replies) :]]
-        replies += _attempt(module, operation, requests[len(replies) :], replace(limits, batch_s=left_s))
+        left = replace(limits, time_s=min(limits.time_s, left_s), batch_s=left_s)
+        replies += attempt(module, operation, requests[len(replies) : len(replies) + most], left)
     return replies
 
 
-def _run_bytes(module: Loaded, operation: Declared, request: bytes, limits: Limits) -> Reply:
+def _run_bytes(module: Loaded, operation: Declared, requests: Sequence[bytes], limits: Limits) -> list[Reply]:
+    """The reply to one request: bytes have no frames, so each has a guest of its own."""
     try:
-        reply = _guest(module, limits).call(operation.index, request)
+        reply = _guest(module, limits).call(operation.index, requests[0])
     except WasmfleetError as error:
-        return Reply(error=error)
-    return Reply(reply, size_bytes=len(reply))
+        return [Reply(error=error)]
+    return [Reply(reply, size_bytes=len(reply))]
 
 
 def _guest(module: Loaded, limits: Limits) -> Guest:
