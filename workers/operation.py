@@ -138,7 +138,7 @@ def stamp(lane: Lane, options: dict[str, Any]) -> dict[str, Any]:
     limit_s = options.pop("soft_time_limit", None)
     if limit_s:
         header["limit_s"] = float(limit_s)
-        options.setdefault("time_limit", limit_s + 5)
+        options["time_limit"] = options.get("time_limit") or limit_s + 5  # handed over, it is there and None
     return header
 
 

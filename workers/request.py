@@ -12,7 +12,7 @@ from celery.worker import state
 from celery.worker.request import Request
 from redis.exceptions import RedisError
 
-from wasmfleet.config.celery import BATCH
+from wasmfleet.config.celery import BATCH, BATCH_FACTOR
 from wasmfleet.config.settings import settings
 from wasmfleet.workers import lanes, outcomes, poison, quarantine, results, set_aside
 from wasmfleet.workers.again import Again, LargeResultRefused, ResultRefused, Unlogged
@@ -35,8 +35,9 @@ class LoggedRequest(Request):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         hard_s, soft_s = self.time_limits
-        # The soft limit is the lane's: Celery's would strike inside a log write.
-        self.time_limits = (hard_s or (soft_s + 5 if soft_s else None), None)
+        calls_at_once = BATCH_FACTOR if self.task.name == BATCH else 1
+        # The soft limit is the lane's, a call's: Celery's would strike inside a log write.
+        self.time_limits = (hard_s or (soft_s * calls_at_once + 5 if soft_s else None), None)
         self._is_ending = self._ends_acknowledged = False
 
     @property
