@@ -19,6 +19,7 @@ from wasmfleet.config.celery import BATCH, batch_time_limit, of_batches
 from wasmfleet.config.settings import Lane, settings
 from wasmfleet.workers import cancelled
 from wasmfleet.workers.app import app, load_families
+from wasmfleet.workers.call import of_batch
 from wasmfleet.workers.contract import Arguments
 from wasmfleet.workers.errors import (
     Cancelled,
@@ -89,9 +90,8 @@ class Batch(Generic[R]):
         Workers know of it within a second. Raises redis.RedisError.
         """
         ids = [chunk.id for chunk, _ in self._chunks if not chunk.ready()]
-        if (
-            ids
-        ):  # without Celery's broadcast: who does not run a call calls it revoked, be it running elsewhere
+        # Not by Celery's broadcast: a worker that does not run a call calls it revoked, be it running elsewhere.
+        if ids:
             cancelled.note(ids)
 
 
@@ -170,7 +170,8 @@ def run_batch(self: Any, operation: str, calls: list[Arguments]) -> list[list[An
 def check(message: Any) -> None:
     """Raises UnknownOperation for a batch of calls that this worker does not know."""
     if message.headers["task"] == NAME:
-        loaded(message.payload[0][0])
+        args, kwargs, _ = message.payload
+        loaded(of_batch(args, kwargs)["operation"])
 
 
 def find(name: str) -> Operation[..., Any]:

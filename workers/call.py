@@ -1,5 +1,6 @@
 """One call on its way through a worker, and what came of it."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -30,7 +31,6 @@ class Item:
     outcome: Outcome
 
 
-def of_batch(request: Any) -> tuple[Any, Any]:
-    """The operation and the calls of a batch's message, given by place or by name."""
-    named = dict(zip(("operation", "calls"), request.args, strict=False)) | request.kwargs
-    return named.get("operation"), named.get("calls")
+def of_batch(args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The `operation` and the `calls` of a batch, which clients give by place or by name."""
+    return dict(zip(("operation", "calls"), args, strict=False)) | dict(kwargs)

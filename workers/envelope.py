@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from wasmfleet.config.celery import BATCH
+from wasmfleet.workers import call
 
 _Name = Annotated[str, msgspec.Meta(pattern=r"^[ -~]{1,200}\Z")]
 _Id = Annotated[
@@ -56,10 +57,12 @@ class _Embed(msgspec.Struct, forbid_unknown_fields=True):
     chord: dict[str, Any] | None = None
 
 
+class _Batch(msgspec.Struct, forbid_unknown_fields=True):
+    operation: str
+    calls: Annotated[list[dict[Any, Any]], msgspec.Meta(min_length=1)]  # each is checked where it runs
+
+
 _Body = tuple[list[Any], dict[str, Any], _Embed]
-_Calls = Annotated[list[dict[Any, Any]], msgspec.Meta(min_length=1)]  # each is checked where it runs
-_Nothing = Annotated[dict[str, Any], msgspec.Meta(max_length=0)]
-_BatchBody = tuple[tuple[str, _Calls], _Nothing, _Embed]
 _TIMES: Final = ("eta", "expires")
 _MOST_LEVELS: Final = 64
 
@@ -72,7 +75,9 @@ def check(message: Any) -> None:
     msgspec.convert((message.delivery_info or {}).get("priority"), _Count | None)
     for name in _TIMES:
         _check_time(name, getattr(headers, name))
-    msgspec.convert(message.payload, _BatchBody if headers.task == BATCH else _Body)
+    args, kwargs, _ = msgspec.convert(message.payload, _Body)
+    if headers.task == BATCH:
+        _check_batch(args, kwargs)
 
 
 def task_id(message: Any) -> str:
@@ -83,6 +88,13 @@ def task_id(message: Any) -> str:
         except msgspec.ValidationError:
             continue
     return ""
+
+
+def _check_batch(args: list[Any], kwargs: dict[str, Any]) -> None:
+    given = call.of_batch(args, kwargs)
+    if len(given) < len(args) + len(kwargs):
+        raise ValueError("a batch has one `operation` and its `calls`")
+    msgspec.convert(given, _Batch)
 
 
 def _check_depth(part: str, value: Any) -> None:

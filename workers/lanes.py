@@ -110,8 +110,8 @@ def _resend(task: Any, request: Any, lane_queue: str, changes: dict[str, Any], *
 
 def _shape_of_batch(request: Any) -> str:
     """As `many` gives it; without one, Celery writes the arguments into the header."""
-    operation, calls = call.of_batch(request)
-    return f"({operation}, {len(calls)} calls)"
+    batch = call.of_batch(request.args, request.kwargs)
+    return f"({batch['operation']}, {len(batch['calls'])} calls)"
 
 
 def _header(request: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from wasmfleet.config.celery import BATCH, BATCH_FACTOR
 from wasmfleet.config.settings import settings
-from wasmfleet.workers import lanes, outcomes, poison, quarantine, results, set_aside
+from wasmfleet.workers import call, lanes, outcomes, poison, quarantine, results, set_aside
 from wasmfleet.workers.again import Again, LargeResultRefused, ResultRefused, Unlogged
 from wasmfleet.workers.errors import (
     Cancelled,
@@ -209,9 +209,8 @@ def _rows(
 
 
 def _calls(request: Request) -> tuple[str, int]:
-    """Which operation a message calls, and how often; of a batch that is malformed, the batch itself once."""
-    name = request.task.name  # `request.name` may be a shadow
-    match request.args:
-        case [str(operation), [_, *_] as calls] if name == BATCH:
-            return operation, len(calls)
-    return name, 1
+    """Which operation a message calls, and how often."""
+    if request.task.name != BATCH:
+        return request.task.name, 1  # `request.name` may be a shadow
+    batch = call.of_batch(request.args, request.kwargs)
+    return batch["operation"], len(batch["calls"])

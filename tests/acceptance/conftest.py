@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.installation import free_port, until
+from tests.chaos.fleet import ChaosFleet, chaos_fleet
 from tests.conftest import share_compiled_modules
 
 
@@ -81,6 +82,15 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
+
+
+@pytest.fixture
+def misbehaving(tmp_path: Path) -> Iterator[ChaosFleet]:
+    """An installation with operations that misbehave, whose broker runs."""
+    with chaos_fleet(tmp_path) as made:
+        made.start("broker")
+        until(made.answers, what="the broker answers")
+        yield made
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ answer = [item.error.code for item in batch]
 """,
     )
 
-    assert answer == ["Cancelled"] * 3
+    assert answer == ["RuntimeUnavailable"] * 3
 
 
 def test_a_wrong_item_is_named_before_anything_is_published(fleet: Installation) -> None:

@@ -1,27 +1,23 @@
-"""What is promised of delivery: cancelling lasts, a busy fleet says so, drained workers wait, nothing is dropped."""
+"""What is promised of delivery: a busy fleet says so, drained workers wait, nothing is dropped."""
 
 import json
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from redis import Redis
 
 from tests.acceptance.installation import until
-from tests.chaos.fleet import ChaosFleet, chaos_fleet
+from tests.chaos.fleet import ChaosFleet
 from wasmfleet.workers.presence import EXPIRY_S
 
 
 @pytest.fixture
-def fleet(tmp_path: Path) -> Iterator[ChaosFleet]:
-    with chaos_fleet(tmp_path) as made:
-        made.start("broker")
-        until(made.answers, what="the broker answers")
-        yield made
+def fleet(misbehaving: ChaosFleet) -> ChaosFleet:
+    return misbehaving
 
 
 def wasmfleet(fleet: ChaosFleet, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -33,44 +29,6 @@ def wasmfleet(fleet: ChaosFleet, *words: str) -> "subprocess.CompletedProcess[st
         text=True,
         timeout=60,
     )
-
-
-def test_a_cancelled_batch_is_skipped_by_workers_that_start_later(fleet: ChaosFleet) -> None:
-    [id] = json.loads(
-        fleet.run(
-            "import json\n"
-            "from wasmfleet.workers.batch import find\n"
-            "batch = find('chaos.nap').many([{'seconds': 0.0}] * 3, lane='python')\n"
-            "batch.cancel()\n"
-            "print(json.dumps(batch.task_ids))"
-        )
-    )
-    fleet.start_worker("python")
-
-    rows = until(lambda: fleet.rows(id), log=fleet.output)
-    assert [row["item"] for row in rows] == [0, 1, 2]
-    assert {(row["operation"], row["outcome"], row["error_code"]) for row in rows} == {
-        ("wasmfleet.chaos.nap", "revoked", "Cancelled")
-    }
-    fleet.nothing_is_held()
-
-
-def test_a_cancelled_batch_that_has_begun_is_answered_with_what_it_came_to(fleet: ChaosFleet) -> None:
-    fleet.start_worker("python")
-    fleet.start_worker("wasm")
-    id, answer = json.loads(
-        fleet.run(
-            "import json, time\n"
-            "from wasmfleet.workers.batch import find\n"
-            "batch = find('chaos.nap').many([{'seconds': 4.0}], lane='python')\n"
-            "time.sleep(1.5)\n"
-            "batch.cancel()\n"
-            "print(json.dumps([*batch.task_ids, *(item.value for item in batch.results(timeout=30))]))"
-        )
-    )
-
-    assert answer == 4.0
-    assert [row["outcome"] for row in fleet.rows(id)] == ["ok"]
 
 
 _BUSY = """

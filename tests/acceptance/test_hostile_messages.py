@@ -71,7 +71,7 @@ _BATCHES: list[Any] = [
     [["chaos.nap", []], {}, {}],
     [["chaos.nap", [{}, 5]], {}, {}],
     [["chaos.nap", [{}], 5], {}, {}],
-    [["chaos.nap"], {"calls": [{}]}, {}],
+    [["chaos.nap", [{}]], {"calls": [{}]}, {}],
     [["chaos.nap", [{}]], {"x": 1}, {}],
     [[], {}, {}],
 ]

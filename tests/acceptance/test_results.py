@@ -17,11 +17,8 @@ from tests.chaos.fleet import ChaosFleet, chaos_fleet
 
 
 @pytest.fixture
-def fleet(tmp_path: Path) -> Iterator[ChaosFleet]:
-    with chaos_fleet(tmp_path) as made:
-        made.start("broker")
-        until(made.answers, what="the broker answers")
-        yield made
+def fleet(misbehaving: ChaosFleet) -> ChaosFleet:
+    return misbehaving
 
 
 def test_who_begins_to_wait_while_the_broker_is_away_gets_the_result(fleet: ChaosFleet) -> None:
