@@ -65,6 +65,7 @@ class _Batch(msgspec.Struct, forbid_unknown_fields=True):
 _Body = tuple[list[Any], dict[str, Any], _Embed]
 _TIMES: Final = ("eta", "expires")
 _MOST_LEVELS: Final = 64
+_YEARS: Final = range(1970, 9000)  # the first and the last ones overflow in some time zones
 
 
 def check(message: Any) -> None:
@@ -117,6 +118,8 @@ def _check_time(name: str, value: Any) -> None:
     if value is None:
         return
     try:
-        (value if isinstance(value, datetime) else datetime.fromisoformat(value)).astimezone(UTC)
+        time = (value if isinstance(value, datetime) else datetime.fromisoformat(value)).astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
         raise ValueError(f"`{name}` is no time in ISO 8601") from None
+    if time.year not in _YEARS:
+        raise ValueError(f"`{name}` is in the year {time.year}")

@@ -25,6 +25,7 @@ _HEADERS: list[dict[str, Any]] = [
     {"id": "\ud800x"},
     {"id": "\ud800x", "task": "nope"},
     {"eta": "0001-01-01T00:00:00+23:00"},
+    {"eta": "0001-01-01T00:00:00+00:00"},
     {"eta": 5},
     {"expires": {}},
     {"expires": _PAST, "wasmfleet": "text"},
