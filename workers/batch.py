@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from billiard.exceptions import WorkerLostError
 from celery.exceptions import TaskRevokedError
-from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from wasmfleet.config.celery import BATCH, batch_time_limit, of_batches
 from wasmfleet.config.settings import Lane, settings
 from wasmfleet.workers import cancelled
 from wasmfleet.workers.app import app, load_families
-from wasmfleet.workers.call import of_batch
+from wasmfleet.workers.call import of_batch, shape_of_batch
 from wasmfleet.workers.contract import Arguments
 from wasmfleet.workers.errors import (
     Cancelled,
@@ -110,7 +109,7 @@ def publish(
         for chunk in _chunks(operation, calls):
             sent.append((_send(operation, chunk, chosen, expires), len(chunk)))
     except WasmfleetError:
-        with contextlib.suppress(RedisError, OperationalError):
+        with contextlib.suppress(RedisError):
             Batch(sent).cancel()  # all of it, or as little as can be
         raise
     return Batch(sent)
@@ -144,7 +143,7 @@ def _send(
 ) -> "AsyncResult[Any]":
     options: dict[str, Any] = {"queue": of_batches(QUEUES[lane]), "expires": expires}
     options["headers"] = {"wasmfleet": stamp(lane, options)}
-    shown = f"({operation.name}, {len(chunk)} calls)"
+    shown = shape_of_batch(operation.name, chunk)
     result: AsyncResult[Any] = send(
         run_batch.apply_async, (operation.name, chunk), argsrepr=shown, kwargsrepr="{}", **options
     )

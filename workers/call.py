@@ -34,3 +34,8 @@ class Item:
 def of_batch(args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """The `operation` and the `calls` of a batch, which clients give by place or by name."""
     return dict(zip(("operation", "calls"), args, strict=False)) | dict(kwargs)
+
+
+def shape_of_batch(operation: str, calls: Sequence[Any]) -> str:
+    """What headers and Flower show of a batch's arguments; without it, Celery writes them out."""
+    return f"({operation}, {len(calls)} calls)"

@@ -101,17 +101,12 @@ def _resend(task: Any, request: Any, lane_queue: str, changes: dict[str, Any], *
     again = task.signature_from_request(request, queue=queue, **options)
     again.options["headers"] = {"wasmfleet": _header(request) | changes}
     if task.name == queues.BATCH:  # an operation gives the shape of its arguments by itself
-        again.options |= {"argsrepr": _shape_of_batch(request), "kwargsrepr": "{}"}
+        shown = call.shape_of_batch(**call.of_batch(request.args, request.kwargs))
+        again.options |= {"argsrepr": shown, "kwargsrepr": "{}"}
     again.options.pop("eta", None)
     again.options.pop("routing_key", None)
     again.options.pop("exchange", None)
     again.apply_async()
-
-
-def _shape_of_batch(request: Any) -> str:
-    """As `many` gives it; without one, Celery writes the arguments into the header."""
-    batch = call.of_batch(request.args, request.kwargs)
-    return f"({batch['operation']}, {len(batch['calls'])} calls)"
 
 
 def _header(request: Any) -> dict[str, Any]:

@@ -112,11 +112,10 @@ def regain(still_served: Callable[[], None]) -> None:
 
 def withdraw(batches: "list[Batch[Any]]") -> None:
     """Cancels the batches, and gives the workers a moment to drop what is queued."""
-    from kombu.exceptions import OperationalError
     from redis import RedisError
 
     deadline = time.monotonic() + _DRAIN_S
-    with suppress(RedisError, OperationalError, RuntimeError):
+    with suppress(RedisError, RuntimeError):
         for batch in batches:
             batch.cancel()
         while time.monotonic() < deadline and any(batch.done < len(batch) for batch in batches):
