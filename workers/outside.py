@@ -1,0 +1,46 @@
+"""Text that came from outside, made fit to be stored and to be shown: messages, guests and files may say anything."""
+
+import logging
+import re
+from typing import Any, Final
+
+STORED_CHARACTERS: Final = 1000
+#: Longer than any address of a guest, whose memory has 32 bits: what is left is an address of this process.
+_HOST_ADDRESS: Final = re.compile(r"\b0[xX][0-9a-fA-F]{9,16}\b")
+
+
+def storable(value: Any, most: int = STORED_CHARACTERS) -> str:
+    """Any value as text that UTF-8 can carry, without host addresses and of at most `most` characters."""
+    try:
+        text = str(value)
+    except Exception as error:  # noqa: BLE001 - a class from outside may define it as it likes
+        text = f"<a {type(value).__name__} without text: {type(error).__name__}>"
+    return _without_addresses(text[:most].encode(errors="replace").decode())
+
+
+def shown(value: Any) -> str:
+    """The same as one printable line: what moves a cursor, ends a line or turns its direction is escaped."""
+    text = storable(value, most=100_000)
+    return text if text.isprintable() else "".join(map(_printable, text))
+
+
+class LineFormatter(logging.Formatter):
+    """Formats a record whose message came from outside: its message is one line, none of it holds an address."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, and a traceback of ours below it where there is one."""
+        return "\n".join(shown(line) for line in super().format(record).splitlines())
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
+        record.message = shown(record.message)
+        return super().formatMessage(record)
+
+
+def _without_addresses(text: str) -> str:
+    return _HOST_ADDRESS.sub("0x…", text)
+
+
+def _printable(character: str) -> str:
+    if character.isprintable():
+        return character
+    return character.encode("unicode_escape").decode()
