@@ -18,7 +18,7 @@ from wasmfleet.config.celery import BATCH, batch_time_limit, of_batches
 from wasmfleet.config.settings import Lane, settings
 from wasmfleet.workers import cancelled
 from wasmfleet.workers.app import app, load_families
-from wasmfleet.workers.call import of_batch, shape_of_batch
+from wasmfleet.workers.call import shape_of_batch
 from wasmfleet.workers.contract import Arguments
 from wasmfleet.workers.errors import (
     Cancelled,
@@ -29,6 +29,7 @@ from wasmfleet.workers.errors import (
 )
 from wasmfleet.workers.operation import PREFIX, QUEUES, Operation, check_size, stamp
 from wasmfleet.workers.operation import publish as send
+from wasmfleet.workers.undecoded import Unreadable
 
 if TYPE_CHECKING:
     from celery.result import AsyncResult
@@ -158,19 +159,14 @@ def _send(
     Request=Operation.Request,
     time_limit=batch_time_limit(settings()),
 )
-def run_batch(self: Any, operation: str, calls: list[Arguments]) -> list[list[Any]]:
+def run_batch(self: Any, operation: str | Unreadable, calls: Sequence[Arguments] = ()) -> list[list[Any]]:
     """Runs many calls of one operation: `[0, value]` or `[1, code, message, details]` for each, in order."""
     from wasmfleet.workers import execute
 
+    if isinstance(operation, Unreadable):
+        execute.refuse(self, self.request, operation.error)
     outcomes = execute.batch(self, loaded(operation), self.request, [((), call) for call in calls])
     return [_answer(outcome) for outcome in outcomes]
-
-
-def check(message: Any) -> None:
-    """Raises UnknownOperation for a batch of calls that this worker does not know."""
-    if message.headers["task"] == NAME:
-        args, kwargs, _ = message.payload
-        loaded(of_batch(args, kwargs)["operation"])
 
 
 def find(name: str) -> Operation[..., Any]:

@@ -1,4 +1,7 @@
-"""What the quarantine never keeps: the arguments of `crypto.*`, wherever a message holds them."""
+"""What the quarantine never keeps: the arguments of `crypto.*`, wherever a message holds them.
+
+A message is searched as it lies there, for a decoder would make of it whatever its sender wants.
+"""
 
 import binascii
 import contextlib
@@ -8,15 +11,17 @@ from base64 import b64decode
 from typing import Any, Final
 
 import msgspec
-from kombu.compression import decompress
-from kombu.serialization import loads
 
+from wasmfleet.workers import decompression, outline
+from wasmfleet.workers.quarantine import KEPT_BYTES
 from wasmfleet.workers.transport.messages import MALFORMED
 
 _NAME: Final = re.compile(r"(wasmfleet\.)?crypto\.")
 _MENTION: Final = b"crypto."
 # What is written so that nobody reads it at sight: no text, or a word so long that it may be base64.
 _VEILED: Final = re.compile(rb"\0|[A-Za-z0-9+/=]{24}")
+#: JSON's other way to write a character that `_MENTION` may have.
+_ESCAPED: Final = re.compile(rb"\\u00([2-7][0-9a-fA-F])")
 
 
 def is_named(*names: str) -> bool:
@@ -24,24 +29,25 @@ def is_named(*names: str) -> bool:
     return any(map(_NAME.match, names))
 
 
-def is_in_part(part: Any) -> bool:
-    """Whether a decoded part of a message names such an operation: a link, a chain, a batch's calls."""
-    try:
-        return _MENTION in msgspec.msgpack.encode(part)
-    except (TypeError, ValueError, OverflowError, RecursionError):
-        return True
+def is_mentioned(part: bytes) -> bool:
+    """Whether a part of a message names such an operation: a link, a chain, a batch's calls."""
+    return _MENTION in part or _MENTION in _ESCAPED.sub(_unescaped, part)
 
 
 def is_in_message(message: Any, body: bytes) -> bool:
-    """Whether a message that is no call may hold secrets. One that nobody can look into may."""
-    if message.errors:  # it does not decompress
+    """Whether a message that is no call, of at most `KEPT_BYTES`, may hold secrets; one that does not open may."""
+    if message.errors:
         return True
     if message.content_type == MALFORMED:
-        return _is_in_malformed(body, message.accept)
-    return _is_in_body(body, message.content_type, message.content_encoding, message.accept)
+        return _is_in_malformed(body)
+    try:
+        plain = _decompressed(body, message.headers)
+    except Exception:  # noqa: BLE001 - decoders raise what they like
+        return True
+    return _is_in_body(plain, message.content_type)
 
 
-def _is_in_malformed(raw: bytes, accept: Any) -> bool:
+def _is_in_malformed(raw: bytes) -> bool:
     """The transport did not understand the message, so its body is as it was sent."""
     try:
         outer = json.loads(raw)
@@ -49,29 +55,26 @@ def _is_in_malformed(raw: bytes, accept: Any) -> bool:
         rest = json.dumps(outer).encode()
     except (AttributeError, LookupError, TypeError, ValueError, RecursionError):
         return _is_in_text(raw)
-    try:
-        plain = _unpacked(body, outer.get("headers"))
-    except Exception:  # noqa: BLE001 - decoders raise what they like
-        return True
-    kind = (outer.get("content-type"), outer.get("content-encoding"))
-    return _is_in_text(rest) or _is_in_body(plain, *kind, accept)
-
-
-def _unpacked(body: bytes, headers: Any) -> bytes:
-    """As it was before the transport wrote it as base64, and before the client compressed it (see decompression)."""
     with contextlib.suppress(binascii.Error):
         body = b64decode(body, validate=True)
-    compression = headers.get("compression") if isinstance(headers, dict) else None
-    plain: bytes = decompress(body, compression) if compression else body
-    return plain
-
-
-def _is_in_body(body: bytes, content_type: Any, content_encoding: Any, accept: Any) -> bool:
     try:
-        content = loads(body, content_type, content_encoding, accept=accept)
+        plain = _decompressed(body, outer.get("headers"))
     except Exception:  # noqa: BLE001 - decoders raise what they like
+        return True
+    return _is_in_text(rest) or _is_in_body(plain, outer.get("content-type"))
+
+
+def _decompressed(body: bytes, headers: Any) -> bytes:
+    compression = headers.get("compression") if isinstance(headers, dict) else None
+    return decompression.plain(body, compression, KEPT_BYTES) if compression else body
+
+
+def _is_in_body(body: bytes, content_type: Any) -> bool:
+    try:
+        outline.of(body, content_type)
+    except (LookupError, TypeError, ValueError, RecursionError, msgspec.MsgspecError):
         return _is_in_text(body)
-    return _is_in_text(body) if isinstance(content, str | bytes) else is_in_part(content)
+    return is_mentioned(body)
 
 
 def _is_in_text(text: bytes) -> bool:
@@ -80,4 +83,8 @@ def _is_in_text(text: bytes) -> bool:
         text.decode()
     except UnicodeDecodeError:
         return True
-    return _MENTION in text or bool(_VEILED.search(text))
+    return is_mentioned(text) or bool(_VEILED.search(text))
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    return bytes([int(found[1], 16)])

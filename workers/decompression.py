@@ -1,39 +1,54 @@
-"""Compressed messages, bounded: Celery decompresses them in a worker's main process, before anybody looks at them."""
+"""Compressed messages, bounded: kombu would decompress them in a worker's main process, whatever they grow to."""
 
 import bz2
 import lzma
 import zlib
 from collections.abc import Callable
-from functools import partial
 from typing import Any, Final
 
 import brotli
 from kombu import compression
 
-from wasmfleet.workers.errors import CorruptData, InputTooLarge
+from wasmfleet.workers.errors import CorruptData, InputTooLarge, InvalidArguments
 
 _LZMA_BYTES: Final = 128 << 20  # more than the highest preset needs, less than what a header may ask for
 
 
-def bound(limit: int) -> None:
-    """From now on a message that decompresses to more than `limit` bytes raises InputTooLarge."""
-    for kind, start in _STARTS.items():
+def postpone() -> None:
+    """From now on kombu leaves a compressed message as it is; whoever reads it calls `plain`."""
+    for kind in _STARTS:
         found: Any = compression.get_encoder(kind)
-        compression.register(found[0], partial(_decompress, start, limit), kind)
+        compression.register(found[0], _as_it_is, kind)
 
 
-def _decompress(
-    start: Callable[[], Callable[[bytes, int], tuple[bytes, bool]]], limit: int, body: bytes
-) -> bytes:
+def plain(body: bytes, kind: str, limit: int) -> bytes:
+    """A body decompressed. Raises InputTooLarge for more than `limit` bytes, CorruptData, and InvalidArguments for a
+    kind of compression that is not known."""
+    start = _STARTS.get(_kind(kind))
+    if start is None:
+        raise InvalidArguments(f"the message's compression {kind[:80]!r} is not known")
     try:
-        plain, whole = start()(body, limit + 1)
+        text, whole = start()(body, limit + 1)
     except (ValueError, OSError, EOFError, zlib.error, lzma.LZMAError, brotli.error) as error:
         raise CorruptData(f"the message's body does not decompress: {error}") from None
-    if len(plain) > limit:
+    if len(text) > limit:
         raise InputTooLarge(f"the message's body decompresses to more than {limit:,} bytes")
     if not whole:
         raise CorruptData("the message's compressed body ends early")
-    return plain
+    return text
+
+
+def _as_it_is(body: bytes) -> bytes:
+    return body
+
+
+def _kind(name: str) -> str:
+    """The content type behind one of kombu's short names."""
+    try:
+        found: Any = compression.get_encoder(name)
+        return str(found[1])
+    except KeyError:
+        return name
 
 
 def _zlib() -> Callable[[bytes, int], tuple[bytes, bool]]:

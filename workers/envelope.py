@@ -1,13 +1,17 @@
 """What a message must be before Celery looks into it: Celery trusts headers, and a strange one would end its worker."""
 
+import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import msgspec
 
 from wasmfleet.config.celery import BATCH
-from wasmfleet.workers import call
+from wasmfleet.workers import outline
+from wasmfleet.workers.errors import InputTooLarge, InvalidArguments
+from wasmfleet.workers.undecoded import Undecoded, body_limit, embed_of
 
 _Name = Annotated[str, msgspec.Meta(pattern=r"^[ -~]{1,200}\Z")]
 _Id = Annotated[
@@ -17,7 +21,6 @@ _Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 _Seconds = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
 _Limit = Annotated[float, msgspec.Meta(ge=0, le=1e9)]  # 0: the default
 _UnixTime = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
-_SIGNATURES = list[dict[str, Any]] | None
 
 
 class _Own(msgspec.Struct):
@@ -50,35 +53,69 @@ class _Headers(msgspec.Struct):
     wasmfleet: _Own | None = None
 
 
+class _Signature(msgspec.Struct):
+    """A call that follows, as Celery writes it; what else it has is its own business."""
+
+    task: _Name
+    args: list[Any] | None = None
+    kwargs: dict[str, Any] | None = None
+    options: dict[str, Any] | None = None
+
+
 class _Embed(msgspec.Struct, forbid_unknown_fields=True):
-    callbacks: _SIGNATURES = None
-    errbacks: _SIGNATURES = None
-    chain: _SIGNATURES = None
-    chord: dict[str, Any] | None = None
+    callbacks: list[_Signature] | None = None
+    errbacks: list[_Signature] | None = None
+    chain: list[_Signature] | None = None
+    chord: _Signature | None = None
 
 
-class _Batch(msgspec.Struct, forbid_unknown_fields=True):
-    operation: str
-    calls: Annotated[list[dict[Any, Any]], msgspec.Meta(min_length=1)]  # each is checked where it runs
-
-
-_Body = tuple[list[Any], dict[str, Any], _Embed]
+_NOTHING: Final = dict.fromkeys(("callbacks", "errbacks", "chain", "chord"))
+_TRIVIAL: Final = frozenset(
+    (msgspec.msgpack.encode(_NOTHING), msgspec.json.encode(_NOTHING), json.dumps(_NOTHING).encode())
+)
 _TIMES: Final = ("eta", "expires")
 _MOST_LEVELS: Final = 64
 _YEARS: Final = range(1970, 9000)  # the first and the last ones overflow in some time zones
 
 
-def check(message: Any) -> None:
-    """Raises ValueError, which says what is wrong, for a message that is no call."""
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A message that may be a call: its task, its body, and what it calls where it is a batch."""
+
+    task: str
+    body: Undecoded
+    batch: outline.BatchOutline | None
+
+
+def check(message: Any) -> Call:
+    """What a message calls; of its arguments nothing is decoded.
+
+    Raises ValueError, which says what is wrong, for a message that is no call, and the WasmfleetError of a body that
+    is too large or does not decompress.
+    """
     for part in ("headers", "properties", "delivery_info"):
         _check_depth(part, getattr(message, part))
     headers = msgspec.convert(message.headers, _Headers)
     msgspec.convert((message.delivery_info or {}).get("priority"), _Count | None)
     for name in _TIMES:
         _check_time(name, getattr(headers, name))
-    args, kwargs, _ = msgspec.convert(message.payload, _Body)
-    if headers.task == BATCH:
-        _check_batch(args, kwargs)
+    body = undecoded(message)
+    found = body.outline()
+    if found.embed not in _TRIVIAL:
+        msgspec.convert(embed_of(found), _Embed)
+    return Call(headers.task, body, outline.of_batch(found) if headers.task == BATCH else None)
+
+
+def undecoded(message: Any) -> Undecoded:
+    """The body of a message. Raises InputTooLarge, and InvalidArguments where nobody here can read its type."""
+    if len(message.body or b"") > body_limit():
+        raise InputTooLarge(f"the message's body has more than {body_limit():,} bytes")
+    if message.content_type not in (outline.MSGPACK, outline.JSON):
+        kind = str(message.content_type)[:80]
+        raise InvalidArguments(f"a message of type {kind!r} cannot be decoded; send msgpack or json")
+    body = message.body or b""
+    text = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else bytes(body)
+    return Undecoded(text, message.content_type, str(message.headers.get("compression") or ""))
 
 
 def task_id(message: Any) -> str:
@@ -89,13 +126,6 @@ def task_id(message: Any) -> str:
         except msgspec.ValidationError:
             continue
     return ""
-
-
-def _check_batch(args: list[Any], kwargs: dict[str, Any]) -> None:
-    given = call.of_batch(args, kwargs)
-    if len(given) < len(args) + len(kwargs):
-        raise ValueError("a batch has one `operation` and its `calls`")
-    msgspec.convert(given, _Batch)
 
 
 def _check_depth(part: str, value: Any) -> None:

@@ -5,7 +5,7 @@ import hashlib
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 from redis.exceptions import RedisError
@@ -43,6 +43,12 @@ def message(
     """One call that came as a message: its outcome is in the log before this returns or raises."""
     [outcome] = batch(operation, operation, request, [(args, kwargs)])
     return _value(outcome)
+
+
+def refuse(task: Any, request: Any, error: WasmfleetError) -> NoReturn:
+    """Ends a message whose arguments cannot be read: its row is in the log before its error is raised."""
+    _write(task, request, lanes.of(request), [Outcome(error=error)], time.time())
+    raise error
 
 
 def batch(
@@ -159,10 +165,12 @@ def _fail(items: Sequence[Item], error: WasmfleetError) -> None:
 
 
 def _time_limit(request: Any) -> float:
-    """A call's own: ours is in our header, that of a client without this package in Celery's, beside the hard one."""
+    """A call's own, at most this worker's: ours is in our header, that of a client without this package in Celery's,
+    beside the hard one."""
     header = getattr(request, "wasmfleet", None) or {}
     _, soft_s = request.timelimit or (None, None)
-    return float(header.get("limit_s") or soft_s or settings().time_limit)
+    most_s = settings().time_limit
+    return min(float(header.get("limit_s") or soft_s or most_s), most_s)
 
 
 def _value(outcome: Outcome) -> Any:

@@ -33,7 +33,7 @@ def _take_role(sender: Any, **_: Any) -> None:
     app.conf.result_backend_transport_options = {"retry_policy": queues.WORKER_PATIENCE}
     app.conf.broker_transport_options["queue_limit"] = 0  # what is sent on was accepted already
     backpressure.exempt()
-    decompression.bound(2 * settings().max_input << 20)  # base64 in JSON takes a third more
+    decompression.postpone()
     for file, reason in own_modules.register(settings()).items():
         _log.error("module %s is refused: %s", file, reason)
     outcomes.open_log(settings()).close()

@@ -23,6 +23,7 @@ from wasmfleet.workers.again import Again
 from wasmfleet.workers.app import app
 from wasmfleet.workers.contract import Arguments, Contract
 from wasmfleet.workers.errors import BrokerUnavailable, InputTooLarge, WasmfleetError
+from wasmfleet.workers.undecoded import Unreadable
 
 if TYPE_CHECKING:
     from celery.result import AsyncResult
@@ -58,6 +59,8 @@ class Operation(Task, Generic[P, R]):  # type: ignore[type-arg]
 
         if self.request.called_directly:
             return execute.here(self, "any", args, kwargs)  # type: ignore[no-any-return]
+        if args and isinstance(args[0], Unreadable):
+            execute.refuse(self, self.request, args[0].error)
         return execute.message(self, self.request, args, kwargs)  # type: ignore[no-any-return]
 
     def wasm(self, *args: P.args, **kwargs: P.kwargs) -> R:

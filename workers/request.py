@@ -12,13 +12,14 @@ from celery.worker import state
 from celery.worker.request import Request
 from redis.exceptions import RedisError
 
-from wasmfleet.config.celery import BATCH, BATCH_FACTOR
+from wasmfleet.config.celery import BATCH, BATCH_FACTOR, batch_time_limit
 from wasmfleet.config.settings import settings
-from wasmfleet.workers import call, lanes, outcomes, poison, quarantine, results, set_aside
+from wasmfleet.workers import envelope, lanes, outcomes, outline, poison, quarantine, results, set_aside
 from wasmfleet.workers.again import Again, LargeResultRefused, ResultRefused, Unlogged
 from wasmfleet.workers.errors import (
     Cancelled,
     DeadlineExceeded,
+    MemoryLimitExceeded,
     OutputTooLarge,
     Quarantined,
     RuntimeUnavailable,
@@ -34,11 +35,26 @@ class LoggedRequest(Request):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        hard_s, soft_s = self.time_limits
-        calls_at_once = BATCH_FACTOR if self.task.name == BATCH else 1
-        # The soft limit is the lane's, a call's: Celery's would strike inside a log write.
-        self.time_limits = (hard_s or (soft_s * calls_at_once + 5 if soft_s else None), None)
+        self._body = envelope.undecoded(self.message)
+        self._content_type = self._content_encoding = None
+        self.time_limits = (self._hard_limit_s(), None)
         self._is_ending = self._ends_acknowledged = False
+
+    @property
+    def _payload(self) -> Any:
+        """What Celery reads of a body where a call ends in the main process: what follows it, never its arguments."""
+        return [], {}, self._body.embed()
+
+    def _hard_limit_s(self) -> float:
+        """Seconds after which the child is killed: what the sender asked for, at most what this worker allows.
+
+        The soft limit is the lane's, a call's: Celery's would strike inside a log write.
+        """
+        is_batch = self.task.name == BATCH
+        most_s = batch_time_limit(settings()) if is_batch else settings().hard_time_limit
+        hard_s, soft_s = self.time_limits
+        asked_s = hard_s or (soft_s * (BATCH_FACTOR if is_batch else 1) + 5 if soft_s else None)
+        return float(min(asked_s or most_s, most_s))
 
     @property
     def argsrepr(self) -> str:
@@ -113,6 +129,13 @@ class LoggedRequest(Request):
             if not self._log("error", outlived):
                 return None
             exc_info = _raised(outlived)
+        if isinstance(error, MemoryError):  # by which Celery would end this process (5.7, worker/request.py)
+            ended = MemoryLimitExceeded(
+                "the call, or its result, needed more memory than its process may use"
+            )
+            if not self._log("error", ended):
+                return None
+            exc_info = _raised(ended)
         if isinstance(error, WorkerLostError) and not _is_stopping():
             exc_info = self._after_death() or exc_info
         return self._unless_away(super().on_failure, exc_info, send_failed_event, return_ok)
@@ -212,5 +235,5 @@ def _calls(request: Request) -> tuple[str, int]:
     """Which operation a message calls, and how often."""
     if request.task.name != BATCH:
         return request.task.name, 1  # `request.name` may be a shadow
-    batch = call.of_batch(request.args, request.kwargs)
-    return batch["operation"], len(batch["calls"])
+    batch = outline.of_batch(request.body.outline())
+    return batch.operation, batch.calls

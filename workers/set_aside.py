@@ -6,7 +6,7 @@ import msgspec
 
 from wasmfleet.config.celery import BATCH
 from wasmfleet.config.settings import settings
-from wasmfleet.workers import call, confidential, envelope, quarantine
+from wasmfleet.workers import confidential, envelope, outline, quarantine
 from wasmfleet.workers.errors import WasmfleetError
 from wasmfleet.workers.operation import Operation
 from wasmfleet.workers.runtime import modules
@@ -14,8 +14,6 @@ from wasmfleet.workers.runtime import modules
 
 def killed(request: Any, reason: str) -> quarantine.Entry:
     """The entry of a call that goes on killing its process."""
-    body = request.body if isinstance(request.body, bytes) else msgspec.msgpack.encode(request.body)
-    whole = body is request.body
     return quarantine.entry(
         request.id,
         "killed",
@@ -24,9 +22,9 @@ def killed(request: Any, reason: str) -> quarantine.Entry:
         queue=str(request.delivery_info.get("routing_key") or ""),
         worker=request.hostname or "",
         message=quarantine.Message(
-            body=body,
-            content_type=request.content_type if whole else "application/x-msgpack",
-            content_encoding=request.content_encoding if whole else "binary",
+            body=request.body.body,
+            content_type=request.body.content_type,
+            content_encoding=quarantine.written(request.message.content_encoding or ""),
             headers=_plain(request.request_dict),
         ),
         secret=_may_hold_secrets(request),
@@ -36,10 +34,9 @@ def killed(request: Any, reason: str) -> quarantine.Entry:
 
 def _may_hold_secrets(request: Any) -> bool:
     """Whether the call, what a batch calls, or what follows it is `crypto.*`."""
-    name = request.task.name
-    _, _, embed = request.message.payload
-    called = str(call.of_batch(request.args, request.kwargs)["operation"]) if name == BATCH else ""
-    return confidential.is_named(name, called) or confidential.is_in_part(embed)
+    name, found = request.task.name, request.body.outline()
+    called = outline.of_batch(found).operation if name == BATCH else ""
+    return confidential.is_named(name, called) or confidential.is_mentioned(found.embed)
 
 
 def refused(message: Any, name: str, worker: str, error: WasmfleetError) -> quarantine.Entry:
@@ -63,7 +60,8 @@ def refused(message: Any, name: str, worker: str, error: WasmfleetError) -> quar
             content_encoding=quarantine.written(message.content_encoding or ""),
             headers=_plain(headers),
         ),
-        secret=confidential.is_named(name) or confidential.is_in_message(message, body),
+        secret=len(body) <= quarantine.KEPT_BYTES
+        and (confidential.is_named(name) or confidential.is_in_message(message, body)),
     )
 
 
@@ -78,7 +76,7 @@ def module_sha256(task: Any) -> str | None:
 
 def _plain(headers: dict[str, Any]) -> dict[str, Any]:
     """What of the headers the message has when it is sent again; by then it would have expired."""
-    own = ("lang", "task", "id", "root_id", "parent_id", "timelimit", "wasmfleet", "retries")
+    own = ("lang", "task", "id", "root_id", "parent_id", "timelimit", "wasmfleet", "retries", "compression")
     return {name: _storable(headers[name]) for name in own if name in headers}
 
 
