@@ -6,7 +6,7 @@ from typing import Any
 
 from kombu import Queue
 
-from wasmfleet.config.settings import OWN_TRANSPORT, Settings
+from wasmfleet.config.settings import MIB, OWN_TRANSPORT, Settings
 
 ANY, WASM, PYTHON = "wasmfleet.any", "wasmfleet.wasm", "wasmfleet.python"
 DEFAULT = "celery"
@@ -150,7 +150,13 @@ def _own_transport(settings: Settings) -> dict[str, Any]:
         "limited_queues": tuple(lane_queues(settings)),
         "queue_weights": dict.fromkeys((ANY, WASM, PYTHON, DEFAULT), SINGLE_CALLS_A_BATCH),
         "visibility_timeout": _PLAIN_WORKERS_S,
+        "message_bytes": message_bytes(settings),
     }
+
+
+def message_bytes(settings: Settings) -> int:
+    """Bytes that a message may have in the broker: arguments in base64, as JSON has them, and that in base64 again."""
+    return settings.max_input * MIB * 16 // 9 + MIB
 
 
 def _stock_redis(settings: Settings) -> dict[str, Any]:

@@ -25,6 +25,8 @@ class TypedConsumer(Consumer):
         take = super().create_task_handler(*args, **kwargs)
 
         def on_message(message: Any) -> Any:
+            if refused := set_aside.stub_error(message):
+                return self._refuse(message, refused)
             if message.errors:
                 return self.on_decode_error(message, message.errors[0][1])
             if "task" not in (message.headers or {}):
@@ -43,7 +45,9 @@ class TypedConsumer(Consumer):
             ) as error:
                 return self.on_invalid_task(None, message, error)
             try:
-                return take(message)
+                taken = take(message)
+                _put_off(message)
+                return taken
             except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
                 if message.acknowledged or _is_taken(message):
                     raise  # it was a call; the trouble is the worker's
@@ -96,6 +100,13 @@ def _check(message: Any) -> None:
     message.body = call.body.body
     # Celery's strategy and request read `payload`, which would decode the body here (kombu 5.7, message.py).
     message._decoded_cache = ([], {}, {})
+
+
+def _put_off(message: Any) -> None:
+    """A call that waits for its time counts no more in what this worker's channel may hold."""
+    qos: Any = getattr(message.channel, "qos", None)
+    if message.headers.get("eta") and hasattr(qos, "put_off"):
+        qos.put_off(message.delivery_tag)
 
 
 def _is_taken(message: Any) -> bool:

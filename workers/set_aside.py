@@ -7,7 +7,7 @@ import msgspec
 from wasmfleet.config.celery import BATCH
 from wasmfleet.config.settings import settings
 from wasmfleet.workers import confidential, envelope, outline, quarantine
-from wasmfleet.workers.errors import WasmfleetError
+from wasmfleet.workers.errors import InputTooLarge, Quarantined, WasmfleetError
 from wasmfleet.workers.operation import Operation
 from wasmfleet.workers.runtime import modules
 
@@ -63,6 +63,19 @@ def refused(message: Any, name: str, worker: str, error: WasmfleetError) -> quar
         secret=len(body) <= quarantine.KEPT_BYTES
         and (confidential.is_named(name) or confidential.is_in_message(message, body)),
     )
+
+
+def stub_error(message: Any) -> WasmfleetError | None:
+    """Why the broker's script left only a stub of a message (workers/transport/fetch.lua), if it did."""
+    headers = message.headers or {}
+    why, size = headers.get("wasmfleet_refused"), headers.get("wasmfleet_bytes")
+    if why == "too large":
+        return InputTooLarge(
+            f"the message has {size} bytes; WASMFLEET_MAX_INPUT allows {settings().max_input} MiB"
+        )
+    if why == "deadly":
+        return Quarantined("it ended three worker processes that held nothing else, and is set aside")
+    return None
 
 
 def module_sha256(task: Any) -> str | None:

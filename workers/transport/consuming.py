@@ -13,7 +13,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from wasmfleet.workers.transport import messages, stock
 from wasmfleet.workers.transport.leases import Keeper, new_holder
-from wasmfleet.workers.transport.qos import QoS
+from wasmfleet.workers.transport.qos import HELD_BYTES, QoS
 from wasmfleet.workers.transport.reconnecting import LOST, Reconnecting
 from wasmfleet.workers.transport.store import Fetch, Keys, Store, fetched
 from wasmfleet.workers.transport.turns import interleaved
@@ -29,7 +29,8 @@ class Consuming(Reconnecting):
 
     QoS = QoS
     queue_weights: dict[str, int] = {}
-    from_transport_options = (*stock.redis.Channel.from_transport_options, "queue_weights")
+    message_bytes = HELD_BYTES  # what one message may have; a larger one arrives as a stub
+    from_transport_options = (*stock.redis.Channel.from_transport_options, "queue_weights", "message_bytes")
 
     _window = 0  # how many messages may be held; Celery adds to it for each that waits for its time
     fetching = ""  # the fetch whose answer is under way
@@ -104,6 +105,8 @@ class Consuming(Reconnecting):
         limit = _MAX_FETCH if free is None else min(free, _MAX_FETCH)
         if limit * 4 < min(self._window, _MAX_FETCH):  # few free places: wait for more
             limit = 0
+        if self.qos.room_bytes() <= 0:
+            limit = 0
         tags = self.qos.take()
         if not limit and not tags:
             return []
@@ -122,7 +125,10 @@ class Consuming(Reconnecting):
         bells = [self.keys.bell(queue) for _ in self.priority_steps for queue in queues]
         flags = "".join("01"[queue in self._unbooked] for queue in queues) * len(self.priority_steps)
         turns = self._turns[self._turn :] + self._turns[: self._turn] if len(queues) > 1 else [0]
-        return Fetch(next(self._fetches), limit, lists, bells, flags, turns, tags)
+        room_bytes, is_idle = self.qos.room_bytes(), not self.qos.held.size_bytes
+        first_bytes = max(room_bytes, self.message_bytes) if is_idle else room_bytes
+        sizes = (room_bytes, first_bytes, self.message_bytes, is_idle)
+        return Fetch(next(self._fetches), limit, *sizes, lists, bells, flags, turns, tags)
 
     def _brpop_read(self, **options: Any) -> bool:
         waited = self._awaits_bell
@@ -154,7 +160,9 @@ class Consuming(Reconnecting):
         self.qos.confirm()
         self._turn = (self._turn + reply[0]) % max(len(self._turns), 1)
         taken = fetched(reply)
-        self.qos.held.update(tag for _, tag, _ in taken if tag)
+        for _, tag, raw in taken:
+            if tag:
+                self.qos.held.add(tag, len(raw))
         self.fetching = ""
         self._awaits_bell = len(taken) < asked.limit
         if not taken:
@@ -169,15 +177,17 @@ class Consuming(Reconnecting):
                 number, tag, raw = waiting.popleft()
                 self._deliver(asked.lists[number], tag, raw)
         finally:  # where the consumer failed, the rest are strays for the keeper to hand on
-            self.qos.held.difference_update(tag for _, tag, _ in waiting)
+            self.qos.held.discard(*(tag for _, tag, _ in waiting))
 
     def _deliver(self, list: str, tag: str, raw: bytes) -> None:
         queue = list.removeprefix(self.keys.prefix).partition(self.sep)[0]
         if queue not in self.connection._callbacks:  # cancelled while the answer was under way
             self.qos.hand_back(tag)
             return
+        message = messages.decode(raw, tag, queue)
+        self.qos.watch(tag, message["headers"])
         try:
-            self.connection._deliver(messages.decode(raw, tag, queue), queue)
+            self.connection._deliver(message, queue)
         except Exception:
             if self.qos.has(tag) or not tag:
                 raise  # it was a message, the trouble is with the consumer
@@ -212,7 +222,7 @@ class Consuming(Reconnecting):
         if not taken:
             raise Empty
         [(_, tag, raw)] = taken
-        self.qos.held.add(tag)
+        self.qos.held.add(tag, len(raw))
         return messages.decode(raw, tag, queue)
 
     def restore_unleased(self, tag: str) -> None:
@@ -230,7 +240,7 @@ class Consuming(Reconnecting):
             self._keeper = None
 
     def _finish_fetch(self) -> None:
-        """Waits for the answer under way, so that its messages are booked before they are handed back."""
+        """Waits for the answer under way: what it took is booked before it is handed back."""
         connection, self._in_poll = self._in_poll, None
         if connection:
             try:

@@ -1,10 +1,16 @@
 -- Drops acknowledged messages and takes waiting ones, each booked in `unacked` under its holder's name.
 -- KEYS: unacked, unacked_index, holders, holder's leases, n lists by priority, n bells
--- ARGV: n, limit, bytes, holder, fetch id, flags ('1': no acknowledgement, one a list), turns, acknowledged tag...
+-- ARGV: n, limit, bytes that all may have, that the first may have, that any may have, whether nothing is being
+--   worked on ('1'), holder, fetch id, flags ('1': no acknowledgement, one a list), turns, acknowledged tag...
 -- Returns {turns taken, list number, tag, message, list number, ...}
-local FIRST_LIST, FIRST_TAG = 5, 8
-local lists, limit, room = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local holder, fetch, unbooked = ARGV[4], ARGV[5], ARGV[6]
+-- A message that is too large, or that ended every worker that held it, is replaced by a stub that says so.
+local FIRST_LIST, FIRST_TAG = 5, 11
+local lists, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
+local room, room_of_first, most = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local idle, holder, fetch, unbooked = ARGV[6] == '1', ARGV[7], ARGV[8], ARGV[9]
+-- Without its body no message is so large; a table of it would take many times as much.
+local MOST_HEAD = 262144
+local MOST_DEATHS, MOST_DEATHS_ALONE, SUSPECT_FROM = 10, 3, 2
 
 for at = FIRST_TAG, #ARGV do
   -- What was handed on meanwhile is another's: another message even, where two have one tag.
@@ -31,6 +37,7 @@ local function head(message)
   if close and (not escape or escape > close) then
     message = '{"body": ""' .. message:sub(close + 1)
   end
+  if #message > MOST_HEAD then return {} end
   local ok, decoded = pcall(cjson.decode, message)
   return ok and type(decoded) == 'table' and decoded or {}
 end
@@ -39,19 +46,47 @@ local function text(value)
   return type(value) == 'string' and value or ''
 end
 
+local function part(found, name)
+  return type(found[name]) == 'table' and found[name] or {}
+end
+
+-- How many workers ended while they held this message, and how many of them while they held nothing else.
+local function deaths(found)
+  local headers = part(found, 'headers')
+  return tonumber(headers.wasmfleet_lost) or 0, tonumber(headers.wasmfleet_lost_alone) or 0
+end
+
+-- What is left of a message that no worker may see.
+local function stub(found, message, why)
+  local headers, properties = part(found, 'headers'), part(found, 'properties')
+  local info = part(properties, 'delivery_info')
+  local tag = text(properties.delivery_tag):match('^[!-~]+$') or 'stub-' .. redis.sha1hex(message)
+  local made = {
+    headers = {
+      task = text(headers.task):sub(1, 200), id = text(headers.id):sub(1, 1000),
+      wasmfleet_refused = why, wasmfleet_bytes = #message,
+    },
+    properties = {
+      delivery_tag = tag:sub(1, 255),
+      delivery_info = {exchange = text(info.exchange), routing_key = text(info.routing_key)},
+    },
+  }
+  return made, '{"body": "", ' .. cjson.encode(made):sub(2)
+end
+
 -- The tag, exchange and routing key of a message; one without a plain tag gets one, and is booked as a JSON string.
-local function describe(message)
-  local properties = head(message).properties
-  local tag = type(properties) == 'table' and text(properties.delivery_tag) or ''
+local function describe(found, message)
+  local properties = part(found, 'properties')
+  local tag = text(properties.delivery_tag)
   if #tag > 255 or not tag:match('^[!-~]+$') then
     return 'malformed-' .. redis.sha1hex(message), '', '', cjson.encode(message)
   end
-  local info = type(properties.delivery_info) == 'table' and properties.delivery_info or {}
+  local info = part(properties, 'delivery_info')
   return tag, text(info.exchange), text(info.routing_key), message
 end
 
-local function book(list, message, place)
-  local tag, exchange, key, stored = describe(message)
+local function book(list, found, message, place)
+  local tag, exchange, key, stored = describe(found, message)
   while redis.call('HEXISTS', KEYS[1], tag) == 1 do
     tag = tag .. '+' -- one message bound to several queues has one tag
   end
@@ -68,20 +103,32 @@ local function take(number)
   local list = KEYS[FIRST_LIST + number]
   local message = redis.call('RPOP', list)
   if not message then return false end
-  if taken > 0 and #message > room then
+  local found, size = head(message), #message
+  local lost, alone = deaths(found)
+  local suspect = lost >= SUSPECT_FROM
+  local crowded = suspect and (taken > 0 or not idle)
+  local may = taken == 0 and room_of_first or room
+  if size <= most and (size > may or crowded) then
     redis.call('RPUSH', list, message)
     full = true
     return false
   end
+  if size > most then
+    found, message = stub(found, message, 'too large')
+  elseif alone >= MOST_DEATHS_ALONE or lost >= MOST_DEATHS then
+    found, message = stub(found, message, 'deadly')
+  elseif suspect then
+    full = true -- nothing beside it, so that its holder's death is its doing
+  end
   local tag = ''
-  if unbooked:sub(number + 1, number + 1) == '0' then tag = book(list, message, taken) end
+  if unbooked:sub(number + 1, number + 1) == '0' then tag = book(list, found, message, taken) end
   taken, room = taken + 1, room - #message
   out[#out + 1], out[#out + 2], out[#out + 3] = number, tag, message
   return true
 end
 
 local turns = {}
-for number in ARGV[7]:gmatch('%d+') do turns[#turns + 1] = tonumber(number) end
+for number in ARGV[10]:gmatch('%d+') do turns[#turns + 1] = tonumber(number) end
 local queues = 0
 for _, number in ipairs(turns) do queues = math.max(queues, number + 1) end
 

@@ -19,6 +19,7 @@ from redis import ConnectionPool, Redis
 from redis.exceptions import RedisError
 
 from wasmfleet.workers.liveness import started_ticks
+from wasmfleet.workers.transport.messages import Loss
 from wasmfleet.workers.transport.store import Store
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Keeper(threading.Thread):
         leases, scores = self._store.renew()
         channel.qos.settle(self._store)  # when no turn of the event loop does
         if self._beats % _ALL_EVERY == 0:
-            self._store.touch(channel.qos.held.copy())
+            self._store.touch(channel.qos.held)
         if leases > len(channel.qos.held) or self._beats % _ALL_EVERY == 0:
             self._hand_on_strays(channel)
         for holder, score in scores.items():
@@ -147,12 +148,14 @@ class Keeper(threading.Thread):
         return unchanged >= LEASE_BEATS
 
     def _hand_on(self, holder: str, score: str) -> None:
+        leases, is_dead = self._store.leases(holder), holder != self._store.holder
+        lost: Loss | None = ("alone" if len(leases) == 1 else "among others") if is_dead else None
         restored = [
             tag
-            for tag, lease in self._store.leases(holder).items()
-            if self._store.put_back(tag, lease, holder, score=score)
+            for tag, lease in leases.items()
+            if self._store.put_back(tag, lease, holder, score=score, lost=lost)
         ]
-        if restored and holder != self._store.holder:
+        if restored and is_dead:
             _log.warning("handed on %d messages that the lost worker %s held", len(restored), holder)
         self._store.forget(holder)
 

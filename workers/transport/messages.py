@@ -1,15 +1,23 @@
 """Messages as they lie in the lists: JSON of kombu's form, or what somebody else put there."""
 
-import base64
+import binascii
 import re
 from json import JSONDecoder
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from kombu.utils.json import dumps, loads, object_hook
 
+from wasmfleet.workers import weight
+
 # Kombu's `loads` makes a decoder for each message.
 _decode: Final = JSONDecoder(object_hook=object_hook).decode
-_EXCHANGE_AND_KEY: Final = re.compile(rb', "(?:[^"\\]|\\.)*", "(?:[^"\\]|\\.)*"\]$')
+#: How kombu begins a message; what follows up to the next quote is its body.
+_BODY: Final = re.compile(rb'\{\s*"body"\s*:\s*"')
+_STRING: Final = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
+#: What a message may have besides its body: headers are small, and each of their values becomes an object.
+_HEAD_BYTES: Final = 256 << 10
+_HEAD_VALUES: Final = 100_000
+_HEAD_LEVELS: Final = 64
 MALFORMED: Final = "application/x-malformed"
 _SHAPE: Final[dict[str, Any]] = {
     "properties": dict,
@@ -20,13 +28,20 @@ _SHAPE: Final[dict[str, Any]] = {
 }
 
 
+Loss = Literal["alone", "among others"]
+
+
 def decode(raw: bytes, tag: str, queue: str) -> dict[str, Any]:
-    """The message of a queue under this delivery tag; a malformed one comes wrapped, its bytes the body."""
+    """The message of a queue under this delivery tag; a malformed one comes wrapped, its bytes the body.
+
+    The body comes as bytes, decoded from base64 where it was sent so; nothing is made of what is in it.
+    """
     try:
-        message = _decode(raw.decode())
+        message, body = _opened(raw)
+        if not _is_well_formed(message):
+            return wrapped(raw, tag, queue)
+        message["body"] = _plain(message, body)
     except Exception:  # noqa: BLE001 - kombu's typed values raise what they like
-        return wrapped(raw, tag, queue)
-    if not _is_well_formed(message):
         return wrapped(raw, tag, queue)
     properties = message["properties"]
     properties["delivery_tag"] = tag
@@ -38,36 +53,84 @@ def decode(raw: bytes, tag: str, queue: str) -> dict[str, Any]:
 def wrapped(raw: bytes, tag: str, queue: str) -> dict[str, Any]:
     """A message that no consumer accepts, so that it comes to where such are set aside."""
     return {
-        "body": base64.b64encode(raw).decode(),
+        "body": raw,
         "content-type": MALFORMED,
         "content-encoding": "binary",
         "headers": {},
-        "properties": {
-            "delivery_tag": tag,
-            "delivery_info": {"routing_key": queue},
-            "body_encoding": "base64",
-        },
+        "properties": {"delivery_tag": tag, "delivery_info": {"routing_key": queue}},
     }
 
 
-def redelivered(booked: bytes) -> bytes:
-    """The message of an entry in `unacked`, marked as delivered before; one that cannot be read, as it came."""
+def redelivered(booked: bytes, lost: Loss | None = None) -> bytes:
+    """The message of an entry in `unacked`, marked as delivered before, and as held by one who died, if one did; one
+    that cannot be read, as it came."""
     try:
-        return _marked(booked)
+        return _marked(booked, lost)
     except Exception:  # noqa: BLE001 - as in decode
-        end = _EXCHANGE_AND_KEY.search(booked)
-        return booked[1 : end.start()] if end else booked
+        # The exchange and the key end it; in a JSON string no quote follows a blank, for it would be escaped.
+        end = booked.rfind(b', "', 0, booked.rfind(b', "'))
+        return booked[1:end] if end > 0 else booked
 
 
-def _marked(booked: bytes) -> bytes:
-    message = loads(booked.decode("utf-8", "surrogateescape"))[0]
+def _marked(booked: bytes, lost: Loss | None) -> bytes:
+    head, body = _split(booked[1:])
+    _check_head(head)
+    message = loads((b"[" + head).decode("utf-8", "surrogateescape"))[0]
     if isinstance(message, str):  # malformed: booked as text
         return message.encode("utf-8", "surrogateescape")
-    for part in (message.get("headers"), message["properties"].get("delivery_info")):
+    headers = message.get("headers")
+    for part in (headers, message["properties"].get("delivery_info")):
         if isinstance(part, dict):
             part["redelivered"] = True
+    if lost and isinstance(headers, dict):
+        for name in ("wasmfleet_lost", "wasmfleet_lost_alone")[: 2 if lost == "alone" else 1]:
+            headers[name] = _count(headers.get(name)) + 1
     text: str = dumps(message)
-    return text.encode()
+    if body is None:
+        return text.encode()
+    message.pop("body")
+    rest: str = dumps(message)
+    return b'{"body": "' + body + b'", ' + rest[1:].encode()
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and 0 <= value < 1000 else 0
+
+
+def _opened(raw: bytes) -> tuple[Any, bytes | None]:
+    """A message without its body, and the body as it stands there; None where it is still in the message."""
+    head, body = _split(raw)
+    _check_head(head)
+    return _decode(head.decode()), body
+
+
+def _split(raw: bytes) -> tuple[bytes, bytes | None]:
+    """The message with an empty body, and the body as it stands between its quotes."""
+    found = _BODY.match(raw)
+    if not found:
+        return raw, None
+    start = found.end()
+    end = raw.find(b'"', start)
+    if raw.find(b"\\", start, end) >= 0:
+        end = _STRING.match(raw, start).end()  # type: ignore[union-attr]
+    return raw[:start] + raw[end:], raw[start:end]
+
+
+def _check_head(head: bytes) -> None:
+    """Raises weight.TooHeavy where a message would become too many objects."""
+    if len(head) > _HEAD_BYTES:
+        weight.check_json(head, _HEAD_VALUES, _HEAD_LEVELS)
+
+
+def _plain(message: dict[str, Any], body: bytes | None) -> bytes | str | None:
+    """The body as its sender made it. Raises ValueError."""
+    encoding = message["properties"].pop("body_encoding", None)
+    if body is None:
+        text: str | None = message["body"]
+        return binascii.a2b_base64(text) if encoding and text else text
+    if b"\\" in body:
+        body = _decode((b'"' + body + b'"').decode()).encode()
+    return binascii.a2b_base64(body) if encoding else body
 
 
 def _is_well_formed(message: Any) -> bool:

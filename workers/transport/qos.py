@@ -3,6 +3,7 @@
 import contextlib
 import threading
 from collections import deque
+from collections.abc import Iterator
 from typing import Any, Final
 
 from redis.exceptions import RedisError
@@ -11,6 +12,47 @@ from wasmfleet.workers.transport import stock
 from wasmfleet.workers.transport.store import Store
 
 _MOST_TAGS: Final = 1000
+_FETCH_BYTES: Final = 16 << 20
+#: Bytes of messages that a channel may hold, for they are in its process's memory.
+HELD_BYTES: Final = 64 << 20
+SUSPECT_FROM: Final = 2  # as in fetch.lua
+
+
+class Held:
+    """The tags that a channel answers for, and the bytes of their messages. Safe between threads."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[str, int] = {}
+        self._lock = threading.Lock()
+        self.size_bytes = 0
+
+    def add(self, tag: str, size_bytes: int) -> None:
+        """Notes a message that was taken."""
+        with self._lock:
+            self._sizes[tag] = size_bytes
+            self.size_bytes += size_bytes
+
+    def discard(self, *tags: str) -> None:
+        """Forgets messages."""
+        with self._lock:
+            self.size_bytes -= sum(self._sizes.pop(tag, 0) for tag in tags)
+
+    def put_off(self, tag: str) -> None:
+        """Counts a message's bytes no more: it waits for its time, and the others are not to wait for it."""
+        with self._lock:
+            if tag in self._sizes:
+                self.size_bytes -= self._sizes[tag]
+                self._sizes[tag] = 0
+
+    def __iter__(self) -> Iterator[str]:
+        with self._lock:
+            return iter(list(self._sizes))
+
+    def __contains__(self, tag: str) -> bool:
+        return tag in self._sizes
+
+    def __len__(self) -> int:
+        return len(self._sizes)
 
 
 class QoS(stock.redis.QoS):  # type: ignore[misc]
@@ -22,7 +64,8 @@ class QoS(stock.redis.QoS):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.held: set[str] = set()
+        self.held = Held()
+        self._suspect = ""
         self._broadcasts: set[str] = set()
         self._acknowledged: deque[str] = deque()
         self._telling: list[str] = []
@@ -33,6 +76,20 @@ class QoS(stock.redis.QoS):  # type: ignore[misc]
         else:
             self._broadcasts.add(delivery_tag)  # which are not fetched
             super().append(message, delivery_tag)
+
+    def room_bytes(self) -> int:
+        """Bytes of messages that may be taken now."""
+        return 0 if self._suspect in self.held else min(_FETCH_BYTES, HELD_BYTES - self.held.size_bytes)
+
+    def watch(self, tag: str, headers: Any) -> None:
+        """Takes nothing beside a message that several workers died with, or its next death would prove nothing."""
+        lost = (headers or {}).get("wasmfleet_lost")
+        if isinstance(lost, int) and lost >= SUSPECT_FROM:
+            self._suspect = tag
+
+    def put_off(self, tag: str) -> None:
+        """Lets a message that waits for its time keep no other from being taken."""
+        self.held.put_off(tag)
 
     def has(self, delivery_tag: str) -> bool:
         """Whether a consumer was given this message and has not answered."""
@@ -64,7 +121,7 @@ class QoS(stock.redis.QoS):  # type: ignore[misc]
 
     def confirm(self) -> None:
         """The broker has dropped the tags taken last."""
-        self.held.difference_update(self._telling)
+        self.held.discard(*self._telling)
         self._telling = []
 
     def take_back(self) -> None:
@@ -80,7 +137,7 @@ class QoS(stock.redis.QoS):  # type: ignore[misc]
             except BaseException:
                 self._acknowledged.extendleft(tags)
                 raise
-            self.held.difference_update(tags)
+            self.held.discard(*tags)
 
     def settle_unless_a_fetch_will(self) -> None:
         if self._acknowledged and (self.channel._in_poll or not self.can_consume()):
@@ -96,7 +153,7 @@ class QoS(stock.redis.QoS):  # type: ignore[misc]
     def restore_unacked(self, client: Any = None) -> None:
         """Gives up what is held; the end of the channel's keeper hands it on."""
         self._delivered.clear()
-        self.held.clear()
+        self.held.discard(*self.held)
 
     def hand_back(self, tag: str, *, last: bool = False) -> None:
         """Puts a held message back into its list, first in line unless `last`."""

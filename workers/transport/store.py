@@ -10,10 +10,9 @@ from typing import Any, Final
 from redis import Redis
 
 from wasmfleet.workers.transport import stock
-from wasmfleet.workers.transport.messages import redelivered
+from wasmfleet.workers.transport.messages import Loss, redelivered
 
 _MOST_TOUCHED: Final = 1000
-FETCH_BYTES: Final = 16 << 20
 #: Seconds that a bell nobody waits for is kept: whoever comes to wait has looked into the lists just before.
 BELL_S: Final = 60
 
@@ -60,10 +59,19 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """What one fetch asks for. `turns` says in which order the queues are asked, by their place in `queues`."""
+    """What one fetch asks for: at most `limit` messages of `room_bytes` together. The first may have
+    `first_bytes`, and one of more than `message_bytes` comes as a stub.
+    A message that workers died with is taken by an idle one only, and with no other.
+
+    `turns` says in which order the queues are asked, by their place in `queues`.
+    """
 
     id: str
     limit: int
+    room_bytes: int
+    first_bytes: int
+    message_bytes: int
+    idle: bool
     lists: Sequence[str]
     bells: Sequence[str]
     flags: str
@@ -104,7 +112,7 @@ class Store:
 
     def settle(self, tags: Sequence[str]) -> None:
         """Removes acknowledged messages."""
-        self.fetch(Fetch("", 0, (), (), "", (), tags))
+        self.fetch(Fetch("", 0, 0, 0, 0, True, (), (), "", (), tags))
 
     def renew(self) -> tuple[int, dict[str, str]]:
         """Renews this holder; gives how many leases it has, and every holder's score as the broker has it."""
@@ -131,14 +139,24 @@ class Store:
         found: Any = self._client.hget(self.keys.leases(self.holder), tag)
         return Lease.parse(_text(found)) if found else None
 
-    def put_back(self, tag: str, lease: Lease, holder: str, *, score: str = "", last: bool = False) -> bool:
+    def put_back(
+        self,
+        tag: str,
+        lease: Lease,
+        holder: str,
+        *,
+        score: str = "",
+        last: bool = False,
+        lost: Loss | None = None,
+    ) -> bool:
         """Puts a held message back into its list, marked as delivered before, first in line unless `last`.
 
+        `lost` says whether its holder died, with this message alone or among others.
         Nothing happens where the lease or the holder's score is not the one given any more; then False.
         """
         booked: Any = self._client.hget(self.keys.bookings[0], tag)
         # Without a booking the lease alone is left; the script removes it.
-        message = redelivered(booked) if booked else b""
+        message = redelivered(booked, lost) if booked else b""
         queue = lease.list.removeprefix(self.keys.prefix).partition(stock.redis.Channel.sep)[0]
         own = [*self.keys.bookings, self.keys.holders, self.keys.leases(holder)]
         arguments: list[Any] = [tag, message, "LPUSH" if last else "RPUSH", holder, score, str(lease)]
@@ -159,8 +177,9 @@ class Store:
 
     def _fetch_arguments(self, wanted: Fetch) -> list[Any]:
         turns = " ".join(map(str, wanted.turns))
-        counts = [len(wanted.lists), wanted.limit, FETCH_BYTES]
-        return [*counts, self.holder, wanted.id, wanted.flags, turns, *wanted.acknowledged]
+        sizes = [wanted.room_bytes, wanted.first_bytes, wanted.message_bytes]
+        own = ["01"[wanted.idle], self.holder, wanted.id, wanted.flags, turns]
+        return [len(wanted.lists), wanted.limit, *sizes, *own, *wanted.acknowledged]
 
 
 def fetched(reply: list[Any]) -> list[tuple[int, str, bytes]]:
