@@ -15,7 +15,9 @@ from wasmfleet.workers import sandbox
 from wasmfleet.workers.runtime import invoke
 from wasmfleet.workers.runtime.instance import Guest
 
-_LIMITS = invoke.Limits(time_s=10, batch_s=60, memory_bytes=256 * MIB, reply_bytes=64 * MIB)
+_LIMITS = invoke.Limits(
+    time_s=10, batch_s=60, memory_bytes=256 * MIB, reply_bytes=64 * MIB, reply_values=4_000_000
+)
 _CHILDREN = 7
 
 
@@ -24,7 +26,7 @@ def costs() -> dict[str, float]:
     module, data = sandbox.modules().ready("digest"), b"x" * 1000
     guest = _guest(module)
     operation = module.binary.operations["digest"]
-    request = invoke._framed([digest.digest.contract.encode(digest.digest.contract.check((data,), {}))])
+    request = invoke.framed([digest.digest.contract.encode(digest.digest.contract.check((data,), {}))])
     echo = _echo(module.engine)
     jobs: dict[str, Callable[[], Any]] = {
         "an entry of 1 kB into a warm guest, hashing included": lambda: guest.call(operation.index, request),
@@ -48,11 +50,11 @@ def _echo(engine: Any) -> Guest:
     text = Path("examples/own_module/shout.wat").read_text()
     module = wasmtime.Module(engine.wasmtime, wasmtime.wat2wasm(text))
     pre = wasmtime.Linker(engine.wasmtime).instantiate_pre(module)
-    return Guest(engine, pre, memory_bytes=MIB * 4, reply_bytes=MIB, time_s=3600)
+    return Guest(engine, pre, memory_bytes=MIB * 4, time_s=3600)
 
 
 def _guest(module: Any) -> Guest:
-    return invoke._guest(module, _LIMITS)
+    return invoke.new_guest(module, _LIMITS)
 
 
 def _child_us() -> float:

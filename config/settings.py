@@ -65,6 +65,9 @@ class Settings:
     max_input: int = field(
         default=32, metadata={"doc": "MiB of arguments one message may carry", "range": (1, 512)}
     )
+    max_output: int = field(
+        default=64, metadata={"doc": "MiB the replies to one message may carry", "range": (1, 512)}
+    )
     max_values: int = field(
         default=4_000_000,
         metadata={
@@ -72,7 +75,6 @@ class Settings:
             "range": (1000, 10**9),
         },
     )
-    max_output: int = field(default=64, metadata={"doc": "MiB one reply may carry", "range": (1, 512)})
     queue_limit: int = field(
         default=200_000,
         metadata={"doc": "messages that may wait in a queue; 0 for any number", "range": (0, 10**9)},

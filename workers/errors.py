@@ -33,14 +33,19 @@ a place in the input: line and column (from 1) and offset (from 0).
 from collections.abc import Mapping
 from typing import Any, Final
 
+from wasmfleet.workers.outside import storable
+
 
 class WasmfleetError(Exception):
-    """The root. `details` holds plain values only, so that MessagePack and JSON carry it."""
+    """The root. `details` holds plain values only, so that MessagePack and JSON carry it.
 
-    def __init__(self, message: str, details: Mapping[str, Any] | None = None) -> None:
-        self.message = message
-        self.details = dict(details or {})
-        super().__init__(*((message, self.details) if self.details else (message,)))
+    A client makes it from what a result says, whatever that is: nothing here raises.
+    """
+
+    def __init__(self, message: object, details: Mapping[str, Any] | None = None) -> None:
+        self.message = message if isinstance(message, str) else storable(message)
+        self.details: dict[str, Any] = dict(details) if isinstance(details, Mapping) else {}
+        super().__init__(*((self.message, self.details) if self.details else (self.message,)))
 
     @property
     def code(self) -> str:
@@ -49,11 +54,12 @@ class WasmfleetError(Exception):
     @property
     def place(self) -> dict[str, int]:
         """line, column and offset where the error is about a place in the input, else empty."""
-        return {name: self.details[name] for name in ("line", "column", "offset") if name in self.details}
+        found = {name: self.details.get(name) for name in ("line", "column", "offset")}
+        return {name: value for name, value in found.items() if isinstance(value, int)}
 
     def __str__(self) -> str:
         place = self.place
-        if "line" in place:
+        if "line" in place and "column" in place:
             return f"{self.message} (line {place['line']}, column {place['column']})"
         if "offset" in place:
             return f"{self.message} (offset {place['offset']})"
@@ -166,8 +172,8 @@ def _tree(root: type[WasmfleetError]) -> dict[str, type[WasmfleetError]]:
 BY_CODE: Final = _tree(WasmfleetError)
 
 
-def from_code(code: str, message: str, details: Mapping[str, Any] | None = None) -> WasmfleetError:
-    """The error with this code; a code nobody knows becomes HostileReply."""
-    if code in BY_CODE:
+def from_code(code: object, message: object, details: Mapping[str, Any] | None = None) -> WasmfleetError:
+    """The error with this code, as a worker wrote it; a code nobody knows becomes HostileReply."""
+    if isinstance(code, str) and code in BY_CODE:
         return BY_CODE[code](message, details)
-    return HostileReply(f"the guest sent the unknown error code {code[:80]!r}: {message[:200]}", details)
+    return HostileReply(f"unknown error code {storable(code, 80)!r}: {storable(message, 200)}", details)

@@ -42,6 +42,7 @@ def run(module: Loaded, function: str, requests: Sequence[bytes], time_s: float)
         batch_s=time_s * BATCH_FACTOR,
         memory_bytes=settings().memory_limit * MIB // _instances_at_once,
         reply_bytes=settings().max_output * MIB,
+        reply_values=settings().max_values,
     )
     replies: list[Reply] = invoke.run(module, operation, requests, limits)
     return replies

@@ -165,7 +165,7 @@ def test_s_one_bad_item_in_the_sandbox_is_one_error(
         calls = [{"data": b"o"}] * 1000
         calls[500] = {"data": item}
 
-        answers = fleet.batch("batch.judge", calls, timeout=120, queue="wasmfleet.wasm.batch")
+        answers = fleet.batch("judging.judge", calls, timeout=120, queue="wasmfleet.wasm.batch")
 
         bad = {index: answer[1] for index, answer in enumerate(answers) if answer[0]}
         figures(f"s  one item in 1,000 {does} in the sandbox", results=1000 - len(bad), error=bad.get(500))

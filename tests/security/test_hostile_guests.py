@@ -14,7 +14,7 @@ from wasmfleet.workers.runtime import compile as compiling
 from wasmfleet.workers.runtime import invoke
 from wasmfleet.workers.runtime.modules import Loaded, Modules
 
-LIMITS = invoke.Limits(time_s=0.3, batch_s=3.0, memory_bytes=256 * MIB, reply_bytes=8 * MIB)
+LIMITS = invoke.Limits(time_s=0.3, batch_s=3.0, memory_bytes=256 * MIB, reply_bytes=8 * MIB, reply_values=1_000_000)
 
 
 @pytest.fixture(scope="session")
@@ -95,7 +95,7 @@ def test_one_bad_item_among_a_thousand_costs_only_itself(hostile_batch: Loaded, 
 
 @pytest.fixture(scope="session")
 def hostile_batch(hostile: Loaded) -> Loaded:
-    return Modules(replace(settings(), modules=(hostile.binary.path.parent,))).ready("batch")
+    return Modules(replace(settings(), modules=(hostile.binary.path.parent,))).ready("judging")
 
 
 def test_a_guest_that_hides_its_progress_still_loses_only_the_bad_item(hostile_batch: Loaded) -> None:

@@ -48,6 +48,10 @@ class Cache:
             raise CacheMiss("the compiled module is damaged or of another origin; it is compiled anew")
         return path
 
+    def paths(self, digest: str) -> tuple[Path, ...]:
+        """The files that decide whether a module's machine code is used."""
+        return self._folder / "key", *(self._path(digest, kind) for kind in ("cwasm", "tag"))
+
     def store(self, digest: str, code: bytes) -> None:
         self._write(self._path(digest, "cwasm"), code)
         self._write(self._path(digest, "tag"), self._tag(digest, code))

@@ -3,18 +3,31 @@
 Compiling starts threads and takes seconds, so neither a worker nor its children may do it.
 """
 
+import hashlib
+import logging
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import Final
 
-import wasmtime
-
-from wasmfleet.config.settings import Settings, settings
+from wasmfleet.config.settings import MIB, Settings, settings
+from wasmfleet.workers.outside import LineFormatter, shown
+from wasmfleet.workers.runtime import compiler, module_file
 from wasmfleet.workers.runtime.cache import Cache
-from wasmfleet.workers.runtime.engine import compiler
+from wasmfleet.workers.runtime.module_file import Unreadable
 from wasmfleet.workers.runtime.modules import Binary, NotReady, files, read, state
 
-_EXPORTS = {"memory", "reserve", "call"}
+_log = logging.getLogger("wasmfleet.compile")
+#: How a process ends that somebody else ended: it says nothing about the module.
+_ENDED_FROM_OUTSIDE: Final = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
+_THREADS: Final = {"RAYON_NUM_THREADS": str(min(4, os.cpu_count() or 1))}  # each takes memory of the limit
+
+
+class _Ended(Exception):
+    """The compiling process was ended from outside."""
 
 
 def start() -> "subprocess.Popen[bytes]":
@@ -26,31 +39,58 @@ def compile_all(settings: Settings, tell: Callable[[str], None]) -> None:
     """Compiles what is not compiled yet, and tells each module's name before it does."""
     cache = Cache(settings.data_dir / "compiled")
     with cache.compiling() as mine:
-        if not mine:
-            return
-        for name, path in files(settings).items():
-            if state(name, path, settings)[0] == "compiling":
-                tell(name)
+        tried: set[str] = set()
+        while mine and (found := _next(settings, tried)):
+            name, path = found
+            tried.add(name)
+            tell(name)
+            try:
                 _compile(read(name, path), cache)
+            except (_Ended, NotReady, Unreadable) as error:
+                _log.warning("module %s: %s; it is tried again", name, error)
+
+
+def _next(settings: Settings, tried: set[str]) -> tuple[str, Path] | None:
+    """The first module to compile. Asked anew after each: what was repaired meanwhile need not wait for the last."""
+    for name, path in files(settings).items():
+        if name not in tried and state(name, path, settings)[0] == "compiling":
+            return name, path
+    return None
 
 
 def _compile(binary: Binary, cache: Cache) -> None:
-    try:
-        module = wasmtime.Module(compiler(), binary.code)
-        _check(module)
-        cache.store(binary.sha256, bytes(module.serialize()))
-    except (wasmtime.WasmtimeError, NotReady) as error:
-        cache.store_failure(binary.sha256, str(error).splitlines()[0])
+    code = module_file.code(binary.path)
+    if hashlib.sha256(code).hexdigest() != binary.sha256:
+        return  # it has just changed; the next look sees what it is now
+    done = subprocess.run(
+        [sys.executable, "-m", compiler.__name__], input=code, capture_output=True, env=os.environ | _THREADS
+    )
+    if done.returncode == 0:
+        cache.store(binary.sha256, done.stdout)
+    elif done.returncode == compiler.REFUSED:
+        cache.store_failure(binary.sha256, shown(done.stdout.decode(errors="replace")))
+    else:
+        cache.store_failure(binary.sha256, _end(done.returncode, done.stderr))
 
 
-def _check(module: wasmtime.Module) -> None:
-    if module.imports:
-        first = module.imports[0]
-        raise NotReady("failed", f"imports {first.module}.{first.name}; a module must import nothing")
-    missing = _EXPORTS - {export.name for export in module.exports}
-    if missing:
-        raise NotReady("failed", f"does not export {', '.join(sorted(missing))}")
+def _end(code: int, said: bytes) -> str:
+    """Why a compiling process ended before it gave an answer. Raises _Ended where that was not the module's doing."""
+    if -code in _ENDED_FROM_OUTSIDE:
+        raise _Ended(f"the compiler was ended by {signal.Signals(-code).name}")
+    if -code == signal.SIGXCPU:
+        return f"compiling it takes more than {compiler.CPU_S} s of CPU time"
+    if b"memory" in said.lower():
+        return f"compiling it takes more than {compiler.MEMORY_BYTES // MIB:,} MiB of memory"
+    how = signal.Signals(-code).name if code < 0 else f"code {code}"
+    return f"the compiler ended with {how}"
+
+
+def _log_to_stderr() -> None:
+    lines = logging.StreamHandler()
+    lines.setFormatter(LineFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    _log.addHandler(lines)
 
 
 if __name__ == "__main__":
+    _log_to_stderr()
     compile_all(settings(), lambda name: None)

@@ -10,24 +10,21 @@ from pathlib import Path
 from typing import Final
 
 import wasmtime
+from wasmtime import _bindings
+
+from wasmfleet.workers.runtime.switches import PARALLEL, SWITCHES
 
 TICK_S: Final = 0.02
-WASM_STACK_BYTES: Final = 2 << 20
 _IDLE_TICKS_BEFORE_REST: Final = 50
 
 
 def _config(*, parallel: bool) -> wasmtime.Config:
+    """Every switch as the table says. By the names of Wasmtime's C API: its Python classes lack some (50.0)."""
     config = wasmtime.Config()
-    config.epoch_interruption = True
-    config.max_wasm_stack = WASM_STACK_BYTES
-    config.wasm_threads = False
-    config.wasm_memory64 = False
-    config.wasm_multi_memory = False
-    config.wasm_relaxed_simd = False
-    config.cranelift_nan_canonicalization = True
-    # Without it a later faulthandler.enable() turns a guest's bad pointer into the death of the process.
-    config.signals_based_traps = False
-    config.parallel_compilation = parallel
+    for switch in SWITCHES:
+        value = parallel if switch is PARALLEL else switch.value
+        if value is not None:
+            getattr(_bindings, f"wasmtime_config_{switch.name}")(config.ptr(), value)
     return config
 
 
@@ -39,7 +36,7 @@ def compiler() -> wasmtime.Engine:
 @cache
 def fingerprint() -> str:
     """What a compiled module is bound to: engine version, configuration and host CPU."""
-    settings = f"{version('wasmtime')} stack={WASM_STACK_BYTES} traps=explicit nan=canonical"
+    settings = " ".join([version("wasmtime"), *(f"{switch.name}={switch.value}" for switch in SWITCHES)])
     cpu = next((line for line in _cpu_lines() if line.startswith("flags")), platform.processor())
     return hashlib.blake2b(f"{settings} {platform.machine()} {cpu}".encode(), digest_size=8).hexdigest()
 

@@ -1,7 +1,8 @@
-"""One guest: bytes in, bytes out. The only file that touches raw memory.
+"""One guest: bytes in, a reply in its memory. The only file that touches raw memory.
 
-`Func.__call__` costs 25 µs; the unchecked entry with addresses prepared once costs 1-2 µs. Whatever
-the guest answers is hostile: every address and length is checked against its memory before use.
+`Func.__call__` costs 25 µs; the unchecked entry with addresses prepared once costs 1-2 µs. It checks no types:
+`interface` did, for each module that is loaded. Whatever the guest answers is hostile: every address and length is
+checked against its memory before use.
 """
 
 import ctypes
@@ -9,20 +10,16 @@ import struct
 import weakref
 from collections.abc import Callable
 from ctypes import c_size_t, c_uint32, c_uint64, c_void_p
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
 
 import wasmtime
 from wasmtime import _bindings, _ffi
 
-from wasmfleet.workers.errors import (
-    DeadlineExceeded,
-    HostileReply,
-    InputTooDeep,
-    MemoryLimitExceeded,
-    SandboxTrap,
-    WasmfleetError,
-)
+from wasmfleet.workers.errors import HostileReply, MemoryLimitExceeded, SandboxTrap, WasmfleetError
 from wasmfleet.workers.runtime.engine import Engine, ticks
+from wasmfleet.workers.runtime.modules import first_line
+from wasmfleet.workers.runtime.traps import code_of, error_of
 
 
 def _prepared(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
@@ -36,6 +33,9 @@ _enter: Final = _prepared(
 _set_deadline: Final = _prepared("wasmtime_context_set_epoch_deadline", None, c_void_p, c_uint64)
 _memory_base: Final = _prepared("wasmtime_memory_data", c_void_p, c_void_p, c_void_p)
 _memory_bytes: Final = _prepared("wasmtime_memory_data_size", c_size_t, c_void_p, c_void_p)
+_find_export: Final = _prepared(
+    "wasmtime_instance_export_get", ctypes.c_bool, c_void_p, c_void_p, ctypes.c_char_p, c_size_t, c_void_p
+)
 _on_deadline: Final = _bindings._wasmtime_store_epoch_deadline_callback.argtypes
 _NO_FINALIZER: Final = _on_deadline[3](0)
 _CONTINUE: Final = 0
@@ -43,44 +43,34 @@ _CONTINUE: Final = 0
 HEADER: Final = struct.Struct("<4I")
 PROGRESS: Final = 0x474F5250
 OUT_OF_MEMORY: Final = 0x4D454D4F
-_TRAPS: Final[dict[wasmtime.TrapCode, tuple[type[WasmfleetError], str]]] = {
-    wasmtime.TrapCode.STACK_OVERFLOW: (
-        InputTooDeep,
-        "the input nests deeper than the sandbox's stack allows",
-    ),
-    wasmtime.TrapCode.INTERRUPT: (DeadlineExceeded, "the call ran longer than its time limit"),
-    wasmtime.TrapCode.ALLOCATION_TOO_LARGE: (
-        MemoryLimitExceeded,
-        "the call needed more memory than its limit",
-    ),
-}
 
 
+class Range(NamedTuple):
+    """A stretch of a guest's memory that lies within it."""
+
+    at: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far a guest came before it died: the item it was at, and the replies it had finished."""
 
-    def __init__(self, index: int, replies: bytes) -> None:
-        self.index = index
-        self.replies = replies
+    index: int
+    replies: Range
 
 
 class Guest:
     """A fresh instance with its own memory. Not thread-safe; thrown away after an error.
 
-    Raises the typed error of a trap from any method; `memory_bytes` and `reply_bytes` are limits.
+    Raises the typed error of a trap from any method. `memory_bytes` is its limit. The module's interface is the
+    loader's to check: a wrong type of an export here would be memory of the host.
     """
 
     def __init__(
-        self,
-        engine: Engine,
-        module: wasmtime.InstancePre,
-        *,
-        memory_bytes: int,
-        reply_bytes: int,
-        time_s: float,
+        self, engine: Engine, module: wasmtime.InstancePre, *, memory_bytes: int, time_s: float
     ) -> None:
         self._engine = engine
-        self._reply_bytes = reply_bytes
         self._memory_bytes = memory_bytes
         self._store = wasmtime.Store(engine.wasmtime)
         self._store.set_limits(
@@ -88,34 +78,46 @@ class Guest:
         )
         self._context = ctypes.cast(self._store._context(), c_void_p).value
         self.limit_time(time_s)
-        self._exports = self._instantiate(module)
-        self._memory = ctypes.addressof(self._exports["memory"]._memory)
+        self._interrupting = False
+        self._raised: BaseException | None = None
+        self._instance = self._instantiate(module)
+        self._exports = (_bindings.wasmtime_extern_t * 3)()
+        self._memory, self._reserve, self._call = map(
+            self._export, range(3), (b"memory", b"reserve", b"call")
+        )
         self._slots = (_bindings.wasmtime_val_raw_t * 2)()
         self._arguments = (c_uint32 * 8).from_buffer(self._slots)  # a slot is 16 bytes: argument n is at 4n
         self._result = (c_uint64 * 4).from_buffer(self._slots)
         self._trap = c_void_p()
         self._fixed = (ctypes.addressof(self._slots), 2, ctypes.addressof(self._trap))
-        self._reserve, self._call = (
-            ctypes.addressof(self._exports[name]._func) for name in ("reserve", "call")
-        )
         self._room_at = self._room_bytes = 0
 
     def _instantiate(self, module: wasmtime.InstancePre) -> Any:
         self._engine.enter()
         try:
-            return module.instantiate(self._store).exports(self._store)
+            return module.instantiate(self._store)._instance
         except wasmtime.Trap as trap:
-            raise self._error(trap.trap_code, trap.message) from None
+            raise error_of(code_of(trap)) from None
         except wasmtime.WasmtimeError as error:
-            raise MemoryLimitExceeded(f"the module does not fit into its limits: {error}") from None
+            reason = first_line(error)
+            raise MemoryLimitExceeded(f"the module does not fit into its limits: {reason}") from None
         finally:
             self._engine.leave()
+
+    def _export(self, slot: int, name: bytes) -> int:
+        """The host address of an export, which stays where it is as long as `self._exports` lives."""
+        found = self._exports[slot]
+        if not _find_export(
+            self._context, ctypes.addressof(self._instance), name, len(name), ctypes.addressof(found)
+        ):
+            raise SandboxTrap(f"the module has no export {name.decode()}", {"trap": "host_error"})
+        return ctypes.addressof(found.of)
 
     def limit_time(self, seconds: float) -> None:
         """The guest is interrupted once this time from now has passed."""
         _set_deadline(self._context, ticks(seconds))
 
-    def limit_time_per_item(self, seconds: float, overall_ticks: int) -> None:
+    def limit_time_per_item(self, seconds: float, overall_ticks: int, count: int) -> None:
         """A guest that moves on to further items may run on, up to an overall number of epochs."""
         per_item = ticks(seconds)
         last, spent = -1, 0
@@ -123,27 +125,35 @@ class Guest:
 
         def decide(_context: Any, _data: Any, delta: Any, kind: Any) -> int:
             nonlocal last, spent
-            spent += per_item
-            now = guest._index()
-            if now == last or spent >= overall_ticks:
+            try:
+                spent += per_item
+                now = guest._index()
+                if not last < now < count or spent >= overall_ticks:
+                    guest._interrupting = True
+                    return _interrupt()
+                last, delta[0], kind[0] = now, per_item, _CONTINUE
+            except BaseException as error:  # noqa: BLE001 - raised once Wasmtime has left the guest
+                guest._raised = error  # ctypes would print it and let the guest run on
                 return _interrupt()
-            last, delta[0], kind[0] = now, per_item, _CONTINUE
             return 0
 
         self._decide = _on_deadline[1](decide)
         _bindings.wasmtime_store_epoch_deadline_callback(self._store.ptr(), self._decide, None, _NO_FINALIZER)
         self.limit_time(seconds)
 
-    def call(self, operation: int, request: bytes) -> bytes:
-        """Runs one operation of the module over a request and gives its reply."""
+    def call(self, operation: int, request: bytes) -> Range:
+        """Runs one operation of the module over a request; gives where its reply is, until the next call."""
         size = len(request)
         if size > self._room_bytes or not size:
             self._make_room(size)
         ctypes.memmove(self._locate(self._room_at, size), request, size)
-        self._arguments[0], self._arguments[4] = operation, size
-        self._run(self._call)
+        self._run(self._call, operation, size)
         packed = self._result[0]
-        return self._read(packed >> 32, packed & 0xFFFF_FFFF)
+        return self._checked(packed >> 32, packed & 0xFFFF_FFFF)
+
+    def read(self, at: int, size: int) -> bytes:
+        """A copy of a stretch of the guest's memory."""
+        return ctypes.string_at(self._locate(at, size), size)
 
     def progress(self) -> Progress | None:
         """After an error: how far the guest came, or None where it does not say."""
@@ -151,18 +161,19 @@ class Guest:
         if header is None or header[0] not in (PROGRESS, OUT_OF_MEMORY):
             return None
         try:
-            return Progress(header[1], self._read(header[2], header[3]))
+            return Progress(header[1], self._checked(header[2], header[3]))
         except HostileReply:
             return None
 
     def _make_room(self, size: int) -> None:
-        self._arguments[0] = size
-        self._run(self._reserve)
+        self._run(self._reserve, size, 0)
         at = self._arguments[0]
         self._locate(at, size)
         self._room_at, self._room_bytes = at, size
 
-    def _run(self, function: int) -> None:
+    def _run(self, function: int, first: int, second: int) -> None:
+        """Enters the guest. What an earlier call left in the slots is gone."""
+        self._arguments[:] = [first, 0, 0, 0, second, 0, 0, 0]
         self._engine.enter()
         try:
             error = _enter(self._context, function, *self._fixed)
@@ -176,33 +187,25 @@ class Guest:
     def _trapped(self) -> WasmfleetError:
         trap = wasmtime.Trap._from_ptr(ctypes.cast(self._trap, ctypes.POINTER(_ffi.wasm_trap_t)))
         self._trap.value = None
-        return self._error(trap.trap_code, trap.message)
-
-    def _interrupted(self, error: int) -> WasmfleetError:
-        message = str(
-            wasmtime.WasmtimeError._from_ptr(ctypes.cast(error, ctypes.POINTER(_ffi.wasmtime_error_t)))
-        )
-        if _INTERRUPTED in message:
-            return self._error(wasmtime.TrapCode.INTERRUPT, message)
-        return SandboxTrap(
-            f"the sandbox refused to run the call: {message.splitlines()[0]}", {"trap": "host_error"}
-        )
-
-    def _error(self, code: wasmtime.TrapCode | None, message: str) -> WasmfleetError:
-        trap = {"trap": code.name.lower() if code else "unknown"}
-        if code in _TRAPS:
-            kind, reason = _TRAPS[code]
-            return kind(reason, trap)
-        if self._ran_out_of_memory():
+        code = code_of(trap)
+        error = error_of(code)
+        if type(error) is SandboxTrap and self._ran_out_of_memory():
             limit = self._memory_bytes >> 20
-            return MemoryLimitExceeded(f"the call needed more than its limit of {limit} MiB", trap)
-        reason = message.splitlines()[-1].strip().removeprefix("wasm trap: ")
-        return SandboxTrap(f"the guest trapped: {reason}", trap)
+            return MemoryLimitExceeded(f"the call needed more than its limit of {limit} MiB", error.details)
+        return error
+
+    def _interrupted(self, error: int) -> BaseException:
+        """What `decide` raised; else its interrupt, unless Wasmtime itself refused."""
+        refusal = wasmtime.WasmtimeError._from_ptr(ctypes.cast(error, ctypes.POINTER(_ffi.wasmtime_error_t)))
+        if self._raised is not None:
+            return self._raised
+        if self._interrupting:
+            return error_of(wasmtime.TrapCode.INTERRUPT)
+        reason = first_line(refusal)
+        return SandboxTrap(f"the sandbox refused to run the call: {reason}", {"trap": "host_error"})
 
     def _ran_out_of_memory(self) -> bool:
         """The guest says so, or its memory is so near the limit that a refused growth is the likely cause."""
-        if not hasattr(self, "_memory"):
-            return False
         header = self._header()
         said = header is not None and header[0] == OUT_OF_MEMORY
         return said or _memory_bytes(self._context, self._memory) > self._memory_bytes * 0.9
@@ -214,12 +217,11 @@ class Guest:
     def _header(self) -> tuple[int, ...] | None:
         if self._room_at < HEADER.size:
             return None
-        return HEADER.unpack(self._read(self._room_at - HEADER.size, HEADER.size))
+        return HEADER.unpack(self.read(self._room_at - HEADER.size, HEADER.size))
 
-    def _read(self, at: int, size: int) -> bytes:
-        if size > self._reply_bytes:
-            raise HostileReply(f"the guest's reply of {size} bytes is over the limit of {self._reply_bytes}")
-        return ctypes.string_at(self._locate(at, size), size)
+    def _checked(self, at: int, size: int) -> Range:
+        self._locate(at, size)
+        return Range(at, size)
 
     def _locate(self, at: int, size: int) -> int:
         """The host address of a guest range. Asked anew each time: the guest may have moved its memory."""
@@ -228,9 +230,7 @@ class Guest:
         return int(_memory_base(self._context, self._memory)) + at
 
 
-_INTERRUPTED: Final = "wasmfleet: item deadline"
-
-
 def _interrupt() -> int:
-    error = _bindings.wasmtime_error_new(ctypes.create_string_buffer(_INTERRUPTED.encode()))
+    """An error for Wasmtime to end the guest with; Wasmtime frees it."""
+    error = _bindings.wasmtime_error_new(ctypes.create_string_buffer(b"interrupted"))
     return ctypes.cast(error, c_void_p).value or 0

@@ -4,48 +4,35 @@ import struct
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
-import msgspec
-
-from wasmfleet.workers.errors import DeadlineExceeded, HostileReply, WasmfleetError, from_code
+from wasmfleet.workers.errors import DeadlineExceeded, InternalError, WasmfleetError
+from wasmfleet.workers.outside import storable
 from wasmfleet.workers.runtime.engine import ticks
 from wasmfleet.workers.runtime.instance import Guest
 from wasmfleet.workers.runtime.modules import Loaded
+from wasmfleet.workers.runtime.replies import Budget, decoded
+from wasmfleet.workers.runtime.replies import Reply as Reply
 from wasmfleet.workers.runtime.section import Declared
 
 _LENGTH: Final = struct.Struct("<I")
 
 
-def _refuse_extension(code: int, _data: memoryview) -> Any:
-    raise ValueError(f"extension type {code}")
-
-
-_decoder: Final = msgspec.msgpack.Decoder(ext_hook=_refuse_extension)
-
-
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one item, and a whole batch, may use. `time_s` is an item's, `batch_s` that of all together."""
+    """What a batch may use: `time_s` is an item's, everything else that of all together."""
 
     time_s: float
     batch_s: float
     memory_bytes: int
     reply_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """One item's answer: a value, or an error."""
-
-    value: Any = None
-    error: WasmfleetError | None = None
-    size_bytes: int = 0
+    reply_values: int
 
 
 def run(module: Loaded, operation: Declared, requests: Sequence[bytes], limits: Limits) -> list[Reply]:
     """One reply a request, in order. After a trap the rest runs in a fresh guest."""
-    attempt, most = (_run_bytes, 1) if operation.codec == "bytes" else (_attempt, len(requests))
+    at_once = 1 if operation.codec == "bytes" else len(requests)
+    budget = Budget(limits.reply_bytes, limits.reply_values)
     replies: list[Reply] = []
     end = time.monotonic() + limits.batch_s
     while len(replies) < len(requests):
@@ -53,98 +40,62 @@ def run(module: Loaded, operation: Declared, requests: Sequence[bytes], limits: 
         if replies and not left_s:
             return replies + [Reply(error=_out_of_time()) for _ in requests[len(replies) :]]
         left = replace(limits, time_s=min(limits.time_s, left_s), batch_s=left_s)
-        replies += attempt(module, operation, requests[len(replies) : len(replies) + most], left)
+        next_ones = requests[len(replies) : len(replies) + at_once]
+        done = _attempt(module, operation, next_ones, left, budget)
+        if not done:
+            at_once = 1  # a batch died without saying at which item
+        replies += done
     return replies
 
 
-def _run_bytes(module: Loaded, operation: Declared, requests: Sequence[bytes], limits: Limits) -> list[Reply]:
+def _attempt(
+    module: Loaded, operation: Declared, requests: Sequence[bytes], limits: Limits, budget: Budget
+) -> list[Reply]:
+    """Replies to as many requests as one guest answers before it dies; to one at least, if it is the only one."""
+    guest = None
+    try:
+        guest = new_guest(module, limits)
+        if len(requests) > 1:
+            guest.limit_time_per_item(limits.time_s, ticks(limits.batch_s), len(requests))
+        if operation.codec == "bytes":
+            return [_bytes(guest, operation, requests[0], budget)]
+        return decoded(guest, guest.call(operation.index, framed(requests)), len(requests), budget)
+    except WasmfleetError as error:
+        died: WasmfleetError = error
+    except Exception as error:  # noqa: BLE001 - the call has its row and its answer whatever a guest brings about
+        died = InternalError(f"the sandbox failed: {storable(error)}")
+    if len(requests) == 1:
+        return [Reply(error=died)]
+    return _up_to_the_death(guest, died, len(requests), budget) if guest else []
+
+
+def new_guest(module: Loaded, limits: Limits) -> Guest:
+    """A fresh instance under these limits. Raises MemoryLimitExceeded and SandboxTrap."""
+    return Guest(module.engine, module.pre, memory_bytes=limits.memory_bytes, time_s=limits.time_s)
+
+
+def _bytes(guest: Guest, operation: Declared, request: bytes, budget: Budget) -> Reply:
     """The reply to one request: bytes have no frames, so each has a guest of its own."""
-    try:
-        reply = _guest(module, limits).call(operation.index, requests[0])
-    except WasmfleetError as error:
-        return [Reply(error=error)]
-    return [Reply(reply, size_bytes=len(reply))]
+    where = guest.call(operation.index, request)
+    budget.take_bytes(where.size)
+    return Reply(guest.read(*where), size_bytes=where.size)
 
 
-def _guest(module: Loaded, limits: Limits) -> Guest:
-    return Guest(
-        module.engine,
-        module.pre,
-        memory_bytes=limits.memory_bytes,
-        reply_bytes=limits.reply_bytes,
-        time_s=limits.time_s,
-    )
-
-
-def _attempt(module: Loaded, operation: Declared, requests: Sequence[bytes], limits: Limits) -> list[Reply]:
-    """Replies to at least the first request, and to as many as one guest answers before it dies."""
-    try:
-        guest = _guest(module, limits)
-    except WasmfleetError as error:
-        return [Reply(error=error)]
-    if len(requests) > 1:
-        guest.limit_time_per_item(limits.time_s, ticks(limits.batch_s))
-    try:
-        return _decoded(guest.call(operation.index, _framed(requests)), len(requests))
-    except WasmfleetError as error:
-        return _up_to_the_death(guest, error, len(requests)) or _alone(
-            module, operation, requests, limits, error
-        )
-
-
-def _up_to_the_death(guest: Guest, error: WasmfleetError, count: int) -> list[Reply]:
+def _up_to_the_death(guest: Guest, error: WasmfleetError, count: int, budget: Budget) -> list[Reply]:
     """What the guest had finished, and the error for the item it was at; empty where it does not say."""
     progress = guest.progress()
     if progress is None or progress.index >= count:
         return []
     try:
-        finished = _decoded(progress.replies, progress.index)
+        finished = decoded(guest, progress.replies, progress.index, budget)
     except WasmfleetError:
         return []
     return [*finished, Reply(error=error)]
 
 
-def _alone(
-    module: Loaded, operation: Declared, requests: Sequence[bytes], limits: Limits, error: WasmfleetError
-) -> list[Reply]:
-    """The first request in a guest of its own, where a batch died without saying at which item."""
-    if len(requests) == 1:
-        return [Reply(error=error)]
-    return _attempt(module, operation, requests[:1], limits)
-
-
-def _framed(requests: Sequence[bytes]) -> bytes:
+def framed(requests: Sequence[bytes]) -> bytes:
+    """Requests as a guest reads them: each its length and its bytes."""
     return b"".join(part for request in requests for part in (_LENGTH.pack(len(request)), request))
-
-
-def _decoded(reply: bytes, count: int) -> list[Reply]:
-    replies: list[Reply] = []
-    at = 0
-    view = memoryview(reply)
-    for _ in range(count):
-        if at + _LENGTH.size > len(reply):
-            raise HostileReply(f"the guest answered {len(replies)} of {count} items")
-        (size,) = _LENGTH.unpack_from(reply, at)
-        at += _LENGTH.size + size
-        if at > len(reply):
-            raise HostileReply("a frame of the guest's reply ends outside the reply")
-        replies.append(_reply(view[at - size : at]))
-    if at != len(reply):
-        raise HostileReply(f"the guest's reply has {len(reply) - at} bytes too many")
-    return replies
-
-
-def _reply(frame: memoryview) -> Reply:
-    try:
-        answer = _decoder.decode(frame)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise HostileReply(f"the guest's reply is not MessagePack: {error}") from None
-    match answer:
-        case [0, value]:
-            return Reply(value, size_bytes=len(frame))
-        case [1, str(code), str(message), (dict() | None) as place]:
-            return Reply(error=from_code(code, message, place), size_bytes=len(frame))
-    raise HostileReply("the guest's reply is neither a value nor an error")
 
 
 def _out_of_time() -> WasmfleetError:

@@ -4,23 +4,30 @@ A state is asked for, never remembered for long: a module that was missing and i
 again a second later, without a restart.
 """
 
-import hashlib
 import importlib
+import re
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-from wasmfleet.config.settings import Settings
-from wasmfleet.workers.errors import VersionMismatch
-from wasmfleet.workers.runtime.section import Declared, declared
+from wasmfleet.config.celery import BATCH
+from wasmfleet.config.settings import MIB, Settings
+from wasmfleet.workers.outside import shown, storable
+from wasmfleet.workers.runtime import module_file
+from wasmfleet.workers.runtime.interface import Interface, Unfit
+from wasmfleet.workers.runtime.module_file import Absent, Identity, Unreadable
+from wasmfleet.workers.runtime.section import Declared
 
 if TYPE_CHECKING:
     from wasmfleet.workers.runtime.engine import Engine
 
 BUILT_IN: Final = Path(__file__).parents[2] / "wasm_bin"
+_FAMILIES: Final = Path(__file__).parents[2] / "tasks"
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 _RETRY_S: Final = 1.0
 
 State = Literal["absent", "compiling", "ready", "failed"]
@@ -40,9 +47,9 @@ class Binary:
 
     name: str
     path: Path
-    code: bytes
     sha256: str
-    operations: dict[str, Declared]
+    operations: Mapping[str, Declared]
+    interface: Interface
 
 
 @dataclass(slots=True)
@@ -61,12 +68,35 @@ class _Failure:
 
 
 def files(settings: Settings) -> dict[str, Path]:
-    """Every module's file by name: the built-in ones, then the user's. A name stands for the first."""
+    """Every module's file by name: the built-in ones, then the user's."""
+    return _found(settings)[0]
+
+
+def refused(settings: Settings) -> dict[str, str]:
+    """The user's files that cannot be modules because of their names: each file's name, and the reason."""
+    return _found(settings)[1]
+
+
+def _found(settings: Settings) -> tuple[dict[str, Path], dict[str, str]]:
     found = {name: BUILT_IN / f"{name}.wasm" for name in manifest()}
+    reserved = found.keys() | {family.stem for family in _FAMILIES.glob("*.py")} | {BATCH.rpartition(".")[2]}
+    refused = {}
+    for path in _own(settings):
+        name = path.name.removesuffix(".wasm")
+        if not _NAME.fullmatch(name):
+            refused[shown(path.name)] = (
+                "its name must be lower-case letters, digits and _, 64 at most, a letter first"
+            )
+        elif name in reserved:
+            refused[path.name] = f"the name {name!r} is taken by a family of wasmfleet"
+        elif found.setdefault(name, path) != path:
+            refused[path.name] = "another module already has its name"
+    return found, refused
+
+
+def _own(settings: Settings) -> Iterator[Path]:
     for place in settings.modules:
-        for path in sorted(place.glob("*.wasm")) if place.is_dir() else [place]:
-            found.setdefault(path.stem, path)
-    return found
+        yield from sorted(place.glob("*.wasm")) if place.is_dir() else [place]
 
 
 def manifest() -> dict[str, dict[str, Any]]:
@@ -80,19 +110,16 @@ def manifest() -> dict[str, dict[str, Any]]:
 def read(name: str, path: Path) -> Binary:
     """A module's file, checked against the manifest where it is built in. Raises NotReady."""
     try:
-        code = path.read_bytes()
-    except OSError as error:
-        raise NotReady("absent", f"{path.name} cannot be read: {error.strerror}") from None
-    sha256 = hashlib.sha256(code).hexdigest()
-    if path.parent == BUILT_IN and manifest()[name]["sha256"] != sha256:
+        contents = module_file.contents(path)
+    except Unreadable as error:
+        raise NotReady("absent" if isinstance(error, Absent) else "failed", f"{path.name} {error}") from None
+    if path.parent == BUILT_IN and manifest()[name]["sha256"] != contents.sha256:
         raise NotReady(
             "failed", f"{path.name} is not the file that the manifest names; run `make wasm` or install again"
         )
-    try:
-        operations = {operation.name: operation for operation in declared(code)}
-    except VersionMismatch as error:
-        raise NotReady("failed", f"{path.name}: {error}") from None
-    return Binary(name, path, code, sha256, operations)
+    if contents.refused:
+        raise NotReady("failed", f"{path.name}: {contents.refused}")
+    return Binary(name, path, contents.sha256, contents.operations, contents.interface)
 
 
 class Modules:
@@ -131,6 +158,7 @@ class Modules:
         if path is None:
             raise NotReady("absent", f"there is no module {name!r}")
         binary = read(name, path)
+        _check_memory(binary, self._settings)
         engine = self._started_engine()
         return Loaded(binary, engine, _deserialized(engine, binary, self._settings))
 
@@ -144,7 +172,8 @@ def state(name: str, path: Path, settings: Settings) -> tuple[State, str]:
     """A module's state as a fresh process would find it, without an engine: safe before fork."""
     try:
         binary = read(name, path)
-        _artefact(binary, settings)
+        _check_memory(binary, settings)
+        _check_artefact(binary, settings)
     except NotReady as error:
         return error.state, str(error)
     return "ready", ""
@@ -154,13 +183,38 @@ def states(settings: Settings) -> dict[str, tuple[State, str]]:
     return {name: state(name, path, settings) for name, path in files(settings).items()}
 
 
+def _check_memory(binary: Binary, settings: Settings) -> None:
+    """Asked anew each time: it depends on a setting."""
+    if binary.interface.memory_bytes > settings.memory_limit * MIB:
+        needed = f"{-(-binary.interface.memory_bytes // MIB):,} MiB of memory"
+        allowed = f"WASMFLEET_MEMORY_LIMIT allows {settings.memory_limit:,}"
+        raise NotReady("failed", f"{binary.path.name} needs {needed}; {allowed}")
+
+
 def wasmtime_part(name: str) -> Any:
     """A part of this package that imports wasmtime. Raises NotReady where wasmtime cannot be imported."""
     try:
         return importlib.import_module(f"wasmfleet.workers.runtime.{name}")
     except (ImportError, OSError) as error:
         importlib.invalidate_caches()
-        raise NotReady("failed", f"wasmtime cannot be loaded: {error}") from None
+        raise NotReady("failed", f"wasmtime cannot be loaded: {first_line(error)}") from None
+
+
+def first_line(error: BaseException) -> str:
+    """What Wasmtime says first; further lines are a backtrace with names that the guest chose."""
+    return shown(storable(error).partition("\n")[0])
+
+
+def _check_artefact(binary: Binary, settings: Settings) -> None:
+    """Raises NotReady unless there is machine code whose tag fits, verified again only where its files changed."""
+    cache = wasmtime_part("cache").Cache(settings.data_dir / "compiled")
+    parts: list[Identity | None] = [module_file.identity(path) for path in cache.paths(binary.sha256)]
+    if None in parts or _verified.get(binary.sha256) != parts:
+        _artefact(binary, settings)
+        _verified[binary.sha256] = parts
+
+
+_verified: Final[dict[str, list[Identity | None]]] = {}
 
 
 def _artefact(binary: Binary, settings: Settings) -> Path:
@@ -180,8 +234,7 @@ def _deserialized(engine: "Engine", binary: Binary, settings: Settings) -> Any:
     artefact = _artefact(binary, settings)
     try:
         module = wasmtime.Module.deserialize_file(engine.wasmtime, str(artefact))
+        wasmtime_part("compiled").check_compiled(module)
         return wasmtime.Linker(engine.wasmtime).instantiate_pre(module)
-    except wasmtime.WasmtimeError as error:
-        raise NotReady(
-            "failed", f"{binary.path.name} cannot be loaded: {str(error).splitlines()[0]}"
-        ) from None
+    except (wasmtime.WasmtimeError, Unfit) as error:
+        raise NotReady("failed", f"{binary.path.name} cannot be loaded: {first_line(error)}") from None

@@ -6,16 +6,19 @@ such as `greet(name: str, times: int = 1) -> str`.
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from wasmfleet.workers.errors import VersionMismatch
+from wasmfleet.workers.runtime.binary import Sections
 
 ABI: Final = 1
 NAME: Final = "wasmfleet.operations"
-_MAGIC: Final = b"\0asm\x01\0\0\0"
-_LINE: Final = re.compile(r"^([a-z][a-z0-9_]*)(?: (msgpack|bytes))?$|^([a-z][a-z0-9_]*)(\(.*)$")
+MOST_OPERATIONS: Final = 256
+_MOST_BYTES: Final = 64 << 10
+_LONGEST_NAME: Final = 64
+_LONGEST_LINE: Final = 1000
+_LINE: Final = re.compile(r"([a-z][a-z0-9_]*)(?: (msgpack|bytes)|(\(.*))?", re.ASCII)
 
 Codec = Literal["msgpack", "bytes"]
 
@@ -30,21 +33,22 @@ class Declared:
     signature: str = ""
 
 
-def declared(binary: bytes) -> tuple[Declared, ...]:
+def declared(sections: Sections) -> tuple[Declared, ...]:
     """The operations a module declares. Raises VersionMismatch with the reason when it is no module of ours."""
-    if not binary.startswith(_MAGIC):
-        raise VersionMismatch("not a WebAssembly module")
-    for section in _custom_sections(binary):
-        name, text = section
-        if name == NAME.encode():
-            return _parsed(text)
-    raise VersionMismatch(f"has no custom section {NAME!r}")
+    found = sections.custom(NAME)
+    if len(found) != 1:
+        raise VersionMismatch(f"has {'no' if not found else 'more than one'} custom section {NAME!r}")
+    if found[0].left > _MOST_BYTES:
+        raise VersionMismatch(f"section {NAME!r} is longer than {_MOST_BYTES:,} bytes")
+    return _parsed(found[0].rest())
 
 
 def _parsed(text: bytes) -> tuple[Declared, ...]:
-    first, *lines = text.decode(errors="replace").strip().splitlines() or [""]
+    first, *lines = text.decode(errors="replace").strip().split("\n")
     if first.split() != ["abi", str(ABI)]:
         raise VersionMismatch(f"section {NAME!r} begins with {first[:40]!r}; this version needs 'abi {ABI}'")
+    if len(lines) > MOST_OPERATIONS:
+        raise VersionMismatch(f"section {NAME!r} names more than {MOST_OPERATIONS} operations")
     operations = tuple(_operation(index, line.strip()) for index, line in enumerate(lines))
     names = [operation.name for operation in operations]
     if not names or len(set(names)) < len(names):
@@ -53,36 +57,12 @@ def _parsed(text: bytes) -> tuple[Declared, ...]:
 
 
 def _operation(index: int, line: str) -> Declared:
-    found = _LINE.match(line)
-    if not found:
+    found = _LINE.fullmatch(line) if len(line) <= _LONGEST_LINE else None
+    if not found or len(found[1]) > _LONGEST_NAME:
         raise VersionMismatch(
-            f"section {NAME!r} has the line {line[:80]!r}; give a name or name(argument: type) -> type"
+            f"section {NAME!r} has the line {line[:80]!r}; give a name of at most {_LONGEST_NAME} characters, or "
+            f"name(argument: type) -> type, {_LONGEST_LINE:,} characters at most"
         )
     if found[3]:
-        return Declared(index, found[3], "msgpack", found[4])
+        return Declared(index, found[1], "msgpack", found[3])
     return Declared(index, found[1], "msgpack" if found[2] == "msgpack" else "bytes")
-
-
-def _custom_sections(binary: bytes) -> Iterator[tuple[bytes, bytes]]:
-    at = len(_MAGIC)
-    while at < len(binary):
-        kind = binary[at]
-        size, start = _leb128(binary, at + 1)
-        at = start + size
-        if at > len(binary):
-            raise VersionMismatch("the file is truncated")
-        if kind == 0:
-            length, begin = _leb128(binary, start)
-            yield binary[begin : begin + length], binary[begin + length : at]
-
-
-def _leb128(binary: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while at < len(binary) and shift < 35:
-        byte = binary[at]
-        value |= (byte & 0x7F) << shift
-        at += 1
-        if byte < 0x80:
-            return value, at
-        shift += 7
-    raise VersionMismatch("the file is truncated")
