@@ -7,16 +7,16 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import msgspec
 from redis.exceptions import RedisError
 
 from wasmfleet.config.settings import Lane, settings
-from wasmfleet.workers import careful, lanes, outcomes, poison, sandbox, twin
+from wasmfleet.workers import careful, lanes, outcomes, poison, sandbox, twin, twin_process
 from wasmfleet.workers.again import Again, Unlogged
 from wasmfleet.workers.call import Item, Outcome
 from wasmfleet.workers.contract import Arguments
-from wasmfleet.workers.errors import RuntimeUnavailable, WasmfleetError
+from wasmfleet.workers.errors import InternalError, RuntimeUnavailable, WasmfleetError
 from wasmfleet.workers.operation import Operation, check_size, resolve
+from wasmfleet.workers.outside import storable
 from wasmfleet.workers.runtime.modules import Loaded
 
 if TYPE_CHECKING:
@@ -143,12 +143,13 @@ def _take(outcome: Outcome, reply: "Reply", module: Loaded, run_us: int) -> None
 def _run_twin(target: Operation[..., Any], item: Item, limits: twin.Limits) -> None:
     started, outcome = time.perf_counter_ns(), item.outcome
     outcome.engine = "python"
-    assert target.twin is not None
+    run = twin_process.run if lanes.process.has_own_twin_process else twin_process.run_here
     try:
-        outcome.value = twin.run(target.twin, item.arguments, limits)
-        outcome.output_bytes = len(msgspec.msgpack.encode(outcome.value))
+        outcome.value, outcome.output_bytes = run(target, item, limits)
     except WasmfleetError as error:
         outcome.error = error
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong while one item is answered is that item's error
+        outcome.error = InternalError(storable(f"the result cannot be sent: {type(error).__name__}: {error}"))
     outcome.run_us = (time.perf_counter_ns() - started) // 1000
 
 

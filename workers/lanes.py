@@ -30,6 +30,7 @@ _LANE_OF_QUEUE: Final = {
 @dataclass(slots=True)
 class _Process:
     role: Role = "here"
+    has_own_twin_process: bool = False
 
 
 process: Final = _Process()

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import signal
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from billiard import pool
 from billiard.util import set_pdeathsig  # type: ignore[attr-defined]
@@ -12,7 +12,16 @@ from redis.exceptions import RedisError
 
 from wasmfleet.config import celery as queues
 from wasmfleet.config.settings import settings
-from wasmfleet.workers import backpressure, cancelled, decompression, lanes, outcomes, own_modules, sandbox
+from wasmfleet.workers import (
+    backpressure,
+    cancelled,
+    decompression,
+    lanes,
+    memory,
+    outcomes,
+    own_modules,
+    sandbox,
+)
 from wasmfleet.workers.app import app
 from wasmfleet.workers.intake import intake
 from wasmfleet.workers.presence import Heart
@@ -23,6 +32,8 @@ _SERVES_ANY = {
     True: "no accelerated worker is seen; this one serves the lane any as well",
     False: "an accelerated worker is back; the lane any is its own again",
 }
+#: MiB that a child may have beside the memory of its guests: arguments, results, machine code.
+_CHILDS_OWN_MIB: Final = 512
 _log = logging.getLogger("wasmfleet.worker")
 
 
@@ -52,6 +63,8 @@ def _import_before_fork() -> None:
 @signals.worker_process_init.connect
 def _start_child(**_: Any) -> None:
     set_pdeathsig(signal.SIGKILL)  # an orphan would go on with a call that another worker is given
+    lanes.process.has_own_twin_process = True
+    memory.allow(settings().memory_limit + _CHILDS_OWN_MIB)
     if lanes.process.role == "wasm":
         sandbox.modules().load_all()
 

@@ -38,14 +38,14 @@ def run(twin: Callable[..., Any], arguments: dict[str, Any], limits: Limits) -> 
     """The twin's value. Raises a WasmfleetError, whatever happens inside."""
     left_s = limits.end_s - time.monotonic()
     if left_s <= 0:
-        raise _out_of_time()
+        raise out_of_time()
     try:
         with _time_limit(min(limits.time_s, left_s)):
             return twin(**arguments)
     except WasmfleetError:
         raise
     except _Expired:
-        raise _too_long(limits) if left_s >= limits.time_s else _out_of_time() from None
+        raise too_long(limits) if left_s >= limits.time_s else out_of_time() from None
     except MemoryError:
         raise MemoryLimitExceeded("the call needed more memory than its process may use") from None
     except RecursionError:
@@ -54,11 +54,12 @@ def run(twin: Callable[..., Any], arguments: dict[str, Any], limits: Limits) -> 
         raise InternalError(f"the plain-Python twin failed: {type(error).__name__}: {error}") from error
 
 
-def _too_long(limits: Limits) -> DeadlineExceeded:
+def too_long(limits: Limits) -> DeadlineExceeded:
+    """For a call that used up its own time."""
     return DeadlineExceeded(f"the call ran longer than its time limit of {limits.time_s:g} s")
 
 
-def _out_of_time() -> DeadlineExceeded:
+def out_of_time() -> DeadlineExceeded:
     """For the calls of a batch that it had no time for."""
     return DeadlineExceeded("the batch used up its time before this item ended; publish smaller batches")
 
