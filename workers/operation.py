@@ -22,7 +22,7 @@ from wasmfleet.workers import backpressure
 from wasmfleet.workers.again import Again
 from wasmfleet.workers.app import app
 from wasmfleet.workers.contract import Arguments, Contract
-from wasmfleet.workers.errors import BrokerUnavailable, InputTooLarge, WasmfleetError
+from wasmfleet.workers.errors import BrokerUnavailable, InputTooLarge, InvalidArguments, WasmfleetError
 from wasmfleet.workers.undecoded import Unreadable
 
 if TYPE_CHECKING:
@@ -87,6 +87,18 @@ class Operation(Task, Generic[P, R]):  # type: ignore[type-arg]
     def run(self, *args: Any, **kwargs: Any) -> Any:
         return self(*args, **kwargs)
 
+    def map(self, it: Any) -> Any:
+        """Refused: Celery's `map`, `starmap` and `chunks` would call the operation past its contract and its log."""
+        raise InvalidArguments(f"{self.name}: Celery's map, starmap and chunks are not served; use `.many`")
+
+    def starmap(self, it: Any) -> Any:
+        """Refused, as `map` is."""
+        return self.map(it)
+
+    def chunks(self, it: Any, n: int) -> Any:
+        """Refused, as `map` is."""
+        return self.map(it)
+
     def apply_async(
         self,
         args: Sequence[Any] | None = None,
@@ -96,9 +108,12 @@ class Operation(Task, Generic[P, R]):  # type: ignore[type-arg]
         **options: Any,
     ) -> "AsyncResult[R]":
         """Celery's own, with the arguments checked first and a `lane`. Raises InvalidArguments, InputTooLarge,
-        BrokerUnavailable, FleetBusy."""
-        arguments = self.contract.check(args or (), kwargs or {})
-        check_size(self.name, len(self.contract.encode(arguments)))
+        BrokerUnavailable, FleetBusy.
+
+        What follows a call (a link, the next of a chain) is checked where it arrives: there its failure has a row
+        and a result, here it would be an error of the call before it."""
+        if not _follows_a_call():
+            check_size(self.name, len(self.contract.encode(self.contract.check(args or (), kwargs or {}))))
         chosen = lane or settings().lane
         options.setdefault("queue", queues.of_call(QUEUES[chosen], options.get("priority"), settings()))
         given = options.get("headers") or {}
@@ -131,8 +146,12 @@ def _publish_once(send: Callable[..., Any], *args: Any, **options: Any) -> Any:
 def _unsent(error: BaseException) -> Exception:
     """A call in a worker that could not send another one, or send itself on, goes back to its queue."""
     reason = f"the broker does not answer: {error}; nothing was queued"
-    in_worker = current_task and not current_task.request.called_directly
-    return Again(reason) if in_worker else BrokerUnavailable(reason)
+    return Again(reason) if _follows_a_call() else BrokerUnavailable(reason)
+
+
+def _follows_a_call() -> bool:
+    """Whether a call of this fleet runs here, and sends another; a task of another app is a client like any other."""
+    return bool(current_task) and current_task.app is app and not current_task.request.called_directly
 
 
 def stamp(lane: Lane, options: dict[str, Any]) -> dict[str, Any]:
@@ -147,7 +166,7 @@ def stamp(lane: Lane, options: dict[str, Any]) -> dict[str, Any]:
 
 def _reply() -> str:
     """What the reader of the result reads: ours MessagePack; of a chain or a chord, whatever its first call asked."""
-    if not current_task or current_task.request.called_directly:
+    if not _follows_a_call():
         return "msgpack"
     header = getattr(current_task.request, "wasmfleet", None) or {}
     return str(header.get("reply", "json"))

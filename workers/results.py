@@ -9,9 +9,10 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final
 
-from celery import current_task
+from celery import current_task, group
 from celery.backends.redis import RedisBackend, ResultConsumer  # type: ignore[attr-defined]
 from celery.exceptions import TaskRevokedError
+from celery.utils.log import get_task_logger
 from kombu.serialization import dumps, loads
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, ReadOnlyError, RedisError
@@ -30,6 +31,7 @@ _PATIENCE_S: Final = (
 _LARGE_BYTES: Final = 1 << 20
 _AWAY: Final = (RedisConnectionError, RedisTimeoutError, ReadOnlyError)
 _PROBE: Final = "wasmfleet:probe"
+_logger = get_task_logger(__name__)
 
 
 class _Large(RedisError):
@@ -91,6 +93,19 @@ class Results(RedisBackend):
     def mark_as_failure(self, *args: Any, **kwargs: Any) -> Any:
         with _stored_or_again():
             return super().mark_as_failure(*args, **kwargs)
+
+    def _call_task_errbacks(self, request: Any, exc: Any, traceback: Any) -> None:
+        """Sends the errbacks as tasks. Celery calls some of them here, past their lane and their log (5.7,
+        backends/base.py); one that cannot be sent is no reason for this call's end to be lost."""
+        try:
+            app: Any = self.app  # type: ignore[attr-defined]
+            if follow := [app.signature(errback) for errback in request.errbacks or ()]:
+                root = request.root_id or request.id
+                group(follow, app=app).apply_async((request.id,), parent_id=request.id, root_id=root)
+        except RedisError:
+            raise
+        except Exception:
+            _logger.exception("the errbacks of call %s cannot be sent", request.id)
 
     def prepare_exception(self, exc: Any, serializer: Any = None) -> Any:
         """Celery's; of a call that was revoked for a typed error, that error."""

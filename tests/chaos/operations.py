@@ -4,6 +4,9 @@ import os
 import select
 import signal
 import time
+from typing import Any
+
+from celery import signals
 
 from wasmfleet.workers.operation import operation
 
@@ -35,3 +38,20 @@ def hang(*, really: bool = True) -> bool:
     while really:
         time.sleep(0.01)
     return really
+
+
+@operation(parity="exact")
+def end_worker() -> None:
+    """Ends the main process of each worker that receives it, as a defect that its message meets there would."""
+
+
+@signals.task_received.connect
+def _end(request: Any, **_: Any) -> None:
+    if request.name == end_worker.name:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@operation(parity="exact")
+def devour(*, mebibytes: int) -> int:
+    """Asks for so much memory and uses it."""
+    return sum(map(len, [bytes(1 << 20) for _ in range(mebibytes)])) >> 20

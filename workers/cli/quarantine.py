@@ -79,5 +79,5 @@ def _readable(message: store.Message) -> Any:
     }
     try:
         return decoders[message.content_type](message.body)
-    except (KeyError, msgspec.DecodeError, UnicodeDecodeError):
+    except (KeyError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return message.body.decode("utf-8", "replace")

@@ -1,0 +1,262 @@
+"""Messages that would end workers: no main process decodes them, and none of them costs more than its call."""
+
+import base64
+import json
+import os
+import signal
+import uuid
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import pytest
+from kombu.compression import compress
+from redis import Redis
+
+from tests.acceptance.installation import until
+from tests.chaos.fleet import ChaosFleet, chaos_fleet, children
+from wasmfleet.workers.liveness import started_ticks
+
+_MOST_MAIN_MIB = 400
+_MOST_CHILD_MIB = 600
+_MILLIONS = 4_500_000  # more than WASMFLEET_MAX_VALUES
+_NAP, _BATCH = "wasmfleet.chaos.nap", "wasmfleet.batch"
+_JSON = "application/json"
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFleet]:
+    with chaos_fleet(tmp_path_factory.mktemp("messages"), MEMORY_LIMIT="256") as made:
+        made.start_fleet("python")
+        yield made
+
+
+def _message(
+    body: bytes,
+    *,
+    task: str = _NAP,
+    kind: str = "application/x-msgpack",
+    compression: str = "",
+    headers: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    given = {"task": task, "id": str(uuid.uuid4())} | (headers or {})
+    if compression:
+        body, given["compression"] = compress(body, compression)
+    return {
+        "body": base64.b64encode(body).decode(),
+        "content-type": kind,
+        "content-encoding": "binary",
+        "headers": given,
+        "properties": {
+            "delivery_tag": str(uuid.uuid4()),
+            "body_encoding": "base64",
+            "delivery_info": {"routing_key": "wasmfleet.python"},
+        },
+    }
+
+
+def _maps() -> bytes:
+    return b"\xdd" + _MILLIONS.to_bytes(4, "big") + b"\x80" * _MILLIONS
+
+
+def _maps_in_json() -> bytes:
+    return b"[" + b"{}," * _MILLIONS + b"{}]"
+
+
+def _embed() -> bytes:
+    others = b"".join(msgpack.packb(name) + b"\xc0" for name in ("errbacks", "chain", "chord"))
+    return b"\x84" + msgpack.packb("callbacks") + _maps() + others
+
+
+def _batch(calls: bytes) -> bytes:
+    return b"\x93\x92" + msgpack.packb("chaos.nap") + calls + b"\x80\x80"
+
+
+#: Messages of few bytes that become millions of objects, and of many bytes.
+_BOMBS: dict[str, Callable[[], dict[str, Any]]] = {
+    "maps in the arguments": lambda: _message(b"\x93\x91" + _maps() + b"\x80\x80"),
+    "the same in 15 kB": lambda: _message(b"\x93\x91" + _maps() + b"\x80\x80", compression="gzip"),
+    "maps by name": lambda: _message(b"\x93\x90\x81\xa7seconds" + _maps() + b"\x80"),
+    "maps by name, lzma": lambda: _message(
+        b"\x93\x90\x81\xa7seconds" + _maps() + b"\x80", compression="lzma"
+    ),
+    "maps in what follows": lambda: _message(b"\x93\x90\x80" + _embed()),
+    "maps in what follows, brotli": lambda: _message(b"\x93\x90\x80" + _embed(), compression="brotli"),
+    "maps in JSON": lambda: _message(b"[" + _maps_in_json() + b",{},{}]", kind=_JSON),
+    "maps in JSON, bzip2": lambda: _message(
+        b"[" + _maps_in_json() + b",{},{}]", kind=_JSON, compression="bzip2"
+    ),
+    "calls of a batch": lambda: _message(_batch(_maps()), task=_BATCH),
+    "calls of a batch in JSON": lambda: _message(
+        b'[["chaos.nap",' + _maps_in_json() + b"],{},{}]", task=_BATCH, kind=_JSON
+    ),
+    "depth": lambda: _message(b"\x93\x91" + b"\x91" * _MILLIONS + b"\xc0\x80\x80"),
+    "depth in JSON": lambda: _message(b"[" + b"[" * 10**5 + b"]" * 10**5 + b",{},{}]", kind=_JSON),
+    "a gigabyte in a megabyte": lambda: _message(bytes(1 << 30), compression="gzip"),
+    "32 MiB of text": lambda: _message(b"\x93\x91" + msgpack.packb("x" * (32 << 20)) + b"\x80\x80"),
+    "40 MiB that are no base64": lambda: _message(b"") | {"body": "A" * (40 << 20) + "!"},
+    "maps in the headers": lambda: _message(b"\x93\x90\x80\x80", headers={"x": [{}] * 2_000_000}),
+    "maps in the properties": lambda: _message(b"") | {"properties": {"x": [{}] * 2_000_000}},
+    "100 MiB": lambda: _message(bytes(75 << 20)),
+}
+
+
+def _peak_mib(pid: int) -> int:
+    [line] = [
+        line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")
+    ]
+    return int(line.split()[1]) >> 10
+
+
+def _forget_peaks(*pids: int) -> None:
+    for pid in pids:
+        Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def _put(fleet: ChaosFleet, *messages: dict[str, Any]) -> None:
+    with Redis.from_url(fleet.url) as broker:
+        for message in messages:
+            broker.lpush("wasmfleet.python", json.dumps(message))
+
+
+@pytest.mark.parametrize("name", _BOMBS)
+def test_no_message_takes_much_memory_or_ends_a_process(fleet: ChaosFleet, name: str) -> None:
+    [worker] = fleet.workers()
+    [child] = children(worker.pid)
+    message, before = _BOMBS[name](), len(fleet.quarantine())
+    _forget_peaks(worker.pid, child)
+
+    _put(fleet, message)
+
+    [good] = fleet.publish(1, "chaos.nap")
+    assert fleet.settle([good], seconds=60) == {good: 1}, fleet.output()
+    until(lambda: fleet.rows(message["headers"]["id"]) or len(fleet.quarantine()) > before, log=fleet.output)
+    main_mib, child_mib = _peak_mib(worker.pid), _peak_mib(child)
+    print(f"{main_mib} MiB at most in the main process, {child_mib} in its child")
+    assert main_mib <= _MOST_MAIN_MIB
+    assert child_mib <= _MOST_CHILD_MIB
+    assert ([one.pid for one in fleet.workers()], children(worker.pid)) == ([worker.pid], [child])
+    fleet.nothing_is_held()
+
+
+def test_many_large_messages_at_once_stay_within_the_memory_of_a_worker(fleet: ChaosFleet) -> None:
+    [worker] = fleet.workers()
+    size = 30 << 20
+    body = b"\x93\x90\x81" + msgpack.packb("size") + msgpack.packb("x" * size) + b"\x80"
+    large = [_message(body, task="wasmfleet.chaos.letters") for _ in range(6)]
+    _forget_peaks(worker.pid)
+
+    _put(fleet, *large)
+
+    ids = [message["headers"]["id"] for message in large]
+    until(lambda: len(fleet.rows(*ids)) == len(ids), seconds=60, log=fleet.output)
+    assert {row["error_code"] for row in fleet.rows(*ids)} == {"InvalidArguments"}
+    print(f"{_peak_mib(worker.pid)} MiB at most in the main process")
+    assert _peak_mib(worker.pid) <= _MOST_MAIN_MIB
+    assert [one.pid for one in fleet.workers()] == [worker.pid]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["map", "starmap", "chunks", "group", "chain", "chord", "chord_unlock", "backend_cleanup", "accumulate"],
+)
+def test_there_is_one_way_to_an_operation(fleet: ChaosFleet, name: str) -> None:
+    task = {"task": "wasmfleet.digest.digest", "args": [], "kwargs": {}, "options": {}, "subtask_type": None}
+    given = {"task": task, "it": [["abc"]]}
+    sent = fleet.client().send_task(f"celery.{name}", kwargs=given, queue="wasmfleet.python")
+
+    with pytest.raises(Exception, match="is not served") as raised:
+        sent.get(timeout=30)
+
+    assert type(raised.value).__name__ == "UnknownOperation"
+    [row] = fleet.rows(sent.id)
+    assert (row["error_code"], row["engine"]) == ("UnknownOperation", "")
+
+
+def test_what_follows_a_call_fails_with_a_row_and_a_result_of_its_own(fleet: ChaosFleet) -> None:
+    client, queue = fleet.client(), "wasmfleet.python"
+    hashed = client.signature("wasmfleet.digest.digest", (b"abc",), queue=queue)
+    summed = client.signature("wasmfleet.metrics.aggregate", queue=queue)
+    linked = client.signature("wasmfleet.compression.compress", queue=queue, task_id=str(uuid.uuid4()))
+    errback = client.signature("wasmfleet.metrics.aggregate", queue=queue, task_id=str(uuid.uuid4()))
+
+    chained = (hashed | summed).apply_async()
+    with pytest.raises(Exception, match="expected `object`") as raised:
+        chained.get(timeout=30)
+    assert len(hashed.apply_async(link=linked).get(timeout=30)) == 64
+    with pytest.raises(Exception, match="codec"):
+        client.signature("wasmfleet.compression.compress", (b"", "?"), queue=queue).apply_async(
+            link_error=[errback, client.signature("celery.map", queue=queue)]
+        ).get(timeout=30)
+
+    assert type(raised.value).__name__ == "InvalidArguments"
+    ids = [chained.id, linked.options["task_id"], errback.options["task_id"]]
+    until(lambda: len(fleet.rows(*ids)) == 3, what="each has its row", log=fleet.output)
+    assert {row["error_code"] for row in fleet.rows(*ids)} == {"InvalidArguments"}
+    [first] = fleet.rows(chained.parent.id)
+    assert (first["outcome"], chained.parent.get(timeout=5)[:4]) == ("ok", "ba78")
+
+
+def test_a_twin_that_wants_too_much_memory_is_told_so_and_its_child_goes_on(fleet: ChaosFleet) -> None:
+    [worker] = fleet.workers()
+    before = children(worker.pid)
+    client, queue = fleet.client(), "wasmfleet.python"
+    native = client.signature(
+        "wasmfleet.ast.validate", queue=queue, kwargs={"source": ";" * (8 << 20), "filename": "a.js"}
+    )
+    python = client.signature("wasmfleet.chaos.devour", queue=queue, kwargs={"mebibytes": 1000})
+
+    for call in (native, python):
+        with pytest.raises(Exception, match="memory") as raised:
+            call.apply_async().get(timeout=60)
+        assert type(raised.value).__name__ == "MemoryLimitExceeded"
+
+    assert children(worker.pid) == before
+    assert (
+        client.signature("wasmfleet.chaos.devour", queue=queue, kwargs={"mebibytes": 50})
+        .apply_async()
+        .get(timeout=30)
+        == 50
+    )
+
+
+def test_a_message_that_ends_main_processes_is_set_aside_and_those_beside_it_are_served(
+    fleet: ChaosFleet,
+) -> None:
+    before = _set_aside(fleet)
+    [worker] = fleet.workers()
+    os.kill(worker.pid, signal.SIGSTOP)  # stopped, so that all are taken together by the next one
+    good = fleet.publish(3, "chaos.nap")
+    [deadly] = fleet.publish(1, "chaos.end_worker")
+    good += fleet.publish(3, "chaos.nap")
+    os.kill(worker.pid, signal.SIGKILL)
+    fleet.wait(worker.pid, 10)
+
+    starts = 0
+    while deadly not in _set_aside(fleet) and starts < 10:
+        pid, starts = fleet.start("python"), starts + 1
+        until(partial(_is_decided, fleet, deadly, pid), seconds=60, log=fleet.output)
+
+    print(f"it ended {starts - 1} more workers")
+    assert fleet.settle(good, seconds=60).keys() == set(good)
+    assert _set_aside(fleet) - before == {deadly}
+    [row] = fleet.rows(deadly)
+    assert (row["error_code"], row["outcome"]) == ("Quarantined", "error")
+
+
+def _set_aside(fleet: ChaosFleet) -> set[str]:
+    return {entry["id"] for entry in fleet.quarantine()}
+
+
+def _is_decided(fleet: ChaosFleet, id: str, pid: int) -> bool:
+    """Whether a message is set aside, or the worker has ended."""
+    return _is_gone(pid) or id in _set_aside(fleet)
+
+
+def _is_gone(pid: int) -> bool:
+    try:
+        return started_ticks(pid) < 0
+    except OSError:
+        return True
