@@ -26,7 +26,7 @@ def decode(raw: bytes, tag: str, queue: str) -> dict[str, Any]:
         message = _decode(raw.decode())
     except Exception:  # noqa: BLE001 - kombu's typed values raise what they like
         return wrapped(raw, tag, queue)
-    if not _is_well_formed(message):
+    if not is_well_formed(message):
         return wrapped(raw, tag, queue)
     properties = message["properties"]
     properties["delivery_tag"] = tag
@@ -70,7 +70,8 @@ def _marked(booked: bytes) -> bytes:
     return text.encode()
 
 
-def _is_well_formed(message: Any) -> bool:
+def is_well_formed(message: Any) -> bool:
+    """Whether kombu can take it for a message."""
     if not isinstance(message, dict):
         return False
     if not all(isinstance(message.get(name), kind) for name, kind in _SHAPE.items()):
