@@ -54,9 +54,7 @@ class Settings:
     flower_port: int = field(default=5555, metadata={"doc": "first port Flower tries", "range": (1, 65535)})
     flower_address: str = field(default="127.0.0.1", metadata={"doc": "address Flower listens on"})
     flower_auth: str = field(default="", metadata={"doc": "user:password for Flower; demanded off loopback"})
-    flower_hosts: tuple[str, ...] = field(
-        default=(), metadata={"doc": "names under which a proxy shows Flower, with commas between them"}
-    )
+    flower_hosts: tuple[str, ...] = field(default=(), metadata={"doc": "names of Flower behind a proxy: a,b"})
     concurrency: int = field(
         default_factory=lambda: os.cpu_count() or 1, metadata={"doc": "children a worker", "range": (1, 1024)}
     )
@@ -90,10 +88,7 @@ class Settings:
         metadata={"doc": "serve the queue `celery` as lane any; unset: only on the embedded broker"},
     )
     remote_control: Literal["safe", "all"] = field(
-        default="safe",
-        metadata={
-            "doc": "orders that workers obey; all: also to stop, to change limits, to end running calls"
-        },
+        default="safe", metadata={"doc": "orders obeyed; all: also to stop, to change limits, to end calls"}
     )
     log_level: Literal["debug", "info", "warning", "error"] = field(
         default="info", metadata={"doc": "what workers print"}
