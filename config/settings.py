@@ -4,6 +4,7 @@ A wrong value stops the boot with the variable's name, the value and what is all
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
@@ -53,6 +54,7 @@ class Settings:
     flower_port: int = field(default=5555, metadata={"doc": "first port Flower tries", "range": (1, 65535)})
     flower_address: str = field(default="127.0.0.1", metadata={"doc": "address Flower listens on"})
     flower_auth: str = field(default="", metadata={"doc": "user:password for Flower; demanded off loopback"})
+    flower_hosts: tuple[str, ...] = field(default=(), metadata={"doc": "names of Flower behind a proxy: a,b"})
     concurrency: int = field(
         default_factory=lambda: os.cpu_count() or 1, metadata={"doc": "children a worker", "range": (1, 1024)}
     )
@@ -93,6 +95,9 @@ class Settings:
     serve_default_queue: bool | None = field(
         default=None,
         metadata={"doc": "serve the queue `celery` as lane any; unset: only on the embedded broker"},
+    )
+    remote_control: Literal["safe", "all"] = field(
+        default="safe", metadata={"doc": "orders obeyed; all: also to stop, to change limits, to end calls"}
     )
     log_level: Literal["debug", "info", "warning", "error"] = field(
         default="info", metadata={"doc": "what workers print"}
@@ -204,6 +209,13 @@ def _file(name: str, text: str) -> Path:
     return path
 
 
+def _hosts(name: str, text: str) -> tuple[str, ...]:
+    hosts = tuple(part.strip().lower() for part in text.split(",") if part.strip())
+    if not all(re.fullmatch(r"[a-z0-9.-]+|\[[0-9a-f:.]+\]", host) for host in hosts):
+        raise _wrong(name, text, "names without a port, such as flower.example.org")
+    return hosts
+
+
 def _module_paths(name: str, text: str) -> tuple[Path, ...]:
     paths = tuple(_folder(name, part) for part in text.split(os.pathsep) if part)
     for path in paths:
@@ -220,6 +232,7 @@ _PARSERS: Final[dict[str, Callable[[str, str], Any]]] = {
     "keyring": _file,
     "modules": _module_paths,
     "flower_address": lambda _, text: text,
+    "flower_hosts": _hosts,
 }
 
 

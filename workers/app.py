@@ -10,7 +10,12 @@ from wasmfleet.config.settings import settings
 from wasmfleet.workers import broker, transport
 
 transport.register()
-app = Celery("wasmfleet", events="wasmfleet.workers.events:Events", set_as_current=False)
+app = Celery(
+    "wasmfleet",
+    events="wasmfleet.workers.events:Events",
+    control="wasmfleet.workers.remote:Control",
+    set_as_current=False,
+)
 app.conf.update(options(settings(), broker.celery_url(settings()), broker.address(settings())))
 
 

@@ -10,23 +10,15 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from billiard.exceptions import WorkerLostError
-from celery.exceptions import TaskRevokedError
 from redis.exceptions import RedisError
 
 from wasmfleet.config.celery import BATCH, batch_time_limit, of_batches
 from wasmfleet.config.settings import Lane, settings
-from wasmfleet.workers import cancelled
+from wasmfleet.workers import cancelled, stored
 from wasmfleet.workers.app import app, load_families
 from wasmfleet.workers.call import shape_of_batch
 from wasmfleet.workers.contract import Arguments
-from wasmfleet.workers.errors import (
-    Cancelled,
-    SandboxTrap,
-    UnknownOperation,
-    WasmfleetError,
-    from_code,
-)
+from wasmfleet.workers.errors import UnknownOperation, UnreadableResult, WasmfleetError
 from wasmfleet.workers.operation import PREFIX, QUEUES, Operation, check_size, stamp
 from wasmfleet.workers.operation import publish as send
 from wasmfleet.workers.undecoded import Unreadable
@@ -195,15 +187,13 @@ def _answer(outcome: Any) -> list[Any]:
 
 
 def _answers(chunk: "AsyncResult[Any]", count: int, timeout: float | None) -> Sequence[Any]:
-    try:
-        answers: Sequence[Any] = chunk.get(timeout=timeout)
-    except TaskRevokedError:
-        return _all(count, Cancelled("the batch was cancelled before this item ran"))
-    except WorkerLostError:
-        return _all(count, SandboxTrap("the batch's process died; the items were not finished"))
-    except WasmfleetError as error:
-        return _all(count, error)
-    return answers
+    """One answer an item, whatever lies in the store of results."""
+    found: Any = chunk.get(timeout=timeout, propagate=False)
+    if isinstance(found, BaseException):
+        return _all(count, stored.of_failed_batch(found))
+    if not isinstance(found, list) or len(found) != count:
+        return _all(count, UnreadableResult(f"what is stored as the batch's result are not {count} answers"))
+    return found
 
 
 def _all(count: int, error: WasmfleetError) -> list[list[Any]]:
@@ -211,9 +201,5 @@ def _all(count: int, error: WasmfleetError) -> list[list[Any]]:
 
 
 def _item(index: int, answer: Any) -> Item[Any]:
-    match answer:
-        case [0, value]:
-            return Item(index, value, None)
-        case [_, code, message, details]:
-            return Item(index, None, from_code(code, message, details))
-    raise Cancelled(f"item {index} has no readable result")
+    value, error = stored.item(index, answer)
+    return Item(index, value, error)

@@ -23,6 +23,7 @@ WasmfleetError
 │   └── FleetBusy               too much is queued already, or it waits too long
 ├── Quarantined                 the call killed its process again and again, and is set aside
 ├── Cancelled                   the call was cancelled before it ran
+├── UnreadableResult            what is stored as the call's result is none, or names an error not made here
 ├── VersionMismatch             module, ABI or message of another version
 └── InternalError               a defect of Wasmfleet; please report it
 
@@ -152,6 +153,10 @@ class Quarantined(WasmfleetError):
 
 class Cancelled(WasmfleetError):
     """The call was cancelled before it ran."""
+
+
+class UnreadableResult(WasmfleetError):
+    """What is stored as the call's result is none, or names an error that is not made of what a store says."""
 
 
 class VersionMismatch(WasmfleetError):

@@ -29,7 +29,7 @@ _log = logging.getLogger("wasmfleet.presence")
 
 class Presence(msgspec.Struct, frozen=True, kw_only=True):
     """One worker's heartbeat. `modules` gives each module's state and, unless ready, the reason; `idle_because` says
-    why it takes no messages."""
+    why it takes no messages, `obeys_all` whether anybody at the broker may stop it or change its limits."""
 
     worker: str
     role: Literal["wasm", "python"]
@@ -39,6 +39,7 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True):
     modules: dict[str, tuple[str, str]]
     sent_at: float
     idle_because: str = ""
+    obeys_all: bool = False
 
     @property
     def accelerated(self) -> bool:
@@ -106,6 +107,7 @@ class Heart:
             modules=states,
             sent_at=time.time(),
             idle_because=intake.closed_because,
+            obeys_all=self._settings.remote_control == "all",
         )
         connection.set(_KEY + self._worker, msgspec.msgpack.encode(beat), ex=EXPIRY_S)
         if self._role == "python":

@@ -9,20 +9,22 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final
 
-from celery import current_task, group
+from celery import current_task, group, states
 from celery.backends.redis import RedisBackend, ResultConsumer  # type: ignore[attr-defined]
 from celery.exceptions import TaskRevokedError
 from celery.utils.log import get_task_logger
 from kombu.serialization import dumps, loads
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, ReadOnlyError, RedisError
+from redis.exceptions import AuthenticationError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from wasmfleet.config import celery as queues
+from wasmfleet.config.settings import MIB, settings
+from wasmfleet.workers import stored
 from wasmfleet.workers.again import Again, LargeResultRefused, ResultRefused
-from wasmfleet.workers.errors import WasmfleetError
+from wasmfleet.workers.errors import UnreadableResult, WasmfleetError
 
 _LOOK_S: Final = 1.0
 _PATIENCE_S: Final = (
@@ -57,6 +59,22 @@ class PatientConsumer(ResultConsumer):  # type: ignore[misc]
             if isinstance(error, AuthenticationError):
                 raise
             self._pubsub = None
+
+    def _reconnect_pubsub(self) -> None:
+        """Celery's (5.7), which reads what is stored without knowing of which call it is: what is no result names
+        none itself. Those that still wait are looked for once more."""
+        super()._reconnect_pubsub()
+        for key in self.subscribed_to - self._pending_unsubscribe:
+            meta = self.backend.get_task_meta(self.backend.task_id_of(key))
+            if meta["status"] in states.READY_STATES:
+                self.on_state_change(meta, None)
+
+    def on_state_change(self, meta: Any, message: Any) -> None:
+        """Celery's. A result that came by publish and subscribe is that of its channel, whatever it says."""
+        if message is not None:
+            meta["task_id"] = self.backend.task_id_of(message["channel"])
+        if meta.get("task_id"):
+            super().on_state_change(meta, message)
 
     def drain_events(self, timeout: float | None = None) -> None:
         """One look. Where the store is lost and does not come back at once, the next look tries again."""
@@ -113,11 +131,20 @@ class Results(RedisBackend):
         return super().prepare_exception(why if isinstance(why, WasmfleetError) else exc, serializer)
 
     def get(self, key: Any) -> Any:
-        """Celery's, tried again as its `set` is: it looks for a result before it stores one."""
-        return self.ensure(super().get, (key,))
+        """Celery's, tried again as its `set` is: it looks for a result before it stores one. Raises
+        UnreadableResult where what is stored is no text, or larger than any result."""
+        try:
+            found = self.ensure(self.client.getrange, (key, 0, most_bytes()))
+        except ResponseError as error:
+            if not str(error).startswith("WRONGTYPE"):
+                raise
+            raise UnreadableResult("what is stored as the call's result is none: it is no text") from None
+        return _small(found)
 
     def set(self, key: Any, value: Any, **policy: Any) -> Any:
         """Celery's. A store may be there for others, and too slow or too small for a large result."""
+        if len(value) > most_bytes():
+            raise _Large(f"{len(value):,} bytes, and nobody reads more than {most_bytes():,}")
         try:
             return super().set(key, value, **policy)
         except RedisError as error:
@@ -127,6 +154,42 @@ class Results(RedisBackend):
 
     def ensure(self, fun: Any, args: Any, **policy: Any) -> Any:
         return super().ensure(fun, args, **queues.jittered(self.retry_policy | policy), timeout=_PATIENCE_S)
+
+    def decode_result(self, payload: Any) -> Any:
+        """Celery's; what is no result is a failed call whose error says so."""
+        try:
+            return self.meta_from_decoded(stored.checked(self.decode(_small(payload)), self.app))  # type: ignore[attr-defined]
+        except UnreadableResult as error:
+            return _unreadable(error)
+        except Exception as error:  # noqa: BLE001 - decoders raise what they like
+            kind = type(error).__name__
+            return _unreadable(
+                UnreadableResult(f"what is stored as the call's result does not decode ({kind})")
+            )
+
+    def exception_to_python(self, exc: Any) -> Any:
+        """Celery's, which makes any class that a loaded module has by the stored name."""
+        return exc if isinstance(exc, BaseException) else stored.error_of(exc)
+
+    def task_id_of(self, key: Any) -> str:
+        """The call whose result is stored under this key, and published under it."""
+        found: str = self._strip_prefix(key)  # type: ignore[attr-defined]
+        return found
+
+    def _get_task_meta_for(self, task_id: Any) -> Any:
+        try:
+            meta = super()._get_task_meta_for(task_id)  # type: ignore[misc]
+        except UnreadableResult as error:
+            meta = _unreadable(error)
+        return meta if meta["status"] == states.PENDING else meta | {"task_id": task_id}
+
+    def _restore_group(self, group_id: Any) -> Any:
+        """Celery's, for a group that a client saved."""
+        try:
+            return super()._restore_group(group_id)  # type: ignore[misc]
+        except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+            kind = type(error).__name__
+            raise UnreadableResult(f"what is stored as the group {group_id!r} is none ({kind})") from None
 
     def decode(self, payload: Any) -> Any:
         content = payload.encode() if isinstance(payload, str) else payload
@@ -155,6 +218,24 @@ def _again_for(error: RedisError) -> type[Again]:
     if isinstance(error, _Large):
         return LargeResultRefused
     return Again if isinstance(error, _AWAY) else ResultRefused
+
+
+def most_bytes() -> int:
+    """Of a stored result. A batch's answers are one result, and may be larger than one reply."""
+    return 4 * settings().max_output * MIB
+
+
+def _small(payload: Any) -> Any:
+    if len(payload or b"") > most_bytes():
+        raise UnreadableResult(
+            f"what is stored as the call's result has more than {most_bytes():,} bytes; "
+            "WASMFLEET_MAX_OUTPUT sets a fourth of it in MiB"
+        )
+    return payload
+
+
+def _unreadable(error: UnreadableResult) -> dict[str, Any]:
+    return {"status": states.FAILURE, "result": error, "task_id": "", "traceback": None, "children": []}
 
 
 def probe() -> None:

@@ -129,6 +129,9 @@ def _worker(worker: "Presence") -> Checkup:
     if worker.idle_because:
         idle = f"{worker.role}; it takes no messages: {worker.idle_because}"
         return problem(what, idle, "`wasmfleet drain --resume`, or mend the result log")
+    if worker.obeys_all:
+        risk = f"{worker.role}; whoever reaches the broker may stop it, change its limits or end its calls"
+        return warning(what, risk, "set WASMFLEET_REMOTE_CONTROL=safe in its environment")
     ready = f", {len(worker.modules)} modules ready" if worker.accelerated else ""
     return ok(what, f"{worker.role}, pid {worker.pid} on {worker.node}{ready}")
 

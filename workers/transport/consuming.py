@@ -11,7 +11,7 @@ from typing import Any, Final
 from redis import ConnectionPool, Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from wasmfleet.workers.transport import messages, stock
+from wasmfleet.workers.transport import broadcasts, messages, stock
 from wasmfleet.workers.transport.leases import Keeper, new_holder
 from wasmfleet.workers.transport.qos import HELD_BYTES, QoS
 from wasmfleet.workers.transport.reconnecting import LOST, Reconnecting
@@ -200,11 +200,19 @@ class Consuming(Reconnecting):
             self._in_listen = None
             self.lose(error)
             return False
-        except Exception:  # noqa: BLE001 - whatever a broadcast carries, it ends no worker
+        except Exception as error:  # noqa: BLE001 - whatever a broadcast carries, it ends no worker
             self._in_listen = None
-            _log.exception("a broadcast cannot be read; it is dropped")
+            _log.warning("a broadcast cannot be read; it is dropped: %s", type(error).__name__)
             return False
         self._found()
+        return received
+
+    def _handle_message(self, client: Any, response: Any) -> Any:
+        """Kombu's (5.7), but what is no broadcast, or a large one, is dropped before kombu decodes it."""
+        received = super()._handle_message(client, response)
+        if isinstance(received["data"], bytes) and (why := broadcasts.refusal(received["data"])):
+            _log.warning("a broadcast is dropped: %s", why)
+            received["data"] = b""
         return received
 
     def basic_get(self, queue: str, no_ack: bool = False, **kwargs: Any) -> Any:

@@ -38,7 +38,7 @@ def decode(raw: bytes, tag: str, queue: str) -> dict[str, Any]:
     """
     try:
         message, body = _opened(raw)
-        if not _is_well_formed(message):
+        if not is_well_formed(message):
             return wrapped(raw, tag, queue)
         message["body"] = _plain(message, body)
     except Exception:  # noqa: BLE001 - kombu's typed values raise what they like
@@ -133,7 +133,8 @@ def _plain(message: dict[str, Any], body: bytes | None) -> bytes | str | None:
     return binascii.a2b_base64(body) if encoding else body
 
 
-def _is_well_formed(message: Any) -> bool:
+def is_well_formed(message: Any) -> bool:
+    """Whether kombu can take it for a message."""
     if not isinstance(message, dict):
         return False
     if not all(isinstance(message.get(name), kind) for name, kind in _SHAPE.items()):

@@ -1,0 +1,107 @@
+"""Every order that Celery knows, and broadcasts that are none."""
+
+import json
+from typing import Any, Final
+
+from wasmfleet.workers import drain
+
+#: Every order that Celery 5.7 knows, with arguments that are right. A new one fails a test here until it is decided.
+OBEYED: Final[dict[str, dict[str, Any]]] = {
+    "ping": {},
+    "clock": {},
+    "stats": {},
+    "active_queues": {},
+    "heartbeat": {},
+    "enable_events": {},
+    "disable_events": {},
+    "scheduled": {},
+    "reserved": {},
+    "active": {"safe": True},
+    "revoked": {},
+    "conf": {"with_defaults": True},
+    "dump_schedule": {},
+    "dump_reserved": {},
+    "dump_active": {},
+    "dump_revoked": {},
+    "dump_conf": {},
+    "registered": {"taskinfoitems": [], "builtins": True},
+    "dump_tasks": {},
+    "query_task": {"ids": ["a"]},
+    "hello": {"from_node": "other@host", "revoked": ["revoked elsewhere"]},
+    "revoke": {"task_id": ["one", "two"], "terminate": False, "signal": "SIGTERM"},
+    drain.COMMAND: {"wanted": False},
+}
+REFUSED: Final[dict[str, dict[str, Any]]] = {
+    "report": {},
+    "shutdown": {},
+    "terminate": {"signal": "KILL", "task_id": ["one"]},
+    "revoke_by_stamped_headers": {"headers": {"a": ["b"]}},
+    "rate_limit": {"task_name": "wasmfleet.chaos.nap", "rate_limit": "1/h"},
+    "time_limit": {"task_name": "wasmfleet.chaos.nap", "hard": 0.001},
+    "election": {"id": "1", "topic": "x"},
+    "objgraph": {},
+    "memsample": {},
+    "memdump": {},
+    "pool_grow": {"n": 1000},
+    "pool_shrink": {"n": 1},
+    "pool_restart": {"modules": ["os"], "reload": True},
+    "autoscale": {"max": 0, "min": 0},
+    "add_consumer": {"queue": "wasmfleet.mine"},
+    "cancel_consumer": {"queue": "wasmfleet.python"},
+}
+HOW = "WASMFLEET_REMOTE_CONTROL=all in this worker's environment allows it"
+_DEEP = json.loads("[" * 900 + "]" * 900)
+MALFORMED: list[tuple[str, Any]] = [
+    ("revoke", {}),
+    ("revoke", {"task_id": 5}),
+    ("revoke", {"task_id": None}),
+    ("revoke", {"task_id": {"a": 1}}),
+    ("revoke", {"task_id": [["x"], {}]}),
+    ("revoke", {"task_id": ["x"] * 20_000}),
+    ("revoke", {"task_id": "x" * 5000}),
+    ("revoke", {"task_id": ["x"], "terminate": True, "signal": "KILL"}),
+    ("revoke", {"task_id": ["x"], "terminate": "yes", "signal": "NO SUCH"}),
+    ("revoke", {"task_id": ["x"], "unknown": 1}),
+    ("query_task", {"ids": 5}),
+    ("query_task", {"ids": [[1]]}),
+    ("hello", {}),
+    ("hello", {"from_node": 5}),
+    ("hello", {"from_node": "x", "revoked": [{}]}),
+    ("registered", {"taskinfoitems": ["app", "backend"]}),
+    ("registered", {"builtins": [1]}),
+    ("conf", {"with_defaults": "x"}),
+    ("active", {"state": 5}),
+    ("active", {"safe": _DEEP}),
+    ("stats", {"x": 1}),
+    (drain.COMMAND, {"wanted": "false"}),
+    ("no such", {}),
+    ("shut\ndown\x1b[2J", {}),
+]
+NO_ORDERS: list[Any] = [
+    5,
+    [],
+    None,
+    "text",
+    {},
+    {"method": 5},
+    {"method": "ping", "arguments": 5},
+    {"method": "ping", "arguments": [1]},
+    {"method": "ping", "destination": 5},
+    {"method": "ping", "destination": {"a": 1}},
+    {"method": "ping", "pattern": 5, "matcher": 5},
+    {"method": "ping", "reply_to": 5},
+    {"method": "ping", "reply_to": {"exchange": 5}},
+    {"method": "ping", "reply_to": {"exchange": "", "routing_key": "wasmfleet.python"}},
+    {"method": "ping", "ticket": {"a": 1}},
+    {"method": _DEEP},
+]
+NO_BROADCASTS: list[bytes] = [
+    b"5",
+    b"\xff",
+    b"{",
+    b"[" * 5000,
+    b"{}",
+    b'{"body": 5, "headers": 5, "properties": 5}',
+    b'{"body": "x", "headers": {}, "properties": {"delivery_info": {}, "body_encoding": "rot13"}}',
+    b"x" * (1 << 20) + b"x",
+]
