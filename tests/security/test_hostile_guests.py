@@ -14,7 +14,9 @@ from wasmfleet.workers.runtime import compile as compiling
 from wasmfleet.workers.runtime import invoke
 from wasmfleet.workers.runtime.modules import Loaded, Modules
 
-LIMITS = invoke.Limits(time_s=0.3, batch_s=3.0, memory_bytes=256 * MIB, reply_bytes=8 * MIB, reply_values=1_000_000)
+LIMITS = invoke.Limits(
+    time_s=0.3, batch_s=3.0, memory_bytes=256 * MIB, reply_bytes=8 * MIB, reply_values=1_000_000
+)
 
 
 @pytest.fixture(scope="session")
