@@ -4,29 +4,18 @@
 a sandbox only: there is no twin.
 """
 
-import ast
-import inspect
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
 from wasmfleet.config.settings import Settings
 from wasmfleet.workers.app import app
 from wasmfleet.workers.contract import Arguments, Contract
 from wasmfleet.workers.errors import VersionMismatch
 from wasmfleet.workers.operation import PREFIX, Operation
-from wasmfleet.workers.runtime.modules import NotReady, files, manifest, read
+from wasmfleet.workers.outside import shown, storable
+from wasmfleet.workers.runtime.modules import NotReady, files, manifest, read, refused
 from wasmfleet.workers.runtime.section import Declared
-
-_TYPES: Final[dict[str, Any]] = {
-    "str": str,
-    "bytes": bytes,
-    "int": int,
-    "float": float,
-    "bool": bool,
-    "list": list,
-    "dict": dict,
-    "object": Any,
-}
+from wasmfleet.workers.signatures import parsed
 
 
 class _BytesContract(Contract):
@@ -38,58 +27,46 @@ class _BytesContract(Contract):
 
 
 def register(settings: Settings) -> dict[str, str]:
-    """Makes every operation of every user's module a task; gives the refused files, each with the reason."""
-    built_in, refused = manifest(), {}
+    """Makes every operation of every user's module a task; gives the refused files, each with the reason.
+
+    Whatever a file says, it costs that file only: a worker boots without it.
+    """
+    built_in, refusals = manifest(), refused(settings)
     for name, path in files(settings).items():
         if name not in built_in:
             try:
-                _register_file(name, read(name, path).operations.values())
+                operations = _operations(name, read(name, path).operations.values())
             except (NotReady, VersionMismatch) as error:
-                refused[path.name] = str(error)
-    return refused
+                refusals[path.name] = shown(storable(error))
+            except Exception as error:  # noqa: BLE001 - what a file may bring about is not ours to foresee
+                refusals[path.name] = shown(
+                    f"it cannot be a module: {type(error).__name__}: {storable(error)}"
+                )
+            else:
+                for operation in operations:
+                    app.register_task(operation)
+    return refusals
 
 
-def _register_file(name: str, operations: Iterable[Declared]) -> None:
-    for declared in operations:
-        contract = _contract(f"{name}.{declared.name}", declared)
-        body = {
-            "name": f"{PREFIX}{name}.{declared.name}",
-            "contract": contract,
-            "module": name,
-            "function": declared.name,
-            "twin": None,
-            "parity": None,
-            "__doc__": f"An operation of {name}.wasm: {declared.signature or 'bytes in, bytes out'}.",
-        }
-        app.register_task(type(declared.name, (Operation,), body)())
+def _operations(name: str, declared: Iterable[Declared]) -> list[Operation[..., Any]]:
+    return [_operation(name, operation) for operation in declared]
+
+
+def _operation(name: str, declared: Declared) -> Operation[..., Any]:
+    body = {
+        "name": f"{PREFIX}{name}.{declared.name}",
+        "contract": _contract(f"{name}.{declared.name}", declared),
+        "module": name,
+        "function": declared.name,
+        "twin": None,
+        "parity": None,
+        "__doc__": f"An operation of {name}.wasm: {declared.signature or 'bytes in, bytes out'}.",
+    }
+    made: Operation[..., Any] = type(declared.name, (Operation,), body)()
+    return made
 
 
 def _contract(name: str, declared: Declared) -> Contract:
     if not declared.signature:
-        return _BytesContract(name, *_parsed("(data: bytes) -> bytes"))
-    return Contract(name, *_parsed(declared.signature))
-
-
-def _parsed(signature: str) -> tuple[inspect.Signature, dict[str, Any]]:
-    """A signature's parameters and their types. Raises VersionMismatch where it is not one."""
-    try:
-        [function] = ast.parse(f"def operation{signature}: ...").body
-        assert isinstance(function, ast.FunctionDef)
-        hints = {argument.arg: _type(argument.annotation) for argument in function.args.args}
-        return inspect.Signature(_parameters(function.args)), hints
-    except (SyntaxError, ValueError, KeyError, AssertionError):
-        known = ", ".join(_TYPES)
-        raise VersionMismatch(
-            f"{signature[:80]!r} is not a signature such as (name: str) -> str; types are {known}"
-        ) from None
-
-
-def _parameters(arguments: ast.arguments) -> list[inspect.Parameter]:
-    defaults = [inspect.Parameter.empty] * (len(arguments.args) - len(arguments.defaults))
-    values = defaults + [ast.literal_eval(default) for default in arguments.defaults]
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    return [inspect.Parameter(a.arg, kind, default=v) for a, v in zip(arguments.args, values, strict=True)]
-
-
-def _type(annotation: ast.expr | None) -> Any:
-    return _TYPES[ast.unparse(annotation)] if annotation else Any
+        return _BytesContract(name, *parsed("(data: bytes) -> bytes"))
+    return Contract(name, *parsed(declared.signature))

@@ -95,22 +95,12 @@ def _own_modules(settings: Settings) -> Iterator[Checkup]:
     from wasmfleet.workers.cli import catalogue
 
     _, refused = catalogue.operations(settings)
-    for module, reason in (refused | _shadowed(settings)).items():
+    for module, reason in refused.items():
         yield problem(
             f"your module {module}",
             f"refused: {reason}",
             "mend the file, or take it out of WASMFLEET_MODULES",
         )
-
-
-def _shadowed(settings: Settings) -> dict[str, str]:
-    from wasmfleet.workers.runtime import modules
-
-    used = set(modules.files(settings).values())
-    mine = [
-        path for place in settings.modules for path in (place.glob("*.wasm") if place.is_dir() else [place])
-    ]
-    return {path.name: "another module already has its name" for path in mine if path not in used}
 
 
 def _hand_overs(settings: Settings) -> Checkup:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from wasmfleet.workers.errors import VersionMismatch
-from wasmfleet.workers.outside import storable
+from wasmfleet.workers.outside import shown, storable
 from wasmfleet.workers.runtime.binary import BadBinary, Sections
 from wasmfleet.workers.runtime.interface import Interface, Unfit, check, of_binary
 from wasmfleet.workers.runtime.section import Declared, declared
@@ -92,5 +92,5 @@ def _parsed(data: bytes) -> Contents:
         interface = of_binary(sections)
         check(interface)
     except (BadBinary, Unfit, VersionMismatch) as error:
-        return Contents(sha256, storable(error), {}, Interface((), {}))
+        return Contents(sha256, shown(storable(error)), {}, Interface((), {}))
     return Contents(sha256, "", operations, interface)

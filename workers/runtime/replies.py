@@ -105,15 +105,15 @@ def decoded(guest: Guest, where: Range, count: int, budget: Budget) -> list[Repl
     Raises HostileReply where their bounds do not fit; what is within bounds is its item's own.
     """
     if where.size > budget.bytes_left:
-        bounds = _bounds(where.size, count, lambda at: guest.read(where.at + at, _LENGTH.size))
+        bounds = _bounds(where.size, count, lambda at: _number(guest.read(where.at + at, _LENGTH.size), 0))
         return [_fetched(guest, where.at + at, size, budget) for at, size in bounds]
     whole = memoryview(guest.read(*where))
-    bounds = _bounds(where.size, count, lambda at: whole[at : at + _LENGTH.size])
+    bounds = _bounds(where.size, count, lambda at: _number(whole, at))
     budget.take_bytes(where.size)
     return [_reply(whole[at : at + size], budget) for at, size in bounds]
 
 
-def _bounds(total: int, count: int, length: Callable[[int], bytes | memoryview]) -> list[tuple[int, int]]:
+def _bounds(total: int, count: int, length: Callable[[int], int]) -> list[tuple[int, int]]:
     """Where each frame's body begins, and its size."""
     found: list[tuple[int, int]] = []
     at = 0
@@ -121,7 +121,7 @@ def _bounds(total: int, count: int, length: Callable[[int], bytes | memoryview])
         at += _LENGTH.size
         if at > total:
             raise HostileReply(f"the guest answered {len(found)} of {count} items")
-        (size,) = _LENGTH.unpack(length(at - _LENGTH.size))
+        size = length(at - _LENGTH.size)
         found.append((at, size))
         at += size
         if at > total:
@@ -129,6 +129,11 @@ def _bounds(total: int, count: int, length: Callable[[int], bytes | memoryview])
     if at != total:
         raise HostileReply(f"the guest's reply has {total - at} bytes too many")
     return found
+
+
+def _number(data: bytes | memoryview, at: int) -> int:
+    size: int = _LENGTH.unpack_from(data, at)[0]
+    return size
 
 
 def _fetched(guest: Guest, at: int, size: int, budget: Budget) -> Reply:
