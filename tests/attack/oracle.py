@@ -18,7 +18,9 @@ from tests.attack.wire import Sent
 MAIN_MIB: Final = 400
 #: What a child may take: the interpreter with all libraries, its guests, and what the size limits let it hold.
 CHILD_MIB: Final = 250 + MEMORY_LIMIT_MIB + 6 * 32 + 2 * 64
-QUIET_S: Final = 45.0
+DIED, STAYS, UNANSWERED = "a main process died", "a message stays", "a good call is not answered"
+ENDS_A_FLEET: Final = (DIED, STAYS, UNANSWERED)
+QUIET_S: Final = 30.0
 _MORE_FILES: Final = 20
 _CONTROL: Final = re.compile(r"[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _ADDRESS: Final = re.compile(r"0[xX][0-9a-fA-F]{9,}")
@@ -42,12 +44,12 @@ class Seen:
 
 
 def check(target: Target, sent: Sequence[Sent], seen: Seen) -> list[Finding]:
-    """Wait until all is quiet, and say what does not hold. A dead main process ends the look."""
+    """Wait until all is quiet, and say what does not hold. What ends a fleet ends the look."""
     messages = [one for one in sent if one.list]
     found = list(_quiet(target, sent))
     found += _memory(target, sent, seen)
     found += _output(target, sent)
-    if any(finding.what == "a main process died" for finding in found):
+    if any(finding.what in ENDS_A_FLEET for finding in found):
         return found
     found += _good_calls(target, sent, seen)
     found += _bookkeeping(target, messages, seen)
@@ -62,16 +64,16 @@ def _quiet(target: Target, sent: Sequence[Sent]) -> Iterator[Finding]:
         left = target.left()
     if dead := target.dead():
         suspects = _suspects(sent, left)
-        yield Finding("a main process died", _last_words(target, dead), f"{dead} ended", tuple(suspects))
+        yield Finding(DIED, _last_words(target, dead), f"{dead} ended", tuple(suspects))
     elif left:
         suspects = _suspects(sent, left)
-        kinds = ", ".join(sorted({one.kind for one in suspects}))
+        kinds = ", ".join(sorted({one.kind for one in suspects} - {"right"}))
         where = {name: len(messages) for name, messages in left.items()}
-        yield Finding("a message stays", kinds, f"after {QUIET_S:g} s: {where}", tuple(suspects))
+        yield Finding(STAYS, kinds, f"after {QUIET_S:g} s: {where}", tuple(suspects))
 
 
 def _suspects(sent: Sequence[Sent], left: dict[str, list[bytes]]) -> list[Sent]:
-    """What was held or waited at that moment; where nothing can be said, all. What came back is marked and not the same."""
+    """What was held or waited at that moment; where nothing can be said, all."""
     tags = {wire.delivery_tag(raw) for messages in left.values() for raw in messages}
     return [one for one in sent if wire.delivery_tag(one.raw) in tags or not one.list] or list(sent)
 
@@ -80,13 +82,13 @@ def _last_words(target: Target, dead: list[str]) -> str:
     for pid in target.watch.killed:
         if pid in target.mains:
             return f"it took more than {KILLED_ABOVE_MIB:,} MiB"
-    output = "".join(
-        log.read_text(errors="replace")[-3_000:]
-        for role in dead
-        for log in target.fleet.folder.glob(f"{role}-*.log")
-    )
-    errors = re.findall(r"^\w[\w.]*(?:Error|Exception|Exit)\b.*", output, re.MULTILINE)
-    return errors[-1][:120] if errors else "without a word"
+    for role in dead:
+        newest = max(
+            target.fleet.folder.glob(f"{role}-*.log"), key=lambda log: int(log.stem.rpartition("-")[2])
+        )
+        if tracebacks := list(_TRACEBACK.finditer(newest.read_text(errors="replace"))):
+            return defect(tracebacks[-1][0])
+    return "without a word"
 
 
 def _memory(target: Target, sent: Sequence[Sent], seen: Seen) -> Iterator[Finding]:
@@ -109,7 +111,8 @@ def _output(target: Target, sent: Sequence[Sent]) -> Iterator[Finding]:
     for id in _LOST.findall(output):
         about = [one for one in sent if wire.usable_id(one.raw) == id]
         kinds = ", ".join({one.kind for one in about})
-        yield Finding("a child died", kinds, f"call {id} lost its process", tuple(about))
+        around = output[max(0, output.index(f"call {id} lost") - 3_000) :][:4_000]
+        yield Finding("a child died", kinds, f"call {id} lost its process\n{around}", tuple(about))
     for line in output.split("\n"):
         if bad := _CONTROL.search(line):
             yield Finding("a control character in a log", f"{ord(bad[0]):#x} {_shape(line)}", repr(line))
@@ -135,8 +138,8 @@ def _good_calls(target: Target, sent: Sequence[Sent], seen: Seen) -> Iterator[Fi
     for lane in ("wasm", "python", "any"):
         took = target.good_call_s(lane)
         if took == float("inf"):
-            kinds = ", ".join(sorted({one.kind for one in sent})) if len(sent) < 10 else "many"
-            yield Finding("a good call is not answered", f"{lane} after {kinds}", "10 s", tuple(sent))
+            kinds = ", ".join(sorted({one.kind for one in sent} - {"right"})) if len(sent) < 40 else "many"
+            yield Finding(UNANSWERED, f"{lane} after {kinds}", "10 s", tuple(sent))
         else:
             seen.slowest_good_s = max(seen.slowest_good_s, took)
 

@@ -16,9 +16,7 @@ from tests.attack.target import Target
 
 MESSAGES: Final = 300
 _BROADCAST_S: Final = 0.5  # nothing says when a worker has read one
-_DEATH: Final = "a main process died"
 _FRESH_EVERY: Final = 12  # rounds; calls that wait for a far time fill a worker
-_ENDS_A_FLEET: Final = (_DEATH, "a message stays", "a good call is not answered")
 _WEIGHTS: Final = {"small": 10, "shared keys": 3, "remote control": 3, "heavy": 5, "forged results": 2}
 
 
@@ -75,7 +73,7 @@ class Attack:
     def _shared(self, messages: int) -> tuple[list[wire.Sent], list[Finding]]:
         with self.target.broker() as broker:
             spoiled = shared.Shared(broker, self._seeds, self._dice)
-            spoiled.spoil(self._dice.choice((1, 3, 10)))
+            spoiled.spoil(self._dice.choice((1, 1, 3, 10)))
             sent = self.target.send(self._right_ones(messages // 10))
             time.sleep(1.5)  # a worker looks at what it shares once a second
             spoiled.mend()
@@ -85,7 +83,7 @@ class Attack:
         sent = self.target.send(self._right_ones(messages // 20))
         told = []
         with self.target.broker() as broker:
-            for _ in range(self._dice.choice((1, 3, 10))):
+            for _ in range(self._dice.choice((1, 1, 1, 4))):
                 name, raw = shared.broadcast(self._seeds, self._dice)
                 broker.publish(self._seeds.channel, raw)
                 told.append(wire.Sent(f"control: {name}", "", raw))
@@ -113,7 +111,7 @@ class Attack:
         self.target.watch.begin(tuple(self.target.mains))
 
     def _end(self, found: Sequence[Finding]) -> None:
-        broken = [finding for finding in found if finding.what in _ENDS_A_FLEET]
+        broken = [finding for finding in found if finding.what in oracle.ENDS_A_FLEET]
         for finding in broken:
             for one in {one.kind for one in finding.messages} if len(finding.messages) == 1 else ():
                 if one in self._weights:  # it is known by now; other kinds are to have their turn
@@ -128,10 +126,10 @@ class Attack:
         return [Finding("a message ran code", "unpickled or loaded as YAML", str(self._trap))]
 
     def _narrowed(self, found: Sequence[Finding]) -> Iterator[Finding]:
-        """The findings; for a death that is new and has many suspects, the message that is enough for it is looked for."""
+        """The findings; for a new death with many suspects, the message that is enough."""
         for finding in found:
             is_new = (finding.what, finding.sign) not in self.findings.counts
-            if finding.what == _DEATH and len(finding.messages) > 1 and is_new:
+            if finding.what == oracle.DIED and len(finding.messages) > 1 and is_new:
                 yield self._narrow(finding)
             else:
                 yield finding
@@ -153,4 +151,4 @@ class Attack:
                 if not one.list:
                     broker.publish(self._seeds.channel, one.raw)
         time.sleep(_BROADCAST_S)
-        return any(again.what == _DEATH for again in self.replay([one for one in suspects if one.list]))
+        return any(again.what == oracle.DIED for again in self.replay([one for one in suspects if one.list]))
