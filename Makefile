@@ -9,7 +9,7 @@ SOAK ?=
 HOST := CARGO_TARGET_DIR=$${WASM_BUILD_CACHE:-$$HOME/.cache/wasmfleet-build}/host
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check chaos bench delivery docs wasm lock clean
+.PHONY: help setup run test check chaos attack bench delivery docs wasm lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -42,6 +42,9 @@ check: setup ## lint, format, types, import contract, Rust lint and unit tests
 
 chaos: setup ## what must hold when things break, with its figures (SOAK=60: an hour of random faults as well)
 	SOAK=$(SOAK) $(BIN)/pytest tests/chaos
+
+attack: setup ## hostile messages and modules against live workers (MINUTES=60, ATTACK_SEED=7)
+	$(BIN)/python -m tests.attack --minutes $(or $(MINUTES),5)
 
 bench: $(VENV)/.bench ## measure every number that the documentation states
 	$(BIN)/python -m bench $(BENCH)

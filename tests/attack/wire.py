@@ -1,0 +1,141 @@
+"""A message taken apart and put together again: kombu's outer JSON, and the body within."""
+
+import base64
+import binascii
+import hashlib
+import json
+import random
+import re
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgpack
+
+from tests.attack import values
+
+_PLAIN_TAG: Final = re.compile(r"[!-~]{1,255}\Z")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One message of the attacker, and the list it goes to."""
+
+    kind: str
+    list: str
+    raw: bytes
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.raw).hexdigest()[:12]
+
+
+def opened(raw: bytes) -> dict[str, Any]:
+    """The outer JSON of a message that is one."""
+    outer: dict[str, Any] = json.loads(raw)
+    return outer
+
+
+def body_of(outer: dict[str, Any]) -> bytes:
+    """The body's bytes as the client serialized them."""
+    body = outer["body"]
+    if outer["properties"].get("body_encoding") == "base64":
+        return base64.b64decode(body)
+    return str(body).encode()
+
+
+def with_body(outer: dict[str, Any], body: bytes) -> dict[str, Any]:
+    """The same message with another body."""
+    properties = outer["properties"] | {"body_encoding": "base64"}
+    return outer | {"body": base64.b64encode(body).decode(), "properties": properties}
+
+
+def content_of(outer: dict[str, Any]) -> Any:
+    """The body's value: args, kwargs and embed."""
+    body = body_of(outer)
+    if outer["content-type"] == "application/json":
+        return json.loads(body)
+    return msgpack.unpackb(body, strict_map_key=False)
+
+
+def with_content(outer: dict[str, Any], content: Any) -> dict[str, Any]:
+    """The same message with another value in its body, in the same serialization where that can carry it."""
+    if outer["content-type"] == "application/json":
+        return with_body(outer, values.to_json(content))
+    try:
+        return with_body(outer, values.to_msgpack(content))
+    except (OverflowError, ValueError, TypeError):
+        as_json = {"content-type": "application/json", "content-encoding": "utf-8"}
+        return with_body(outer | as_json, values.to_json(content))
+
+
+def renamed(outer: dict[str, Any], dice: random.Random) -> dict[str, Any]:
+    """The same message under an id and a delivery tag that no other has."""
+    new = str(uuid.UUID(int=dice.getrandbits(128), version=4))
+    tag = str(uuid.UUID(int=dice.getrandbits(128), version=4))
+    headers = outer["headers"] | {"id": new, "root_id": new}
+    properties = outer["properties"] | {"correlation_id": new, "delivery_tag": tag}
+    return outer | {"headers": headers, "properties": properties}
+
+
+def usable_id(raw: bytes) -> str:
+    """The id under which a client might wait for a result; empty where no client can have sent this."""
+    outer = _well_formed(raw)
+    if outer is None:
+        return ""
+    for id in ((outer.get("headers") or {}).get("id"), outer["properties"].get("correlation_id")):
+        if isinstance(id, str) and 0 < len(id) <= 1000 and not _SURROGATE.search(id):
+            return id
+    return ""
+
+
+def wants_result(raw: bytes) -> bool:
+    """Whether the sender did not say that the result may be dropped."""
+    headers = (_well_formed(raw) or {}).get("headers") or {}
+    return not headers.get("ignore_result")
+
+
+def is_typed(raw: bytes) -> bool:
+    """Whether its outer JSON has values that kombu builds, which may fail before anybody sees an id."""
+    outer = _well_formed(raw) or {}
+    return b"__type__" in values.to_json({name: part for name, part in outer.items() if name != "body"})
+
+
+def waits_until_later(raw: bytes) -> bool:
+    """Whether it says that it is not to run yet: then a worker holds it, as long as it says."""
+    eta = ((_well_formed(raw) or {}).get("headers") or {}).get("eta")
+    try:
+        time = datetime.fromisoformat(eta)
+    except (TypeError, ValueError):
+        return False
+    try:
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)) > datetime.now(UTC)
+    except OverflowError:
+        return True
+
+
+def delivery_tag(raw: bytes) -> str:
+    """What tells it from other messages where it has no id."""
+    tag = ((_well_formed(raw) or {}).get("properties") or {}).get("delivery_tag")
+    return tag if isinstance(tag, str) and _PLAIN_TAG.match(tag) else hashlib.sha1(raw).hexdigest()
+
+
+def _well_formed(raw: bytes) -> dict[str, Any] | None:
+    """The message as kombu wants it, or nothing."""
+    try:
+        outer = json.loads(raw.decode())
+        if not isinstance(outer.get("headers"), dict | None) or not isinstance(outer.get("body"), str | None):
+            return None
+        properties = outer["properties"]
+        if not isinstance(properties.setdefault("delivery_info", {}), dict):
+            return None
+        if properties.get("body_encoding") not in (None, "", "base64"):
+            return None
+        if properties.get("body_encoding"):
+            base64.b64decode(outer["body"].encode())
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, binascii.Error):
+        return None
+    kinds = (outer.get("content-type"), outer.get("content-encoding"))
+    return outer if all(isinstance(kind, str | None) for kind in kinds) else None
