@@ -10,7 +10,7 @@ from wasmfleet.workers import errors
 from wasmfleet.workers.operation import Operation
 
 _ROOT = Path(__file__).parents[1]
-_LONGEST = 250
+_LONGEST = 300
 
 
 def tracked(*patterns: str) -> list[Path]:
@@ -24,7 +24,7 @@ def tracked(*patterns: str) -> list[Path]:
     ]
 
 
-def test_no_source_file_is_longer_than_250_lines() -> None:
+def test_no_source_file_is_longer_than_300_lines() -> None:
     sizes = {path.relative_to(_ROOT): len(path.read_text().splitlines()) for path in tracked("*.py", "*.rs")}
 
     assert {path: size for path, size in sizes.items() if size > _LONGEST} == {}
