@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from celery.exceptions import Ignore, Reject
 from redis.exceptions import RedisError
 
 from wasmfleet.config.settings import Lane, settings
@@ -14,7 +15,7 @@ from wasmfleet.workers import careful, lanes, outcomes, poison, sandbox, twin, t
 from wasmfleet.workers.again import Again, Unlogged
 from wasmfleet.workers.call import Item, Outcome
 from wasmfleet.workers.contract import Arguments
-from wasmfleet.workers.errors import InternalError, RuntimeUnavailable, WasmfleetError
+from wasmfleet.workers.errors import InternalError, MemoryLimitExceeded, RuntimeUnavailable, WasmfleetError
 from wasmfleet.workers.operation import Operation, check_size, resolve
 from wasmfleet.workers.outside import storable
 from wasmfleet.workers.runtime.modules import Loaded
@@ -71,8 +72,10 @@ def batch(
         _wait_or_fail(task, request, str(reason), waiting)
     except RedisError as error:
         raise Again(f"the state store does not answer: {error}") from error
-    except WasmfleetError as error:
-        _fail(waiting, error)
+    except (Reject, Ignore):
+        raise
+    except Exception as error:  # noqa: BLE001 - a defect of ours, or of a library: each call ends with its row
+        _fail(waiting, _typed(error))
     result = [item.outcome for item in items]
     _write(operation, request, lane, result, started_at)
     with contextlib.suppress(RedisError):  # what was noted expires by itself
@@ -104,8 +107,8 @@ def _checked(operation: Operation[..., Any], args: Sequence[Any], kwargs: Mappin
     try:
         arguments = operation.contract.check(args, kwargs)
         return _item(*resolve(operation, arguments))
-    except WasmfleetError as error:
-        return Item({}, b"", Outcome(error=error))
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong with one item is that item's error
+        return Item({}, b"", Outcome(error=_typed(error)))
 
 
 def _item(target: Operation[..., Any], arguments: Arguments) -> Item:
@@ -146,10 +149,8 @@ def _run_twin(target: Operation[..., Any], item: Item, limits: twin.Limits) -> N
     run = twin_process.run if lanes.process.has_own_twin_process else twin_process.run_here
     try:
         outcome.value, outcome.output_bytes = run(target, item, limits)
-    except WasmfleetError as error:
-        outcome.error = error
     except Exception as error:  # noqa: BLE001 - whatever goes wrong while one item is answered is that item's error
-        outcome.error = InternalError(storable(f"the result cannot be sent: {type(error).__name__}: {error}"))
+        outcome.error = _typed(error)
     outcome.run_us = (time.perf_counter_ns() - started) // 1000
 
 
@@ -161,8 +162,18 @@ def _wait_or_fail(task: Any, request: Any, reason: str, items: Sequence[Item]) -
 
 
 def _fail(items: Sequence[Item], error: WasmfleetError) -> None:
+    """Gives the error to those that no lane has answered."""
     for item in items:
-        item.outcome.error = error
+        if not item.outcome.engine and item.outcome.error is None:
+            item.outcome.error = error
+
+
+def _typed(error: Exception) -> WasmfleetError:
+    if isinstance(error, WasmfleetError):
+        return error
+    if isinstance(error, MemoryError):
+        return MemoryLimitExceeded("the call, or its result, needed more memory than its process may use")
+    return InternalError(storable(f"{type(error).__name__}: {error}"))
 
 
 def _time_limit(request: Any) -> float:

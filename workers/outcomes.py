@@ -4,6 +4,7 @@ Key (task_id, item): the first final outcome stands, a later execution only rais
 """
 
 import contextlib
+import math
 import os
 import sqlite3
 import threading
@@ -17,10 +18,14 @@ from sqlite_utils import Database, Migrations
 
 from wasmfleet.config.settings import Settings, settings
 from wasmfleet.workers.filesystem import refuse_network_filesystem
+from wasmfleet.workers.outside import storable
 
 BUSY_TIMEOUT_S: Final = 3.0  # less than the grace between a call's limit and its kill
 READ_LIMIT_S: Final = 30.0
 _DAY_S: Final = 86_400
+_MOST: Final = (1 << 63) - 1
+#: What a message, a guest or a file may have written. An id is kept as it is: a message with a bad one has none.
+_FROM_OUTSIDE: Final = frozenset(["operation", "error_message", "handed_over", "worker"])
 _migrations: Final = Migrations("wasmfleet.results")
 
 
@@ -103,7 +108,7 @@ class Log:
 
     def write(self, rows: Sequence[Row]) -> None:
         """All rows in one transaction, or none. Raises sqlite3.OperationalError."""
-        values = [tuple(getattr(row, name) for name in _COLUMNS) for row in rows]
+        values = [tuple(_column(name, getattr(row, name)) for name in _COLUMNS) for row in rows]
         try:
             with self._transaction() as connection:
                 connection.executemany(_INSERT, values)
@@ -143,6 +148,15 @@ class Log:
             self._inherited = self._database  # never closed here: SQLite would tidy up under its owner
             self._database, self._process = open_log(self._settings), os.getpid()
         return self._database
+
+
+def _column(name: str, value: Any) -> Any:
+    """A value as SQLite can keep it: a name, a reason or a time may be a sender's or a guest's."""
+    if name in _FROM_OUTSIDE:
+        return None if value is None else storable(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return max(-_MOST, min(value, _MOST)) if isinstance(value, int) else value
 
 
 _logs: dict[int, Log] = {}

@@ -11,6 +11,8 @@ _HOST_ADDRESS: Final = re.compile(r"\b0[xX][0-9a-fA-F]{9,16}\b")
 
 def storable(value: Any, most: int = STORED_CHARACTERS) -> str:
     """Any value as text that UTF-8 can carry, without host addresses and of at most `most` characters."""
+    if type(value) is str and value.isascii() and len(value) <= most and "0x" not in value.lower():
+        return value
     try:
         text = str(value)
     except Exception as error:  # noqa: BLE001 - a class from outside may define it as it likes
