@@ -10,7 +10,7 @@ from celery.worker import state
 from celery.worker.consumer import Consumer
 from redis.exceptions import RedisError
 
-from wasmfleet.workers import batch, envelope, outcomes, quarantine, results, set_aside
+from wasmfleet.workers import batch, envelope, outcomes, parking, quarantine, results, set_aside
 from wasmfleet.workers.errors import InvalidArguments, UnknownOperation, WasmfleetError
 from wasmfleet.workers.intake import intake
 
@@ -54,6 +54,16 @@ class TypedConsumer(Consumer):
                 return self.on_invalid_task(None, message, error)
 
         return on_message
+
+    def apply_eta_task(self, task: Any) -> None:
+        """Celery's, for a call whose time has come; one whose body is in the broker goes back to the head of its
+        queue, for there may be many, and whoever takes it has room for it."""
+        if not task.is_parked:
+            super().apply_eta_task(task)
+            return
+        state.task_ready(task)
+        task.message.channel.qos.give_back(task.message.delivery_tag)
+        self.qos.decrement_eventually()  # type: ignore[attr-defined]
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
         error = f"this fleet has no operation {_name(message)!r}; `wasmfleet ops` lists them"
@@ -105,7 +115,7 @@ def _check(message: Any) -> None:
 def _put_off(message: Any) -> None:
     """A call that waits for its time counts no more in what this worker's channel may hold."""
     qos: Any = getattr(message.channel, "qos", None)
-    if message.headers.get("eta") and hasattr(qos, "put_off"):
+    if parking.waits(message) and hasattr(qos, "put_off"):
         qos.put_off(message.delivery_tag)
 
 

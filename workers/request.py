@@ -3,6 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 from billiard.einfo import ExceptionInfo
@@ -14,7 +15,17 @@ from redis.exceptions import RedisError
 
 from wasmfleet.config.celery import BATCH, BATCH_FACTOR, batch_time_limit
 from wasmfleet.config.settings import settings
-from wasmfleet.workers import envelope, lanes, outcomes, outline, poison, quarantine, results, set_aside
+from wasmfleet.workers import (
+    envelope,
+    lanes,
+    outcomes,
+    outline,
+    parking,
+    poison,
+    quarantine,
+    results,
+    set_aside,
+)
 from wasmfleet.workers.again import Again, LargeResultRefused, ResultRefused, Unlogged
 from wasmfleet.workers.errors import (
     Cancelled,
@@ -26,6 +37,7 @@ from wasmfleet.workers.errors import (
     WasmfleetError,
 )
 from wasmfleet.workers.intake import intake
+from wasmfleet.workers.undecoded import Undecoded
 
 _logger = get_task_logger(__name__)
 
@@ -37,13 +49,23 @@ class LoggedRequest(Request):
         super().__init__(*args, **kwargs)
         self._body = envelope.undecoded(self.message)
         self._content_type = self._content_encoding = None
+        self.is_parked = parking.park(self.message)
+        if self.is_parked:
+            self._body = replace(self._body, body=b"")
         self.time_limits = (self._hard_limit_s(), None)
         self._is_ending = self._ends_acknowledged = False
 
     @property
+    def body(self) -> Undecoded:
+        """The body; one that stayed in the broker is taken from there now. Raises redis.RedisError, LookupError."""
+        if self.is_parked:
+            return replace(self._body, body=parking.fetch(self.message))
+        return self._body
+
+    @property
     def _payload(self) -> Any:
         """What Celery reads of a body where a call ends in the main process: what follows it, never its arguments."""
-        return [], {}, self._body.embed()
+        return [], {}, self.body.embed()
 
     def _hard_limit_s(self) -> float:
         """Seconds after which the child is killed: what the sender asked for, at most what this worker allows.

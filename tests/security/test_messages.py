@@ -6,6 +6,7 @@ import os
 import signal
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,27 @@ def test_many_large_messages_at_once_stay_within_the_memory_of_a_worker(fleet: C
     print(f"{_peak_mib(worker.pid)} MiB at most in the main process")
     assert _peak_mib(worker.pid) <= _MOST_MAIN_MIB
     assert [one.pid for one in fleet.workers()] == [worker.pid]
+
+
+def test_large_calls_that_wait_for_their_time_wait_in_the_broker(fleet: ChaosFleet) -> None:
+    [worker] = fleet.workers()
+    size = 20 << 20
+    body = b"\x93\x90\x81" + msgpack.packb("size") + msgpack.packb("x" * size) + b"\x80"
+    due = (datetime.now(UTC) + timedelta(seconds=12)).isoformat()
+    large = [_message(body, task="wasmfleet.chaos.letters", headers={"eta": due}) for _ in range(10)]
+    _forget_peaks(worker.pid)
+
+    _put(fleet, *large)
+
+    [good] = fleet.publish(1, "chaos.nap")
+    assert fleet.settle([good], seconds=60) == {good: 1}
+    until(lambda: fleet.held() == len(large), what="all are held", log=fleet.output)
+    ids = [message["headers"]["id"] for message in large]
+    until(lambda: len(fleet.rows(*ids)) == len(ids), seconds=60, log=fleet.output)
+    assert {row["error_code"] for row in fleet.rows(*ids)} == {"InvalidArguments"}
+    print(f"{_peak_mib(worker.pid)} MiB at most in the main process")
+    assert _peak_mib(worker.pid) <= _MOST_MAIN_MIB
+    fleet.nothing_is_held()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from wasmfleet.workers.transport import broadcasts, messages, stock
 from wasmfleet.workers.transport.leases import Keeper, new_holder
-from wasmfleet.workers.transport.qos import HELD_BYTES, QoS
+from wasmfleet.workers.transport.qos import QoS
 from wasmfleet.workers.transport.reconnecting import LOST, Reconnecting
 from wasmfleet.workers.transport.store import Fetch, Keys, Store, fetched
 from wasmfleet.workers.transport.turns import interleaved
@@ -29,7 +29,7 @@ class Consuming(Reconnecting):
 
     QoS = QoS
     queue_weights: dict[str, int] = {}
-    message_bytes = HELD_BYTES  # what one message may have; a larger one arrives as a stub
+    message_bytes = 64 << 20  # what one message may have; a larger one arrives as a stub
     from_transport_options = (*stock.redis.Channel.from_transport_options, "queue_weights", "message_bytes")
 
     _window = 0  # how many messages may be held; Celery adds to it for each that waits for its time
@@ -232,6 +232,14 @@ class Consuming(Reconnecting):
         [(_, tag, raw)] = taken
         self.qos.held.add(tag, len(raw))
         return messages.decode(raw, tag, queue)
+
+    def body_of(self, tag: str) -> bytes:
+        """The body of a message that this channel holds, read again. Raises redis.RedisError, and LookupError where
+        the message was handed on meanwhile."""
+        body = messages.body(self.store.booked(tag))
+        if tag not in self.qos.held:
+            raise LookupError(tag)
+        return body
 
     def restore_unleased(self, tag: str) -> None:
         """Puts back what a plain Celery worker took."""

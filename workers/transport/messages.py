@@ -61,6 +61,13 @@ def wrapped(raw: bytes, tag: str, queue: str) -> dict[str, Any]:
     }
 
 
+def body(booked: bytes) -> bytes:
+    """The body of an entry in `unacked`, as `decode` gives it."""
+    end = booked.rfind(b', "', 0, booked.rfind(b', "'))
+    text = decode(booked[1:end], "", "")["body"]
+    return text.encode() if isinstance(text, str) else bytes(text or b"")
+
+
 def redelivered(booked: bytes, lost: Loss | None = None) -> bytes:
     """The message of an entry in `unacked`, marked as delivered before, and as held by one who died, if one did; one
     that cannot be read, as it came."""

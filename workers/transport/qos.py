@@ -14,7 +14,7 @@ from wasmfleet.workers.transport.store import Store
 _MOST_TAGS: Final = 1000
 _FETCH_BYTES: Final = 16 << 20
 #: Bytes of messages that a channel may hold, for they are in its process's memory.
-HELD_BYTES: Final = 64 << 20
+HELD_BYTES: Final = 48 << 20
 SUSPECT_FROM: Final = 2  # as in fetch.lua
 
 
@@ -112,6 +112,11 @@ class QoS(stock.redis.QoS):  # type: ignore[misc]
             self.ack(delivery_tag)
             return
         self.hand_back(delivery_tag, last=True)
+        stock.virtual.QoS.ack(self, delivery_tag)
+
+    def give_back(self, delivery_tag: str) -> None:
+        """Puts a delivered message back, first in line, for whoever has room for it."""
+        self.hand_back(delivery_tag)
         stock.virtual.QoS.ack(self, delivery_tag)
 
     def take(self) -> list[str]:

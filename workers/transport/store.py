@@ -139,6 +139,13 @@ class Store:
         found: Any = self._client.hget(self.keys.leases(self.holder), tag)
         return Lease.parse(_text(found)) if found else None
 
+    def booked(self, tag: str) -> bytes:
+        """The entry of a held message in `unacked`. Raises LookupError where there is none."""
+        found: Any = self._client.hget(self.keys.bookings[0], tag)
+        if found is None:
+            raise LookupError(tag)
+        return bytes(found)
+
     def put_back(
         self,
         tag: str,
