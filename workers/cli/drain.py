@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from wasmfleet.config.settings import settings
-from wasmfleet.workers.cli import fleet
+from wasmfleet.workers.cli import fleet, lines
 from wasmfleet.workers.errors import InvalidArguments, RuntimeUnavailable
 
 _REPLY_S: Final = 2.0
@@ -23,13 +23,13 @@ def drain(
     names = _chosen(worker)
     _order(app, names, wanted=not resume)
     if resume:
-        typer.echo(f"serving again: {', '.join(names)}")
+        lines.say(f"serving again: {', '.join(names)}")
         return
-    typer.echo(f"draining: {', '.join(names)}", err=True)
+    lines.say(f"draining: {', '.join(names)}", err=True)
     while busy := _busy(app, names):
-        typer.echo(f"{busy} still to end", err=True)
+        lines.say(f"{busy} still to end", err=True)
         time.sleep(_POLL_S)
-    typer.echo(f"drained: {', '.join(names)}; `wasmfleet drain --resume` undoes it")
+    lines.say(f"drained: {', '.join(names)}; `wasmfleet drain --resume` undoes it")
 
 
 def _chosen(asked: list[str] | None) -> list[str]:

@@ -44,11 +44,7 @@ def as_text(finding: Finding) -> str:
     return "\n".join(lines)
 
 
-def as_json(findings: Iterable[Finding]) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(list(findings)), indent=2)
-
-
-def as_sarif(findings: Iterable[Finding], version: str) -> bytes:
+def as_sarif(findings: Iterable[Finding], version: str) -> dict[str, Any]:
     """One run of SARIF 2.1.0; notes about the run itself become notifications."""
     told = list(findings)
     results = [finding for finding in told if finding.severity != "note"]
@@ -61,9 +57,7 @@ def as_sarif(findings: Iterable[Finding], version: str) -> bytes:
         ],
         "results": [_result(finding) for finding in results],
     }
-    return msgspec.json.format(
-        msgspec.json.encode({"$schema": _SARIF, "version": "2.1.0", "runs": [run]}), indent=2
-    )
+    return {"$schema": _SARIF, "version": "2.1.0", "runs": [run]}
 
 
 def _excerpt(source: str, offset: int, column: int) -> str:

@@ -15,6 +15,7 @@ from wasmfleet.workers.cli import (
     compile,
     doctor,
     drain,
+    lines,
     processes,
     quarantine,
     results,
@@ -81,7 +82,7 @@ def main() -> None:
 
 
 def _fail(line: str) -> None:
-    typer.echo(f"wasmfleet: {' '.join(line.splitlines())}", err=True)
+    lines.fail(line)
     sys.exit(COULD_NOT_RUN)
 
 

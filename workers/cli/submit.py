@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from wasmfleet.config.settings import Lane, settings
-from wasmfleet.workers.cli import catalogue, fleet
+from wasmfleet.workers.cli import catalogue, fleet, lines
 from wasmfleet.workers.errors import InvalidArguments, RuntimeUnavailable, WasmfleetError
 
 if TYPE_CHECKING:
@@ -164,21 +164,16 @@ def _await(sent: "AsyncResult[Any]", lane: Lane, target: "Operation[..., Any]", 
 
 
 def _refuse(code: str, told: str) -> NoReturn:
-    typer.echo(f"wasmfleet: {code}: {' '.join(told.splitlines())}", err=True)
+    lines.fail(f"{code}: {told}")
     raise typer.Exit(1)
 
 
 def _print(value: Any, output: Path | None) -> None:
-    import msgspec
-
     raw = isinstance(value, bytes)
-    content = value if raw else msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+    content = value if raw else lines.json_of(value)
     if output is not None:
         output.write_bytes(content)
     elif raw and sys.stdout.isatty():
-        typer.echo(
-            f"{len(content):,} bytes; give --output FILE, or send stdout to a file or a pipe", err=True
-        )
+        lines.say(f"{len(content):,} bytes; give --output FILE, or send stdout to a file or a pipe", err=True)
     else:
-        sys.stdout.buffer.write(content)
-        sys.stdout.flush()
+        lines.write(content)
