@@ -61,7 +61,7 @@ def worker(role: Annotated[Literal["wasm", "python"], typer.Argument(help="Who i
     brokers.wait(settings(), _BROKER_S)
     name = f"{role}-{os.getpid()}@%h"
     consumed = ",".join(_queues(role, settings()))
-    _become("worker", f"--queues={consumed}", f"--hostname={name}", *_quiet())
+    _become("celery", "worker", f"--queues={consumed}", f"--hostname={name}", *_quiet())
 
 
 def flower() -> None:
@@ -74,7 +74,14 @@ def flower() -> None:
     port = brokers.free_port(address, settings().flower_port, "WASMFLEET_FLOWER_PORT")
     addresses.publish_flower(settings(), port)
     login = [f"--basic-auth={settings().flower_auth}"] if settings().flower_auth else []
-    _become("flower", "--logging=error", f"--address={address}", f"--port={port}", *login)
+    _become(
+        "wasmfleet.workers.flower",
+        "flower",
+        "--logging=error",
+        f"--address={address}",
+        f"--port={port}",
+        *login,
+    )
 
 
 def _count(word: str) -> tuple[str, int]:
@@ -216,8 +223,6 @@ def _quiet() -> list[str]:
     return ["--without-mingle", "--without-gossip", f"--concurrency={settings().concurrency}", level]
 
 
-def _become(*words: str) -> NoReturn:
+def _become(module: str, *words: str) -> NoReturn:
     os.environ["PYTHONWARNINGS"] = "ignore:You're running the worker with superuser privileges"
-    os.execv(
-        sys.executable, [sys.executable, "-m", "celery", "--app=wasmfleet.workers.app", "--quiet", *words]
-    )
+    os.execv(sys.executable, [sys.executable, "-m", module, "--app=wasmfleet.workers.app", "--quiet", *words])
