@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from wasmfleet.workers import call, confidential, poison, quarantine
+from wasmfleet.workers import call, confidential, poison, quarantine, reading
 from wasmfleet.workers.call import Item, Outcome
 from wasmfleet.workers.errors import Quarantined, from_code
 from wasmfleet.workers.operation import Operation
@@ -19,13 +19,13 @@ def evaluate(
     What an earlier try has ended is taken from there, and an item that died three times is set aside.
     Raises redis.RedisError.
     """
-    died, done = poison.progress(request.id)
+    died = poison.deaths(request.id, range(len(items)))
     for index, item in enumerate(items):
         if item.outcome.error is not None:
             continue
-        if index in done:
-            item.outcome = _unpacked(done[index])
-        elif died.get(index, 0) >= poison.MOST_DEATHS:
+        if (ended := _ended(request.id, index)) is not None:
+            item.outcome = ended
+        elif died[index] >= poison.MOST_DEATHS:
             item.outcome.error = _set_aside(operation, request, index, item)
         else:
             poison.begin(request.id, index)
@@ -74,7 +74,17 @@ def _packed(outcome: Outcome) -> bytes:
     return msgspec.msgpack.encode(fields | {"error": error})
 
 
+def _ended(task_id: str, index: int) -> Outcome | None:
+    """What an earlier try came to; nothing where that cannot be read, so that the item runs again."""
+    packed = poison.outcome(task_id, index)
+    try:
+        return None if packed is None else _unpacked(packed)
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        reading.skip("the stored outcome of", f"{task_id}, item {index}", error)
+        return None
+
+
 def _unpacked(packed: bytes) -> Outcome:
     fields = msgspec.msgpack.decode(packed)
     error = fields.pop("error")
-    return Outcome(**fields, error=from_code(*error) if error else None)
+    return msgspec.convert(fields | {"error": error and from_code(*error)}, Outcome)

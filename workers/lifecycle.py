@@ -24,6 +24,7 @@ from wasmfleet.workers import (
 )
 from wasmfleet.workers.app import app
 from wasmfleet.workers.intake import intake
+from wasmfleet.workers.outside import LineFormatter
 from wasmfleet.workers.presence import Heart
 from wasmfleet.workers.reaping import ReapStep
 from wasmfleet.workers.runtime.modules import NotReady, wasmtime_part
@@ -137,9 +138,9 @@ def _in_one_line(record: Any) -> bool:
 @signals.setup_logging.connect
 def _log_plainly(loglevel: int = 20, **_: Any) -> None:
     """Lines for people: time, level, event, and what belongs to it."""
-    logging.basicConfig(
-        level=loglevel, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", force=True
-    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(LineFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    logging.basicConfig(level=loglevel, handlers=[handler], force=True)
     # a line a task, with its result in it; a line for each of Flower's questions
     for name in ("celery.worker.strategy", "celery.app.trace", "celery.worker.control"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -7,15 +7,18 @@ state store, so that only the one that kills is set aside.
 A large result that its store refuses again and again, while it takes others, ends its call as well.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
-from wasmfleet.workers import state
+from wasmfleet.config.settings import MIB, settings
+from wasmfleet.workers import reading, state
 
 MOST_DEATHS: Final = 3
 CAREFUL_AFTER: Final = 2
 MOST_DEATHS_OF_A_BATCH: Final = 32
 MOST_REFUSALS: Final = 5
 _FORGET_S: Final = 86_400
+_MOST_DIGITS: Final = 18
 _DEATHS: Final = "wasmfleet:deaths:"
 _BEGUN: Final = "wasmfleet:begun:"
 _DIED: Final = "wasmfleet:died:"
@@ -28,25 +31,36 @@ def count_death(task_id: str) -> int:
 
     Of a batch that goes on item by item, the item that had begun is noted as well.
     """
+    counted, begun, died = _DEATHS + task_id, _BEGUN + task_id, _DIED + task_id
     store = state.shared()
-    item: Any = store.getdel(_BEGUN + task_id)
-    with store.pipeline() as pipe:
-        pipe.incr(_DEATHS + task_id)
-        pipe.expire(_DEATHS + task_id, _FORGET_S)
-        if item is not None:
-            pipe.hincrby(_DIED + task_id, item.decode(), 1)
-            pipe.expire(_DIED + task_id, _FORGET_S)
-        deaths: int = pipe.execute()[0]
-    return deaths
+
+    def write() -> int:
+        item = _begun(store.get(begun) if store.strlen(begun) < _MOST_DIGITS else None)
+        with store.pipeline() as pipe:
+            pipe.incr(counted)
+            pipe.expire(counted, _FORGET_S)
+            pipe.delete(begun)
+            if item is not None:
+                pipe.hset(died, str(item), 1 + deaths(task_id, [item])[item])
+                pipe.expire(died, _FORGET_S)
+            times: int = pipe.execute()[0]
+        return times
+
+    return reading.healed(store, {counted: "number", begun: "string", died: "hash"}, write)
 
 
 def count_refusal(task_id: str) -> int:
     """Notes that the store refused a call's large result; gives how often it did. Raises redis.RedisError."""
-    with state.shared().pipeline() as pipe:
-        pipe.incr(_REFUSED + task_id)
-        pipe.expire(_REFUSED + task_id, _FORGET_S)
-        refusals: int = pipe.execute()[0]
-    return refusals
+    store, refused = state.shared(), _REFUSED + task_id
+
+    def write() -> int:
+        with store.pipeline() as pipe:
+            pipe.incr(refused)
+            pipe.expire(refused, _FORGET_S)
+            refusals: int = pipe.execute()[0]
+        return refusals
+
+    return reading.healed(store, {refused: "number"}, write)
 
 
 def forget(request: Any) -> None:
@@ -64,18 +78,35 @@ def demands_care(request: Any) -> bool:
     """Whether a batch is to go on item by item."""
     if not _is_redelivered(request):
         return False
-    deaths: Any = state.shared().get(_DEATHS + request.id)
-    return int(deaths or 0) >= CAREFUL_AFTER
+    key = (_DEATHS + request.id).encode()
+    noted = dict(reading.strings("the number", state.shared(), [key], _MOST_DIGITS))
+    return _number(noted.get(key)) >= CAREFUL_AFTER
 
 
-def progress(task_id: str) -> tuple[dict[int, int], dict[int, bytes]]:
-    """Of a batch that goes on item by item: how often each item died, and the outcomes that are stored."""
-    store = state.shared()
-    died: dict[Any, Any] = store.hgetall(_DIED + task_id)
-    done: dict[Any, Any] = store.hgetall(_DONE + task_id)
-    return {int(item): int(times) for item, times in died.items()}, {
-        int(item): end for item, end in done.items()
-    }
+def deaths(task_id: str, items: Sequence[int]) -> dict[int, int]:
+    """Of a batch that goes on item by item: how often each item died."""
+    died = reading.fields(state.shared(), _DIED + task_id, items, _MOST_DIGITS)
+    return dict(zip(items, map(_number, died), strict=True))
+
+
+def outcome(task_id: str, item: int) -> bytes | None:
+    """What an item of such a batch came to, if it has ended."""
+    [packed] = reading.fields(state.shared(), _DONE + task_id, [item], most_bytes())
+    return packed
+
+
+def most_bytes() -> int:
+    """Of an item's stored outcome."""
+    return (settings().max_output + 1) * MIB
+
+
+def _number(text: bytes | None) -> int:
+    """0 for what is none."""
+    return int(text) if text and text.isdigit() and len(text) < _MOST_DIGITS else 0
+
+
+def _begun(text: Any) -> int | None:
+    return _number(text) if text and text.isdigit() else None
 
 
 def begin(task_id: str, item: int) -> None:
@@ -85,8 +116,13 @@ def begin(task_id: str, item: int) -> None:
 
 def end(task_id: str, item: int, outcome: bytes) -> None:
     """Stores an item's outcome and clears its mark."""
-    with state.shared().pipeline() as pipe:
-        pipe.hset(_DONE + task_id, str(item), outcome)
-        pipe.expire(_DONE + task_id, _FORGET_S)
-        pipe.delete(_BEGUN + task_id)
-        pipe.execute()
+    store, done = state.shared(), _DONE + task_id
+
+    def write() -> None:
+        with store.pipeline() as pipe:
+            pipe.hset(done, str(item), outcome)
+            pipe.expire(done, _FORGET_S)
+            pipe.delete(_BEGUN + task_id)
+            pipe.execute()
+
+    reading.healed(store, {done: "hash"}, write)

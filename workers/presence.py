@@ -8,13 +8,14 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, Final, Literal
 
 import msgspec
 import redis
 
 from wasmfleet.config.settings import Settings
-from wasmfleet.workers import cancelled, state
+from wasmfleet.workers import cancelled, reading, state
 from wasmfleet.workers.intake import intake
 from wasmfleet.workers.outcomes import Log
 from wasmfleet.workers.runtime import modules
@@ -24,6 +25,8 @@ EXPIRY_S: Final = 5
 _FORGET_EVERY_S: Final = 3600.0
 _CHECKPOINT_EVERY_S: Final = 60.0
 _KEY: Final = "wasmfleet:presence:"
+_MOST_KEYS: Final = 10_000
+_MOST_BYTES: Final = 1 << 18
 _log = logging.getLogger("wasmfleet.presence")
 
 
@@ -48,10 +51,11 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def present(connection: "redis.Redis") -> list[Presence]:
-    """Every worker whose heartbeat has not expired."""
-    keys = list(connection.scan_iter(match=_KEY + "*", count=1000))
-    values: list[Any] = connection.mget(keys) if keys else []
-    return [msgspec.msgpack.decode(value, type=Presence) for value in values if value]
+    """Every worker whose heartbeat has not expired; of very many keys some are not looked at."""
+    keys = list(islice(connection.scan_iter(match=_KEY + "*", count=1000), _MOST_KEYS))
+    beats = reading.strings("the heartbeat", connection, keys, _MOST_BYTES)
+    found = [reading.decoded("the heartbeat", key, beat, Presence) for key, beat in beats]
+    return [one for one in found if one is not None]
 
 
 class Heart:

@@ -9,8 +9,10 @@ import uuid
 from typing import Any, Final, Literal
 
 import msgspec
+from kombu.exceptions import EncodeError
+from redis.exceptions import ResponseError
 
-from wasmfleet.workers import state
+from wasmfleet.workers import reading, state
 from wasmfleet.workers.errors import InvalidArguments
 
 KEPT_BYTES: Final = 1 << 20
@@ -18,6 +20,8 @@ MOST_ENTRIES: Final = 10_000
 _KEY: Final = "wasmfleet:quarantine"
 _RETRIED: Final = "wasmfleet:quarantine:retried:"
 _RETRY_S: Final = 30
+_MOST_BYTES: Final = 2 * KEPT_BYTES  # of an entry with all that belongs to it
+_LAST_TIME: Final = 1e11
 
 Kind = Literal["killed", "refused"]
 
@@ -82,61 +86,100 @@ def entry(
 def keep(entry: Entry) -> bool:
     """Stores an entry; False where the quarantine is full. Raises redis.RedisError."""
     store = state.shared()
-    if store.hlen(_KEY) >= MOST_ENTRIES and not store.hexists(_KEY, entry.id):
-        return False
-    store.hset(_KEY, entry.id, msgspec.msgpack.encode(entry))
-    return True
+
+    def write() -> bool:
+        if store.hlen(_KEY) >= MOST_ENTRIES and not store.hexists(_KEY, entry.id):
+            return False
+        store.hset(_KEY, entry.id, _packed(entry))
+        return True
+
+    return reading.healed(store, {_KEY: "hash"}, write)
 
 
 def entries() -> list[Entry]:
-    """Everything set aside, newest first."""
-    values: list[Any] = state.shared().hvals(_KEY)
-    found = [msgspec.msgpack.decode(value, type=Entry) for value in values]
-    return sorted(found, key=lambda entry: entry.at, reverse=True)
+    """Everything set aside, newest first; what is no entry is skipped."""
+    stored = reading.entries(state.shared(), _KEY, MOST_ENTRIES, _MOST_BYTES)
+    found = [_entry(id, packed) for id, packed in stored]
+    return sorted((one for one in found if one is not None), key=lambda entry: entry.at, reverse=True)
 
 
 def get(id: str) -> Entry:
     """The entry with this id. Raises InvalidArguments."""
-    found: Any = state.shared().hget(_KEY, id)
+    [packed] = reading.fields(state.shared(), _KEY, [_bytes(id)], _MOST_BYTES)
+    found = None if packed is None else _entry(_bytes(id), packed)
     if found is None:
         raise InvalidArguments(f"nothing with the id {id[:80]!r} is set aside; `wasmfleet quarantine list`")
-    return msgspec.msgpack.decode(found, type=Entry)
+    return found
 
 
 def count() -> int:
-    number: Any = state.shared().hlen(_KEY)
+    """How many entries there are; 0 where their key holds something else."""
+    try:
+        number: Any = state.shared().hlen(_KEY)
+    except ResponseError as error:
+        reading.skip("the hash", _KEY, error)
+        return 0
     return int(number)
 
 
 def drop(id: str) -> None:
     """Forgets an entry for good."""
-    state.shared().hdel(_KEY, id)
+    state.shared().hdel(_KEY, _bytes(id))
 
 
 def retry(id: str) -> str:
     """Publishes an entry's message again, as a new task whose id it gives, and drops the entry."""
-    from wasmfleet.workers.app import app
-
     found = get(id)
     if found.message is None or not found.queue:
         why = found.not_kept or "the queue it came from is not known"
         raise InvalidArguments(f"{id}: {why}; send the call again yourself")
-    if not state.shared().set(_RETRIED + id, b"", nx=True, ex=_RETRY_S):
+    if not state.shared().set(_bytes(_RETRIED + id), b"", nx=True, ex=_RETRY_S):
         raise InvalidArguments(f"{id} is being sent again at this moment")
     new = str(uuid.uuid4())
+    try:
+        _publish(found.message, found.queue, new)
+    except (EncodeError, TypeError, ValueError, RecursionError) as error:
+        raise InvalidArguments(f"{id}: its message cannot be sent again: {error}") from None
+    drop(id)
+    state.shared().delete(_bytes(_RETRIED + id))
+    return new
+
+
+def _publish(message: Message, queue: str, id: str) -> None:
+    from wasmfleet.workers.app import app
+
     with app.producer_pool.acquire(block=True) as producer:
         producer.publish(
-            found.message.body,
-            routing_key=found.queue,
-            content_type=found.message.content_type,
-            content_encoding=found.message.content_encoding,
-            headers=found.message.headers | {"id": new, "root_id": new, "parent_id": None},
-            correlation_id=new,
+            message.body,
+            routing_key=queue,
+            content_type=message.content_type,
+            content_encoding=message.content_encoding,
+            headers=message.headers | {"id": id, "root_id": id, "parent_id": None},
+            correlation_id=id,
             retry=True,
         )
-    drop(id)
-    state.shared().delete(_RETRIED + id)
-    return new
+
+
+def _packed(entry: Entry) -> bytes:
+    """An entry as it is stored; a message with very large headers is not kept."""
+    packed = msgspec.msgpack.encode(entry)
+    if len(packed) + len(entry.id) * 4 <= _MOST_BYTES:
+        return packed
+    why = f"with its headers it is over the {_MOST_BYTES:,} bytes that are kept"
+    return msgspec.msgpack.encode(msgspec.structs.replace(entry, message=None, not_kept=why))
+
+
+def _entry(id: bytes, packed: bytes) -> Entry | None:
+    found = reading.decoded("the quarantine's entry", id, packed, Entry)
+    if found is not None and (_bytes(found.id) != id or not 0 <= found.at < _LAST_TIME):
+        reading.skip("the quarantine's entry", id, "it names another id, or no time")
+        return None
+    return found
+
+
+def _bytes(id: str) -> bytes:
+    """An id as it is stored; one from a terminal may hold any bytes."""
+    return id.encode(errors="surrogateescape")
 
 
 def written(value: Any) -> str:

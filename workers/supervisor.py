@@ -25,6 +25,7 @@ LONGEST_PAUSE_S: Final = 10.0
 _STEADY_S: Final = 10.0
 _STOP_S: Final = 5.0
 _LOOK_S: Final = 0.1
+_LINE_BYTES: Final = 100_000  # of a longer one, the rest is a line of its own
 _STOPPED_LAST: Final = ("flower", "broker")
 
 Say = Callable[[str, str], None]
@@ -134,7 +135,7 @@ class Supervisor:
 
     def _relay(self, name: str, output: IO[bytes]) -> None:
         with output:
-            for line in output:
+            for line in iter(lambda: output.readline(_LINE_BYTES), b""):
                 self.say(name, line.decode(errors="replace").rstrip())
 
     def _bury(self, entry: Entry) -> None:

@@ -16,6 +16,7 @@ _QUIET = [
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
+    "--host-resolver-rules=MAP rebound.example 127.0.0.1",
 ]
 
 
@@ -64,6 +65,20 @@ def test_a_call_shown_in_flower_names_no_content(fleet: Installation, browser: B
     until(lambda: "wasmfleet.ast.validate" in task_page(), what="the task's page")
     assert "<str of " in task_page()
     assert "hunter2" not in task_page()
+
+
+def test_a_name_that_somebody_let_point_here_shows_nothing_of_the_fleet(
+    fleet: Installation, browser: Browser
+) -> None:
+    page = browser.new_page()
+    port = fleet.environment["WASMFLEET_FLOWER_PORT"]
+    until(lambda: _opens(page, f"http://127.0.0.1:{port}/"), what="Flower answers", log=fleet.output)
+
+    answer = page.goto(f"http://rebound.example:{port}/")
+
+    assert answer is not None
+    assert answer.status == 403
+    assert page.inner_text("body").startswith("this Flower is not known as rebound.example")
 
 
 def _shows(page: Page, address: str, text: str) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 import typer
 
 from wasmfleet.config.settings import Settings, settings
-from wasmfleet.workers.cli import tables
+from wasmfleet.workers.cli import lines, tables
 from wasmfleet.workers.errors import UnknownOperation
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ def ops(
     """List the operations, or tell all of one."""
     known, refused = operations(settings())
     for module, reason in refused.items():
-        typer.echo(f"{module} is refused: {reason}", err=True)
+        lines.say(f"{module} is refused: {reason}", err=True)
     if format == "markdown":
         from wasmfleet.workers.cli import reference
 
-        typer.echo(reference.markdown(known.values()), nl=False)
+        lines.say(*reference.markdown(known.values()).removesuffix("\n").split("\n"))
     elif name is None:
         tables.echo([_cells(operation) for operation in known.values()])
     else:
@@ -82,11 +82,11 @@ def _cells(operation: "AnyOperation") -> dict[str, str]:
 
 
 def _print_one(operation: "AnyOperation") -> None:
-    typer.echo(f"{operation.name}{signature(operation)}")
-    typer.echo(f"parity {_parity(operation)}; lanes {_lanes(operation)}")
+    lines.say(f"{operation.name}{signature(operation)}")
+    lines.say(f"parity {_parity(operation)}; lanes {_lanes(operation)}")
     if operation.alias_of is not None:
-        typer.echo(f"runs as {served_as(operation).name}")
-    typer.echo(f"\n{inspect.getdoc(operation) or 'It has no description.'}")
+        lines.say(f"runs as {served_as(operation).name}")
+    lines.say("", *(inspect.getdoc(operation) or "It has no description.").split("\n"))
 
 
 def signature(operation: "AnyOperation") -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from wasmfleet.config.settings import Lane, Settings, settings
-from wasmfleet.workers.cli import findings, sources
+from wasmfleet.workers.cli import findings, lines, sources
 from wasmfleet.workers.cli.findings import Finding
 from wasmfleet.workers.cli.version import version
 
@@ -54,7 +54,8 @@ def check(
         run.findings.append(Finding(path=sources.shown(folder), code="unreadable", message=reason))
     lanes = _validate(found, run, chosen, no_progress) if found.files else ""
     _write(run, format)
-    typer.echo(_summary(run, found, lanes), err=format != "text")
+    notes = [note.message for note in _notes(run)]
+    lines.say(_summary(run, found, lanes), *notes, err=format != "text")
     raise typer.Exit(1 if run.findings else 0)
 
 
@@ -77,7 +78,7 @@ def _validate(found: sources.Found, run: _Run, lane: Lane, no_progress: bool) ->
 
 
 def _say(text: str) -> None:
-    typer.echo(text, err=True)
+    lines.say(text, err=True)
 
 
 def _follow(stream: "Stream", found: sources.Found, run: _Run, no_progress: bool) -> None:
@@ -114,17 +115,12 @@ def _lanes(settings: Settings, stream: "Stream") -> str:
 def _write(run: _Run, format: Format) -> None:
     told = run.findings + _notes(run)
     if format == "json":
-        _write_bytes(findings.as_json(told))
+        lines.write(lines.json_of(told))
     elif format == "sarif":
-        _write_bytes(findings.as_sarif(told, version()))
+        lines.write(lines.json_of(findings.as_sarif(told, version())))
     else:
         for finding in run.findings:
-            typer.echo(findings.as_text(finding))
-
-
-def _write_bytes(content: bytes) -> None:
-    sys.stdout.buffer.write(content + b"\n")
-    sys.stdout.flush()
+            lines.say(*findings.as_text(finding).split("\n"))
 
 
 def _notes(run: _Run) -> list[Finding]:
@@ -150,7 +146,7 @@ def _summary(run: _Run, found: sources.Found, lanes: str) -> str:
         parts.append(
             "skipped " + ", ".join(f"{name} {count}" for name, count in sorted(found.skipped.items()))
         )
-    return "; ".join(parts) + "".join(f"\n{note.message}" for note in _notes(run))
+    return "; ".join(parts)
 
 
 def _result(run: _Run) -> str:

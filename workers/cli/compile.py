@@ -6,6 +6,7 @@ from typing import Final
 import typer
 
 from wasmfleet.config.settings import Settings, settings
+from wasmfleet.workers.cli import lines
 
 _OTHER_COMPILES_S: Final = 180.0
 _POLL_S: Final = 0.2
@@ -20,7 +21,7 @@ def compile() -> None:
     _compile_all(settings())
     states = modules.states(settings())
     for name, (state, reason) in states.items():
-        typer.echo(f"{name}: {state}{f' ({reason})' if reason else ''}")
+        lines.say(f"{name}: {state}{f' ({reason})' if reason else ''}")
     raise typer.Exit(0 if all(state == "ready" for state, _ in states.values()) else 1)
 
 
@@ -40,7 +41,7 @@ def _compile_all(settings: Settings) -> None:
 
 
 def _tell(name: str) -> None:
-    typer.echo(f"{name}: compiling")
+    lines.say(f"{name}: compiling")
 
 
 def _compiling(settings: Settings) -> bool:

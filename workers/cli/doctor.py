@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from wasmfleet.config.settings import Settings, SettingsError, settings
-from wasmfleet.workers.cli import checkups, documents
+from wasmfleet.workers.cli import checkups, lines
 from wasmfleet.workers.cli.checkup import Checkup
 
 Format = Literal["text", "json"]
@@ -18,7 +18,7 @@ def doctor(
     """Say what is wrong with this installation and how to mend it. Exits with 1 when something is."""
     told = _examined()
     if format == "json":
-        documents.echo_json(told)
+        lines.write(lines.json_of(told))
     else:
         _print(told)
     raise typer.Exit(1 if any(checkup.state == "problem" for checkup in told) else 0)
@@ -39,9 +39,9 @@ def _shown(settings: Settings) -> str:
 
 def _print(told: list[Checkup]) -> None:
     for checkup in told:
-        typer.secho(f"{checkup.state:8}", fg=_COLOURS[checkup.state], nl=False)
-        typer.echo(f"{checkup.what}: {checkup.finding}")
+        state = typer.style(f"{checkup.state:8}", fg=_COLOURS[checkup.state])
+        lines.say(f"{checkup.what}: {checkup.finding}", before=state)
         if checkup.mend:
-            typer.echo(f"{'':8}mend: {checkup.mend}")
+            lines.say(f"{'':8}mend: {checkup.mend}")
     problems = sum(checkup.state == "problem" for checkup in told)
-    typer.echo(f"{problems} {'problem' if problems == 1 else 'problems'}" if problems else "healthy")
+    lines.say(f"{problems} {'problem' if problems == 1 else 'problems'}" if problems else "healthy")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from wasmfleet.config.settings import settings
-from wasmfleet.workers.cli import fleet
+from wasmfleet.workers.cli import fleet, lines
 from wasmfleet.workers.errors import InvalidArguments, RuntimeUnavailable
 
 _REPLY_S: Final = 2.0
@@ -23,13 +23,13 @@ def drain(
     names = _chosen(worker)
     _order(app, names, wanted=not resume)
     if resume:
-        typer.echo(f"serving again: {', '.join(names)}")
+        lines.say(f"serving again: {', '.join(names)}")
         return
-    typer.echo(f"draining: {', '.join(names)}", err=True)
+    lines.say(f"draining: {', '.join(names)}", err=True)
     while busy := _busy(app, names):
-        typer.echo(f"{busy} still to end", err=True)
+        lines.say(f"{busy} still to end", err=True)
         time.sleep(_POLL_S)
-    typer.echo(f"drained: {', '.join(names)}; `wasmfleet drain --resume` undoes it")
+    lines.say(f"drained: {', '.join(names)}; `wasmfleet drain --resume` undoes it")
 
 
 def _chosen(asked: list[str] | None) -> list[str]:
@@ -48,7 +48,8 @@ def _order(app: Any, names: list[str], *, wanted: bool) -> None:
     said = app.control.broadcast(
         COMMAND, arguments={"wanted": wanted}, destination=names, reply=True, timeout=_REPLY_S
     )
-    silent = sorted(set(names) - {name for answer in said or () for name in answer})
+    answered = {name for answer in said or () if isinstance(answer, dict) for name in answer}
+    silent = sorted(set(names) - answered)
     if silent:
         raise RuntimeUnavailable(f"{silent[0]} did not answer within {_REPLY_S:g} s")
 
@@ -56,5 +57,14 @@ def _order(app: Any, names: list[str], *, wanted: bool) -> None:
 def _busy(app: Any, names: list[str]) -> int:
     """How many calls these workers have taken and not ended; those whose time has not come go back when they stop."""
     asked = app.control.inspect(destination=names, timeout=_REPLY_S)
-    told = [asked.active(), asked.reserved()]
-    return sum(len(tasks) for answer in told for tasks in (answer or {}).values())
+    try:
+        told = [asked.active() or {}, asked.reserved() or {}]
+    except (
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:  # Celery trusts what comes as an answer
+        raise RuntimeUnavailable(f"an answer cannot be read: {error}") from None
+    mine = [answer[name] for answer in told for name in names if name in answer]
+    return sum(len(tasks) for tasks in mine if isinstance(tasks, list))

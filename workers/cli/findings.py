@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import PurePath
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -27,10 +27,33 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     unchecked: list[str] = []
 
 
-def of_diagnostic(path: str, source: str, told: dict[str, Any], unchecked: list[str]) -> Finding:
+_Place = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
+
+
+class Diagnostic(msgspec.Struct, frozen=True, kw_only=True):
+    """One diagnostic of ast.validate, as a worker sends it."""
+
+    line: _Place
+    column: _Place
+    offset: _Place
+    length: _Place
+    severity: Literal["error", "warning", "note"]
+    code: str
+    message: str
+    hint: str
+
+
+class Validation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker sends of one file."""
+
+    diagnostics: list[Diagnostic]
+    unchecked: list[str]
+
+
+def of_diagnostic(path: str, source: str, told: Diagnostic, unchecked: list[str]) -> Finding:
     """A diagnostic of ast.validate, with the line it is about."""
-    excerpt = _excerpt(source, told["offset"], told["column"])
-    return Finding(path=path, excerpt=excerpt, unchecked=unchecked, **told)
+    excerpt = _excerpt(source, told.offset, told.column)
+    return Finding(path=path, excerpt=excerpt, unchecked=unchecked, **msgspec.structs.asdict(told))
 
 
 def as_text(finding: Finding) -> str:
@@ -44,11 +67,7 @@ def as_text(finding: Finding) -> str:
     return "\n".join(lines)
 
 
-def as_json(findings: Iterable[Finding]) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(list(findings)), indent=2)
-
-
-def as_sarif(findings: Iterable[Finding], version: str) -> bytes:
+def as_sarif(findings: Iterable[Finding], version: str) -> dict[str, Any]:
     """One run of SARIF 2.1.0; notes about the run itself become notifications."""
     told = list(findings)
     results = [finding for finding in told if finding.severity != "note"]
@@ -61,9 +80,7 @@ def as_sarif(findings: Iterable[Finding], version: str) -> bytes:
         ],
         "results": [_result(finding) for finding in results],
     }
-    return msgspec.json.format(
-        msgspec.json.encode({"$schema": _SARIF, "version": "2.1.0", "runs": [run]}), indent=2
-    )
+    return {"$schema": _SARIF, "version": "2.1.0", "runs": [run]}
 
 
 def _excerpt(source: str, offset: int, column: int) -> str:

@@ -1,12 +1,14 @@
 """The command `wasmfleet`: every subcommand, and how what goes wrong is told."""
 
+import contextlib
 import sqlite3
 import sys
-from collections.abc import Callable
-from typing import Annotated, Final
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Final
 
 import typer
 from redis.exceptions import RedisError
+from typer.core import TyperGroup
 
 from wasmfleet.config.settings import SettingsError
 from wasmfleet.workers.cli import (
@@ -15,6 +17,7 @@ from wasmfleet.workers.cli import (
     compile,
     doctor,
     drain,
+    lines,
     processes,
     quarantine,
     results,
@@ -22,11 +25,38 @@ from wasmfleet.workers.cli import (
 )
 from wasmfleet.workers.cli.version import version
 from wasmfleet.workers.errors import WasmfleetError
+from wasmfleet.workers.outside import shown
 
 COULD_NOT_RUN: Final = 2
 
+
+class _Group(TyperGroup):
+    """Typer's, whose complaints show the user's words: file names in them may come from anybody."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        with _printable_complaints():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _printable_complaints():
+            return super().invoke(ctx)
+
+
+@contextlib.contextmanager
+def _printable_complaints() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if hasattr(
+            error, "format_message"
+        ):  # Typer 0.29 brings a click of its own, whose errors it does not export
+            error.message = shown(getattr(error, "message", ""))  # type: ignore[attr-defined]
+        raise
+
+
 app = typer.Typer(
     name="wasmfleet",
+    cls=_Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -81,7 +111,7 @@ def main() -> None:
 
 
 def _fail(line: str) -> None:
-    typer.echo(f"wasmfleet: {' '.join(line.splitlines())}", err=True)
+    lines.fail(line)
     sys.exit(COULD_NOT_RUN)
 
 

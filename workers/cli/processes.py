@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn
 import typer
 
 from wasmfleet.config.settings import Settings, SettingsError, settings
+from wasmfleet.workers.cli import lines
 from wasmfleet.workers.cli.version import version
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def up(
         raise SettingsError("--once goes with --sample")
     counts = dict(_count(word) for word in scale or [])
     if sample and _joins():
-        typer.echo("a fleet already runs; the sample joins it, and leaves it running")
+        lines.say("a fleet already runs; the sample joins it, and leaves it running")
         raise typer.Exit(_sample())
     with _fleet(settings(), counts, _printed) as supervisor:
         code = _job(supervisor, sample, once)
@@ -60,7 +61,7 @@ def worker(role: Annotated[Literal["wasm", "python"], typer.Argument(help="Who i
     brokers.wait(settings(), _BROKER_S)
     name = f"{role}-{os.getpid()}@%h"
     consumed = ",".join(_queues(role, settings()))
-    _become("worker", f"--queues={consumed}", f"--hostname={name}", *_quiet())
+    _become("celery", "worker", f"--queues={consumed}", f"--hostname={name}", *_quiet())
 
 
 def flower() -> None:
@@ -73,7 +74,14 @@ def flower() -> None:
     port = brokers.free_port(address, settings().flower_port, "WASMFLEET_FLOWER_PORT")
     addresses.publish_flower(settings(), port)
     login = [f"--basic-auth={settings().flower_auth}"] if settings().flower_auth else []
-    _become("flower", "--logging=error", f"--address={address}", f"--port={port}", *login)
+    _become(
+        "wasmfleet.workers.flower",
+        "flower",
+        "--logging=error",
+        f"--address={address}",
+        f"--port={port}",
+        *login,
+    )
 
 
 def _count(word: str) -> tuple[str, int]:
@@ -122,14 +130,14 @@ def temporary(settings: Settings) -> Iterator[None]:
 def _job(supervisor: "Supervisor", sample: bool, once: bool) -> int:
     stopped = threading.Event()
     with _signals(stopped.set):
-        typer.echo(f"starting the fleet; its data is in {_short(settings().data_dir)}{_elsewhere()}")
+        lines.say(f"starting the fleet; its data is in {_short(settings().data_dir)}{_elsewhere()}")
         _wait_for_workers(settings(), stopped)
         code = _sample() if sample and not stopped.is_set() else 0
         if not once:
             _tell_where(stopped)
             while not stopped.wait(_LOOK_S):
                 pass
-    typer.echo("stopping the fleet: workers, Flower, broker")
+    lines.say("stopping the fleet: workers, Flower, broker")
     return code
 
 
@@ -151,7 +159,7 @@ def _tell_where(stopped: threading.Event) -> None:
     from wasmfleet.workers import addresses
 
     if not stopped.is_set():
-        typer.echo(f"the fleet is up; Flower: {addresses.flower(settings())}; Ctrl-C stops it")
+        lines.say(f"the fleet is up; Flower: {addresses.flower(settings())}; Ctrl-C stops it")
 
 
 def _wait_for_workers(settings: Settings, stopped: threading.Event) -> None:
@@ -199,7 +207,7 @@ def _signals(act: Callable[[], None]) -> Iterator[None]:
 
 def _printed(name: str, line: str) -> None:
     colour = _COLOURS.get(name.partition(".")[0], "white")
-    typer.echo(typer.style(f"{name:<8} | ", fg=colour) + line, err=True)
+    lines.say(line, err=True, before=typer.style(f"{name:<8} | ", fg=colour))
 
 
 def _queues(role: str, settings: Settings) -> list[str]:
@@ -215,8 +223,6 @@ def _quiet() -> list[str]:
     return ["--without-mingle", "--without-gossip", f"--concurrency={settings().concurrency}", level]
 
 
-def _become(*words: str) -> NoReturn:
+def _become(module: str, *words: str) -> NoReturn:
     os.environ["PYTHONWARNINGS"] = "ignore:You're running the worker with superuser privileges"
-    os.execv(
-        sys.executable, [sys.executable, "-m", "celery", "--app=wasmfleet.workers.app", "--quiet", *words]
-    )
+    os.execv(sys.executable, [sys.executable, "-m", module, "--app=wasmfleet.workers.app", "--quiet", *words])

@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from wasmfleet.workers import quarantine as store
-from wasmfleet.workers.cli import documents, tables
+from wasmfleet.workers.cli import lines, tables
 
 Format = Literal["table", "json"]
 _Id = Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")]
@@ -23,23 +23,23 @@ def list_entries(format: Annotated[Format, typer.Option(help="How it is written.
     """List what is set aside, newest first."""
     found = store.entries()
     if format == "json":
-        documents.echo_json([_plain(entry) for entry in found])
+        lines.write(lines.json_of([_plain(entry) for entry in found]))
     elif found:
         tables.echo([_cells(entry) for entry in found])
     else:
-        typer.echo("nothing is set aside", err=True)
+        lines.say("nothing is set aside", err=True)
 
 
 @app.command()
 def show(id: _Id) -> None:
     """Show one entry as JSON: why it is here, its digests, its module, and its message where that was kept."""
-    documents.echo_json(_plain(store.get(id)))
+    lines.write(lines.json_of(_plain(store.get(id))))
 
 
 @app.command()
 def retry(id: _Id) -> None:
     """Send an entry's message again, as a new task."""
-    typer.echo(f"sent again as {store.retry(id)}")
+    lines.say(f"sent again as {store.retry(id)}")
 
 
 @app.command()
@@ -47,7 +47,7 @@ def drop(id: _Id) -> None:
     """Delete an entry for good."""
     store.get(id)
     store.drop(id)
-    typer.echo(f"dropped {id}")
+    lines.say(f"dropped {id}")
 
 
 def _cells(entry: store.Entry) -> dict[str, str]:

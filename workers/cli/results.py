@@ -1,8 +1,6 @@
 """`wasmfleet results`: the log of this node, row by row or in numbers."""
 
-import csv
 import re
-import sys
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 import typer
 
 from wasmfleet.config.settings import settings
-from wasmfleet.workers.cli import documents, tables
+from wasmfleet.workers.cli import lines, tables
 from wasmfleet.workers.errors import InvalidArguments
 
 Outcome = Literal["ok", "error", "revoked", "expired", "lost"]
@@ -40,11 +38,11 @@ def results(
     where, parameters = _filter(operation, outcome, task, since)
     rows = _stats(where, parameters) if stats else _rows(where, parameters, limit)
     if format == "json":
-        documents.echo_json(rows)
+        lines.write(lines.json_of(rows))
     elif format == "csv":
-        _write_csv(rows)
+        lines.write_csv(rows)
     elif not rows:
-        typer.echo("no such rows in the log", err=True)
+        lines.say("no such rows in the log", err=True)
     else:
         tables.echo([_tally_cells(row) if stats else _row_cells(row) for row in rows])
 
@@ -81,13 +79,6 @@ def _stats(where: str, parameters: Sequence[Any]) -> list[dict[str, Any]]:
     from wasmfleet.workers.cli import tallies
 
     return [msgspec.to_builtins(tally) for tally in tallies.by_operation(settings(), where, parameters)]
-
-
-def _write_csv(rows: list[dict[str, Any]]) -> None:
-    if rows:
-        writer = csv.DictWriter(sys.stdout, rows[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def _row_cells(row: dict[str, Any]) -> dict[str, str]:

@@ -8,10 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import typer
-
 from wasmfleet.config.settings import MIB, Settings
-from wasmfleet.workers.cli import fleet, sources, tables, tallies
+from wasmfleet.workers.cli import fleet, lines, sources, tables, tallies
 from wasmfleet.workers.errors import InputError, NotSupportedInLane, UnknownOperation, WasmfleetError
 
 if TYPE_CHECKING:
@@ -68,7 +66,7 @@ _STEPS: Final = (
 def run(settings: Settings) -> int:
     """The job and its summary. 0 when all of it was done, in a sandbox or with the reason why not, else 1."""
     files = _files()
-    typer.echo(f"the sample: {_described(files)}")
+    lines.say(f"the sample: {_described(files)}")
     for step in _STEPS:
         fleet.settle(settings, step.operation.partition(".")[0])
     done = _work(files)
@@ -159,7 +157,7 @@ def _aggregated(settings: Settings, done: Sequence[_Done]) -> tuple[dict[str, An
         if item.error:
             raise item.error
     except WasmfleetError as error:
-        typer.echo(f"metrics.aggregate: {error}", err=True)
+        lines.say(f"metrics.aggregate: {error}", err=True)
         return {}, False
     return item.value, True
 
@@ -193,7 +191,7 @@ def _tell_errors(done: Sequence[_Done]) -> bool:
     for one in done:
         errors = [item.error for item in one.items if item.error is not None]
         for error in ([one.refused] if one.refused else []) + errors[:_SHOWN_ERRORS]:
-            typer.echo(f"{one.step.title}: {error.code}: {error}", err=True)
+            lines.say(f"{one.step.title}: {error.code}: {error}", err=True)
         complete &= one.refused is None and all(_is_an_answer(error) for error in errors)
     return complete
 
@@ -211,12 +209,12 @@ def _tell_lanes(settings: Settings, done: Sequence[_Done]) -> bool:
     if not any(worker.accelerated for worker in fleet.workers(settings)):
         reasons.append("no accelerated worker is seen")
     for reason in reasons:
-        typer.echo(f"plain Python served: {reason}; `wasmfleet doctor` says how to mend it")
+        lines.say(f"plain Python served: {reason}; `wasmfleet doctor` says how to mend it")
     return bool(reasons)
 
 
 def _tell_next(settings: Settings) -> None:
     from wasmfleet.workers import addresses
 
-    typer.echo(f"\nFlower: {addresses.flower(settings)}")
-    typer.echo("next: wasmfleet check PATH, wasmfleet results --stats, wasmfleet ops, wasmfleet doctor")
+    lines.say("", f"Flower: {addresses.flower(settings)}")
+    lines.say("next: wasmfleet check PATH, wasmfleet results --stats, wasmfleet ops, wasmfleet doctor")

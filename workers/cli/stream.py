@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from wasmfleet.config.settings import MIB, Lane, Settings
 from wasmfleet.workers.cli import fleet, sources
-from wasmfleet.workers.cli.findings import Finding, of_diagnostic
-from wasmfleet.workers.errors import BrokerUnavailable, Cancelled, Unavailable
+from wasmfleet.workers.cli.findings import Finding, Validation, of_diagnostic
+from wasmfleet.workers.errors import BrokerUnavailable, Cancelled, Unavailable, UnreadableResult
 
 if TYPE_CHECKING:
     from wasmfleet.workers.batch import Batch, Item
@@ -135,9 +137,13 @@ def _refused(file: _File, finding: Finding) -> Checked:
 def _checked(file: _File, item: "Item[Any]") -> Checked:
     if item.error is not None:
         return Checked(file.size_bytes, file.size_bytes, [_failed(file, item.error)])
-    shown, unchecked = sources.shown(file.path), item.value["unchecked"]
-    found = [of_diagnostic(shown, file.text, told, unchecked) for told in item.value["diagnostics"]]
-    return Checked(file.size_bytes, file.size_bytes, found, unchecked)
+    try:
+        told = msgspec.convert(item.value, Validation)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise UnreadableResult(f"what was answered for {sources.shown(file.path)} is none: {error}") from None
+    shown = sources.shown(file.path)
+    found = [of_diagnostic(shown, file.text, one, told.unchecked) for one in told.diagnostics]
+    return Checked(file.size_bytes, file.size_bytes, found, told.unchecked)
 
 
 def _failed(file: _File, error: Any) -> Finding:

@@ -3,13 +3,13 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from wasmfleet.config.settings import Lane, settings
-from wasmfleet.workers.cli import catalogue, fleet
-from wasmfleet.workers.errors import InvalidArguments, RuntimeUnavailable, WasmfleetError
+from wasmfleet.workers.cli import catalogue, fleet, lines
+from wasmfleet.workers.errors import InvalidArguments, RuntimeUnavailable
 
 if TYPE_CHECKING:
     from celery.result import AsyncResult
@@ -146,39 +146,28 @@ def _answer(target: "Operation[..., Any]", arguments: dict[str, Any], lane: Lane
 
 def _await(sent: "AsyncResult[Any]", lane: Lane, target: "Operation[..., Any]", timeout_s: float) -> Any:
     from celery.exceptions import TimeoutError as NotYet
-    from celery.exceptions import WorkerLostError
 
     try:
-        return sent.get(timeout=timeout_s)
+        answer = sent.get(timeout=timeout_s, propagate=False)
     except NotYet:
         sent.revoke()
         sent.forget()  # or its end would ask a store for it that the interpreter has taken down
         fleet.demand(settings(), lane, catalogue.served_as(target).module)
         raise RuntimeUnavailable(f"no answer within {timeout_s:g} s; the call is cancelled") from None
-    except WorkerLostError as error:
-        _refuse(type(error).__name__, str(error))
-    except WasmfleetError as error:
-        if isinstance(error, RuntimeUnavailable):
-            raise
-        _refuse(error.code, str(error))
-
-
-def _refuse(code: str, told: str) -> NoReturn:
-    typer.echo(f"wasmfleet: {code}: {' '.join(told.splitlines())}", err=True)
-    raise typer.Exit(1)
+    if isinstance(answer, RuntimeUnavailable):
+        raise answer
+    if isinstance(answer, Exception):
+        lines.fail(f"{type(answer).__name__}: {answer}")
+        raise typer.Exit(1)
+    return answer
 
 
 def _print(value: Any, output: Path | None) -> None:
-    import msgspec
-
     raw = isinstance(value, bytes)
-    content = value if raw else msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+    content = value if raw else lines.json_of(value)
     if output is not None:
         output.write_bytes(content)
     elif raw and sys.stdout.isatty():
-        typer.echo(
-            f"{len(content):,} bytes; give --output FILE, or send stdout to a file or a pipe", err=True
-        )
+        lines.say(f"{len(content):,} bytes; give --output FILE, or send stdout to a file or a pipe", err=True)
     else:
-        sys.stdout.buffer.write(content)
-        sys.stdout.flush()
+        lines.write(content)

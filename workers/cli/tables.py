@@ -6,11 +6,13 @@ from typing import Final
 
 import typer
 
+from wasmfleet.workers.outside import shown
+
 _WIDE: Final = 240
 
 
 def echo(rows: Sequence[Mapping[str, str]]) -> None:
-    """One line a row under the names of its cells; columns of numbers are flushed right."""
+    """One line a row under the names of its cells, whatever is in them; columns of numbers are flushed right."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -19,7 +21,7 @@ def echo(rows: Sequence[Mapping[str, str]]) -> None:
     for name in rows[0]:
         table.add_column(name, justify="right" if all(_is_number(row[name]) for row in rows) else "left")
     for row in rows:
-        table.add_row(*map(Text, row.values()))
+        table.add_row(*(Text(shown(cell)) for cell in row.values()))
     console = Console(width=None if sys.stdout.isatty() else _WIDE)
     with console.capture() as captured:
         console.print(table)

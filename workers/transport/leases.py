@@ -10,15 +10,17 @@ import itertools
 import logging
 import os
 import platform
+import re
 import threading
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from redis import ConnectionPool, Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from wasmfleet.workers.liveness import started_ticks
+from wasmfleet.workers.reading import skip
 from wasmfleet.workers.transport.messages import Loss
 from wasmfleet.workers.transport.store import Store
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 BEAT_S: Final = 1.0
 LEASE_BEATS: Final = 15
 _ABANDONED_EVERY: Final = 60  # beats
+_HOLDER: Final = re.compile(r"(?P<node>[^|]*)\|(?P<process>(?P<pid>[0-9]{1,10}):[0-9]*)\|[0-9]+")
 _ALL_EVERY: Final = 30  # beats; all that is held is looked at, and that may be much
 _log = logging.getLogger("wasmfleet.transport")
 _numbers = itertools.count()
@@ -86,6 +89,8 @@ class Keeper(threading.Thread):
     def run(self) -> None:
         while not self._ended.wait(BEAT_S) and (channel := self._channel()) is not None:
             try:
+                if channel.fails:
+                    self._store.heal(channel.active_queues)
                 self._beat(channel)
             except (RedisError, OSError):
                 pass  # the next beat tries again
@@ -124,8 +129,8 @@ class Keeper(threading.Thread):
         try:
             if self._is_dead(holder, score):
                 self._hand_on(holder, score)
-        except (ValueError, TypeError, LookupError):  # the others are not to wait for what is wrong with one
-            _log.exception("what %s holds cannot be read", holder)
+        except ResponseError as error:  # the others are not to wait for what is wrong with one
+            skip("what is held by", holder, error)
 
     def _hand_on_strays(self, channel: "Consuming") -> None:
         """What is booked for this channel but never arrived: its fetch's answer was lost with a connection."""
@@ -135,9 +140,9 @@ class Keeper(threading.Thread):
                 self._store.put_back(tag, lease, self._store.holder)
 
     def _is_dead(self, holder: str, score: str) -> bool:
-        node, running, _ = holder.split("|")
-        if node == NODE:
-            pid = int(running.partition(":")[0])
+        found = _HOLDER.fullmatch(holder)  # what is no name of ours is judged by its silence
+        if found and found["node"] == NODE:
+            pid, running = int(found["pid"]), found["process"]
             if pid == os.getpid():
                 return holder not in _living
             if (seen := process(pid)) is not None:
@@ -157,11 +162,15 @@ class Keeper(threading.Thread):
         ]
         if restored and is_dead:
             _log.warning("handed on %d messages that the lost worker %s held", len(restored), holder)
-        self._store.forget(holder)
+        self._store.forget(holder, score)
 
     def _hand_on_abandoned(self, channel: "Consuming") -> None:
         """As kombu does for plain Celery workers, but only what two looks a minute apart found untouched."""
         now = self._store.abandoned(channel.visibility_timeout)
         for tag in [tag for tag, score in now.items() if self._old.get(tag) == score]:
-            channel.restore_unleased(tag)
+            try:
+                channel.restore_unleased(tag)
+            except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+                skip("the abandoned message", tag, error)
+                self._store.unlist(tag)
         self._old = now

@@ -34,6 +34,11 @@ class Reconnecting(stock.redis.Channel):  # type: ignore[misc]
     _unread = False  # an overdue answer was there in the turn before
     _retry_at = 0.0
 
+    @property
+    def fails(self) -> bool:
+        """Whether the last thing that was asked of the broker was in vain."""
+        return self._failures > 0
+
     @cached_property
     def subclient(self) -> Any:
         """The connection of broadcasts. Kombu reads it without a time limit, and redis-py reconnects within the
@@ -44,7 +49,9 @@ class Reconnecting(stock.redis.Channel):  # type: ignore[misc]
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
         found: dict[str, Any] = super()._connparams(asynchronous)
-        return found | {"connection_class": _unwatched_once_closed(found["connection_class"], self)}
+        # What others wrote comes as text with its odd bytes escaped, and goes back as these bytes.
+        odd = {"encoding_errors": "surrogateescape"}
+        return found | odd | {"connection_class": _unwatched_once_closed(found["connection_class"], self)}
 
     @contextmanager
     def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:

@@ -1,6 +1,7 @@
 """The keys of one Redis database and the scripts over them."""
 
 import itertools
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -9,10 +10,15 @@ from typing import Any, Final
 
 from redis import Redis
 
+from wasmfleet.workers.reading import entries, heal, skip
 from wasmfleet.workers.transport import stock
 from wasmfleet.workers.transport.messages import Loss, redelivered
 
 _MOST_TOUCHED: Final = 1000
+_MOST_HOLDERS: Final = 10_000
+_MOST_LEASES: Final = 1_000_000  # of one holder
+_MOST_LEASE_BYTES: Final = 2000
+_LEASE: Final = re.compile(r"([0-9]{1,18}) ([0-9]{1,18}) (.{1,1000})", re.DOTALL)
 #: Seconds that a bell nobody waits for is kept: whoever comes to wait has looked into the lists just before.
 BELL_S: Final = 60
 
@@ -52,9 +58,10 @@ class Lease:
         return f"{self.fetch} {self.place} {self.list}"
 
     @classmethod
-    def parse(cls, text: str) -> "Lease":
-        fetch, place, name = text.split(" ", 2)
-        return cls(fetch, int(place), name)
+    def parse(cls, text: str) -> "Lease | None":
+        """None for what is no lease."""
+        found = _LEASE.fullmatch(text)
+        return cls(found[1], int(found[2]), found[3]) if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +124,7 @@ class Store:
     def renew(self) -> tuple[int, dict[str, str]]:
         """Renews this holder; gives how many leases it has, and every holder's score as the broker has it."""
         count, *reply = self._renew(
-            keys=[self.keys.holders, self.keys.leases(self.holder)], args=[self.holder]
+            keys=[self.keys.holders, self.keys.leases(self.holder)], args=[self.holder, _MOST_HOLDERS]
         )
         texts = [_text(part) for part in reply]
         return count, dict(zip(texts[::2], texts[1::2], strict=True))
@@ -129,10 +136,18 @@ class Store:
             self._touch(keys=self.keys.bookings[1:], args=some)
 
     def leases(self, holder: str) -> dict[str, Lease]:
-        """What a holder holds, the last taken first: in this order it goes back to the head of its list."""
-        found: dict[Any, Any] = self._client.hgetall(self.keys.leases(holder))
-        leases = [(_text(tag), Lease.parse(_text(lease))) for tag, lease in found.items()]
-        return dict(sorted(leases, key=lambda held: (int(held[1].fetch), held[1].place), reverse=True))
+        """What a holder holds, the last taken first: in this order it goes back to the head of its list. What is no
+        lease is skipped."""
+        key = self.keys.leases(holder)
+        leases: dict[str, Lease] = {}
+        for tag, text in entries(self._client, key, _MOST_LEASES, _MOST_LEASE_BYTES, page=1000):
+            if (lease := Lease.parse(_text(text))) is not None:
+                leases[_text(tag)] = lease
+            else:
+                skip("the lease", f"{_text(tag)} of {holder}", "it cannot be read")
+        return dict(
+            sorted(leases.items(), key=lambda held: (int(held[1].fetch), held[1].place), reverse=True)
+        )
 
     def lease(self, tag: str) -> Lease | None:
         """This holder's lease of a message."""
@@ -174,9 +189,18 @@ class Store:
         texts = [_text(part) for part in self._abandoned(keys=self.keys.bookings[1:], args=[seconds])]
         return dict(zip(texts[::2], texts[1::2], strict=True))
 
-    def forget(self, holder: str) -> None:
-        """Removes a holder, unless it holds something."""
-        self._forget(keys=[self.keys.holders, self.keys.leases(holder)], args=[holder])
+    def unlist(self, tag: str) -> None:
+        """Leaves a message that cannot be read out of those that may be abandoned."""
+        self._client.zrem(self.keys.bookings[1], tag)
+
+    def heal(self, queues: Iterable[str]) -> None:
+        """Deletes what lies at keys that are this package's alone and is of another type; nothing could be taken."""
+        kinds = {self.keys.holders: "zset", self.keys.leases(self.holder): "hash"}
+        heal(self._client, kinds | {self.keys.bell(queue): "zset" for queue in queues})
+
+    def forget(self, holder: str, score: str) -> None:
+        """Removes a holder, unless it holds something; one that was found dead with this score in any case."""
+        self._forget(keys=[self.keys.holders, self.keys.leases(holder)], args=[holder, score])
 
     def _fetch_keys(self, wanted: Fetch) -> list[str]:
         own = [*self.keys.bookings, self.keys.holders, self.keys.leases(self.holder)]
@@ -193,8 +217,7 @@ def fetched(reply: list[Any]) -> list[tuple[int, str, bytes]]:
     """A fetch's answer as (place in its lists, tag, message)."""
     flat = reply[1:]
     return [
-        (number, tag.decode(), raw)
-        for number, tag, raw in zip(flat[::3], flat[1::3], flat[2::3], strict=True)
+        (number, _text(tag), raw) for number, tag, raw in zip(flat[::3], flat[1::3], flat[2::3], strict=True)
     ]
 
 
@@ -205,4 +228,5 @@ def source(name: str) -> str:
 
 
 def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+    """Any bytes as text, which the clients of this transport write as the same bytes; see Reconnecting."""
+    return value.decode(errors="surrogateescape") if isinstance(value, bytes) else str(value)

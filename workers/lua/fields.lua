@@ -1,0 +1,12 @@
+-- Fields of a hash.
+-- KEYS: hash
+-- ARGV: most bytes, field...
+-- Returns {value; false where it is missing; its size where that is more...}, or false for a key of another type.
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind ~= 'hash' and kind ~= 'none' then return false end
+local out = {}
+for at = 2, #ARGV do
+  local size = redis.call('HSTRLEN', KEYS[1], ARGV[at])
+  out[#out + 1] = size > tonumber(ARGV[1]) and size or redis.call('HGET', KEYS[1], ARGV[at])
+end
+return out
