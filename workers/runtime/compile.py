@@ -23,7 +23,10 @@ from wasmfleet.workers.runtime.modules import Binary, NotReady, files, read, sta
 _log = logging.getLogger("wasmfleet.compile")
 #: How a process ends that somebody else ended: it says nothing about the module.
 _ENDED_FROM_OUTSIDE: Final = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
-_THREADS: Final = {"RAYON_NUM_THREADS": str(min(4, os.cpu_count() or 1))}  # each takes memory of the limit
+_CALM: Final = {
+    "RAYON_NUM_THREADS": str(min(4, os.cpu_count() or 1)),  # each takes memory of the limit
+    "RUST_BACKTRACE": "0",
+}
 
 
 class _Ended(Exception):
@@ -63,7 +66,7 @@ def _compile(binary: Binary, cache: Cache) -> None:
     if hashlib.sha256(code).hexdigest() != binary.sha256:
         return  # it has just changed; the next look sees what it is now
     done = subprocess.run(
-        [sys.executable, "-m", compiler.__name__], input=code, capture_output=True, env=os.environ | _THREADS
+        [sys.executable, "-m", compiler.__name__], input=code, capture_output=True, env=os.environ | _CALM
     )
     if done.returncode == 0:
         cache.store(binary.sha256, done.stdout)
@@ -79,7 +82,7 @@ def _end(code: int, said: bytes) -> str:
         raise _Ended(f"the compiler was ended by {signal.Signals(-code).name}")
     if -code == signal.SIGXCPU:
         return f"compiling it takes more than {compiler.CPU_S} s of CPU time"
-    if b"memory" in said.lower():
+    if b"memory allocation of" in said or b"MemoryError" in said:
         return f"compiling it takes more than {compiler.MEMORY_BYTES // MIB:,} MiB of memory"
     how = signal.Signals(-code).name if code < 0 else f"code {code}"
     return f"the compiler ended with {how}"

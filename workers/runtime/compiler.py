@@ -26,7 +26,9 @@ def main() -> int:
     _limit(resource.RLIMIT_CPU, CPU_S)
     _limit(resource.RLIMIT_DATA, MEMORY_BYTES)
     try:
-        module = wasmtime.Module(compiler(), sys.stdin.buffer.read())
+        code, engine = sys.stdin.buffer.read(), compiler()
+        wasmtime.Module.validate(engine, code)  # says what is wrong; the compiler says where first
+        module = wasmtime.Module(engine, code)
         check_compiled(module)
         sys.stdout.buffer.write(module.serialize())
     except (wasmtime.WasmtimeError, Unfit) as error:

@@ -96,7 +96,10 @@ def _found(settings: Settings) -> tuple[dict[str, Path], dict[str, str]]:
 
 def _own(settings: Settings) -> Iterator[Path]:
     for place in settings.modules:
-        yield from sorted(place.glob("*.wasm")) if place.is_dir() else [place]
+        if place.is_dir():
+            yield from sorted(place.glob("*.wasm"))
+        elif place.suffix == ".wasm":  # what was a folder and is gone has no module
+            yield place
 
 
 def manifest() -> dict[str, dict[str, Any]]:
@@ -176,6 +179,8 @@ def state(name: str, path: Path, settings: Settings) -> tuple[State, str]:
         _check_artefact(binary, settings)
     except NotReady as error:
         return error.state, str(error)
+    except OSError as error:
+        return "failed", shown(f"what is compiled of {path.name} cannot be read: {error.strerror}")
     return "ready", ""
 
 
