@@ -48,7 +48,7 @@ os._exit(0)
 def attack(
     findings: Findings, folder: Path, seed: int, deadline: float, say: Callable[[str], Any]
 ) -> Counter[str]:
-    """Rounds of files until the deadline; how many there were of each kind."""
+    """Rounds of files until the deadline; how many there were of each kind, and how many calls they took."""
     dice, tried, number = random.Random(seed), Counter[str](), 0
     place = folder / "modules"
     place.mkdir()
@@ -62,7 +62,8 @@ def attack(
                 number += 1
                 written = _written(place, dice)
                 tried.update(one.kind for one in written)
-                new = [one for one in _round(target, written) if findings.add(one, number)]
+                found = _round(target, written, tried)
+                new = [one for one in found if findings.add(one, number)]
                 news = "".join(f"\n    new: {one.what}: {one.sign}" for one in new)
                 say(f"modules, round {number}: {len(written)} files, {len(findings)} findings{news}")
         finally:
@@ -111,7 +112,7 @@ def _sparse(path: Path) -> None:
         file.truncate(6 << 30)
 
 
-def _round(target: Target, written: list[Sent]) -> list[Finding]:
+def _round(target: Target, written: list[Sent], tried: Counter[str]) -> list[Finding]:
     files = tuple(written)
     strange = files[-1].kind
     try:
@@ -122,6 +123,8 @@ def _round(target: Target, written: list[Sent]) -> list[Finding]:
     if left:
         return [Finding("a module is compiled for ever", strange, repr(left), files)]
     late, names = _called(target)
+    tried["that took calls"] += len(_ready(target))
+    tried["calls"] += len(names)
     found = [Finding("a call of a guest does not end", name, "", _file(name, written)) for name in late]
     for one in oracle.check(target, written, oracle.Seen()):
         found.append(_named(one, names, written))
