@@ -39,5 +39,6 @@ app.conf.include = [
     "wasmfleet.workers.batch",
     "wasmfleet.workers.lifecycle",
     "wasmfleet.workers.drain",
+    "wasmfleet.workers.stats",
     *families(),
 ]

@@ -19,6 +19,7 @@ from wasmfleet.workers.cli import (
     quarantine,
     results,
     submit,
+    url,
 )
 from wasmfleet.workers.cli.version import version
 from wasmfleet.workers.errors import WasmfleetError
@@ -39,6 +40,7 @@ _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     catalogue.ops,
     doctor.doctor,
     drain.drain,
+    url.url,
     compile.compile,
     processes.broker,
     processes.worker,
