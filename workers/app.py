@@ -39,6 +39,5 @@ app.conf.include = [
     "wasmfleet.workers.batch",
     "wasmfleet.workers.lifecycle",
     "wasmfleet.workers.drain",
-    "wasmfleet.workers.stats",
     *families(),
 ]
