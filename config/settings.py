@@ -151,6 +151,13 @@ def settings() -> Settings:
     return load(os.environ)
 
 
+def without_password(url: str) -> str:
+    """A URL as it may be shown, or what was given for one: nothing before its last @, and no query."""
+    before, at, place = url.partition("?")[0].rpartition("@")
+    scheme, mark, _ = before.rpartition("://")
+    return f"{scheme}{mark}***@{place}" if at else place
+
+
 def _parse(name: str, text: str, metadata: Mapping[str, Any]) -> Any:
     value = _PARSERS.get(name, _as_declared(name))(name, text)
     low, high = metadata.get("range", (None, None))
@@ -181,7 +188,7 @@ def _allowed(declared: Any) -> str:
 def _url(name: str, text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("redis", "rediss") or not parts.hostname:
-        raise _wrong(name, _without_password(text), "redis://host:port/db or rediss://host:port/db")
+        raise _wrong(name, without_password(text), "redis://host:port/db or rediss://host:port/db")
     return text
 
 
@@ -189,13 +196,8 @@ def _broker_url(name: str, text: str) -> str:
     parts = urlsplit(text.removeprefix(OWN_TRANSPORT))
     if parts.scheme not in ("redis", "rediss", "amqp", "amqps") or not parts.hostname:
         allowed = "wasmfleet+redis://host:port/db (rediss for TLS), redis:// or amqp://"
-        raise _wrong(name, _without_password(text), allowed)
+        raise _wrong(name, without_password(text), allowed)
     return text
-
-
-def _without_password(url: str) -> str:
-    password = urlsplit(url).password
-    return url.replace(f":{password}@", ":***@") if password else url
 
 
 def _folder(name: str, text: str) -> Path:

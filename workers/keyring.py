@@ -3,13 +3,13 @@
 import base64
 import binascii
 import os
-import stat
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from wasmfleet.config.settings import settings
+from wasmfleet.workers import private
 from wasmfleet.workers.errors import UnknownKey
 
 _KEY_BYTES: Final = 32
@@ -33,9 +33,11 @@ def nonce(_arguments: dict[str, Any]) -> bytes:
 
 def _entries(path: Path) -> dict[str, str]:
     try:
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise UnknownKey(f"the keyring {path.name} can be read by others; run chmod 600 on it")
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+        return msgspec.json.decode(private.read(path, secret=True), type=dict[str, str])
+    except private.NotPrivate:
+        raise UnknownKey(
+            f"others can read or change the keyring {path.name}; `wasmfleet doctor` on this node says what to run"
+        ) from None
     except (OSError, msgspec.DecodeError) as error:
         raise UnknownKey(f"the keyring {path.name} cannot be read: {error}") from None
 

@@ -15,6 +15,7 @@ from wasmfleet.config.settings import settings
 from wasmfleet.workers import (
     backpressure,
     cancelled,
+    data_folder,
     decompression,
     lanes,
     memory,
@@ -26,6 +27,7 @@ from wasmfleet.workers.app import app
 from wasmfleet.workers.intake import intake
 from wasmfleet.workers.outside import LineFormatter
 from wasmfleet.workers.presence import Heart
+from wasmfleet.workers.private import NotPrivate
 from wasmfleet.workers.reaping import ReapStep
 from wasmfleet.workers.runtime.modules import NotReady, wasmtime_part
 
@@ -40,6 +42,7 @@ _log = logging.getLogger("wasmfleet.worker")
 
 @signals.worker_init.connect
 def _take_role(sender: Any, **_: Any) -> None:
+    _refuse_shared_data()
     consumed = {queue.name for queue in sender.app.amqp.queues.consume_from.values()}
     lanes.process.role = "wasm" if queues.WASM in consumed else "python"
     app.conf.result_backend_transport_options = {"retry_policy": queues.WORKER_PATIENCE}
@@ -53,6 +56,15 @@ def _take_role(sender: Any, **_: Any) -> None:
     pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 20
     if lanes.process.role == "wasm":
         _import_before_fork()
+
+
+def _refuse_shared_data() -> None:
+    """Ends the worker, as an exception would not: Celery logs those of signal handlers and goes on."""
+    try:
+        data_folder.refuse_shared(settings())
+    except NotPrivate as error:
+        _log.critical("%s", error)
+        raise SystemExit(2) from None
 
 
 def _import_before_fork() -> None:

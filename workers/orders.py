@@ -8,7 +8,7 @@ import msgspec
 from celery.worker import control as _commands
 from celery.worker import state as worker_state
 
-from wasmfleet.workers.broker import without_password
+from wasmfleet.config.settings import without_password
 
 _MOST_ANSWERED_BYTES: Final = 1 << 20
 _MOST_IDS: Final = 10_000

@@ -16,7 +16,8 @@ from typing import Any, Final, Literal
 import msgspec
 from sqlite_utils import Database, Migrations
 
-from wasmfleet.config.settings import Settings, settings
+from wasmfleet.config.settings import Settings, SettingsError, settings
+from wasmfleet.workers import private
 from wasmfleet.workers.filesystem import refuse_network_filesystem
 from wasmfleet.workers.outside import storable
 
@@ -85,8 +86,12 @@ def path(settings: Settings) -> Path:
 
 
 def open_log(settings: Settings) -> Database:
-    """The log, created or brought to this version's schema."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """The log, created or brought to this version's schema. Raises sqlite3.OperationalError where it cannot be used."""
+    try:
+        private.folder(settings.data_dir)
+        private.create(path(settings))
+    except (OSError, SettingsError) as error:
+        raise sqlite3.OperationalError(str(error)) from None
     refuse_network_filesystem(settings.data_dir)
     connection = sqlite3.connect(path(settings), timeout=BUSY_TIMEOUT_S, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")

@@ -3,7 +3,6 @@
 Kept in the state store until somebody decides: `wasmfleet quarantine list|show|retry|drop`.
 """
 
-import hashlib
 import time
 import uuid
 from typing import Any, Final, Literal
@@ -12,7 +11,7 @@ import msgspec
 from kombu.exceptions import EncodeError
 from redis.exceptions import ResponseError
 
-from wasmfleet.workers import reading, state
+from wasmfleet.workers import digests, reading, state
 from wasmfleet.workers.errors import InvalidArguments
 
 KEPT_BYTES: Final = 1 << 20
@@ -65,7 +64,7 @@ def entry(
     secret: bool,
     **more: Any,
 ) -> Entry:
-    """An entry with the message's BLAKE2b-128 digest, and its content unless that may be secret or is too large."""
+    """An entry with the message's keyed digest, and its content unless that may be secret or is too large."""
     not_kept = _why_not_kept(secret, message)
     return Entry(
         id=written(id),
@@ -75,7 +74,7 @@ def entry(
         queue=written(queue),
         worker=worker,
         at=time.time(),
-        digest=hashlib.blake2b(message.body, digest_size=16).hexdigest(),
+        digest=digests.of(message.body) or "",
         size_bytes=len(message.body),
         message=None if not_kept else message,
         not_kept=not_kept,

@@ -1,12 +1,13 @@
 """How a message becomes an entry of the quarantine."""
 
+import uuid
 from typing import Any
 
 import msgspec
 
 from wasmfleet.config.celery import BATCH
 from wasmfleet.config.settings import settings
-from wasmfleet.workers import confidential, envelope, outline, quarantine
+from wasmfleet.workers import confidential, digests, envelope, outline, quarantine
 from wasmfleet.workers.errors import InputTooLarge, Quarantined, WasmfleetError
 from wasmfleet.workers.operation import Operation
 from wasmfleet.workers.runtime import modules
@@ -48,7 +49,7 @@ def refused(message: Any, name: str, worker: str, error: WasmfleetError) -> quar
     )
     headers = message.headers if isinstance(message.headers, dict) else {}
     return quarantine.entry(
-        envelope.task_id(message) or str(message.delivery_tag),
+        envelope.task_id(message) or _from_tag(str(message.delivery_tag)),
         "refused",
         f"{error.code}: {error}",
         operation=name,
@@ -76,6 +77,14 @@ def stub_error(message: Any) -> WasmfleetError | None:
     if why == "deadly":
         return Quarantined("it ended three worker processes that held nothing else, and is set aside")
     return None
+
+
+def _from_tag(tag: str) -> str:
+    """An id for what has none. Some tags the broker's script makes from the hash of the content (fetch.lua)."""
+    kind = tag.partition("-")[0]
+    if kind not in ("malformed", "stub"):
+        return tag
+    return f"{kind}-{digests.of(tag.encode()) or uuid.uuid4().hex}"
 
 
 def module_sha256(task: Any) -> str | None:

@@ -17,6 +17,8 @@ import sqlite_utils
 from redis import Redis
 
 from tests.conftest import compile_modules, share_compiled_modules
+from wasmfleet.config.settings import Settings
+from wasmfleet.workers import credentials
 from wasmfleet.workers.presence import Presence, present
 
 _SOURCE = Path(__file__).parents[2] / "src" / "wasmfleet"
@@ -45,6 +47,19 @@ def free_port() -> int:
         return port
 
 
+def embedded_url(data: Path, port: int) -> str:
+    """The URL that a data folder's embedded broker will have on this port."""
+    return f"redis://{credentials.login(Settings(data_dir=data))}127.0.0.1:{port}/0"
+
+
+def add_administrator(data: Path, port: int) -> str:
+    """Adds a user who may do everything to a broker that has not started yet, as the guide says; gives its URL."""
+    with credentials.users_file(Settings(data_dir=data)).open("x") as users:
+        users.write("user administrator on >everything ~* &* +@all\n")
+    Path(users.name).chmod(0o600)
+    return f"redis://administrator:everything@127.0.0.1:{port}/0"
+
+
 class Installation:
     """A copy of the package in a folder, a data folder, and the processes started from them."""
 
@@ -52,12 +67,14 @@ class Installation:
         self.package = folder / "site" / "wasmfleet"
         shutil.copytree(_SOURCE, self.package, ignore=shutil.ignore_patterns("__pycache__"))
         self.data = folder / "data"
-        self.url = f"redis://127.0.0.1:{free_port()}/0"
+        port = free_port()
+        self.url = embedded_url(self.data, port)
+        self.admin_url = add_administrator(self.data, port)
         own = {f"WASMFLEET_{name}": value for name, value in settings.items()}
         self.environment = os.environ | {
             "PYTHONPATH": str(self.package.parent),
             "WASMFLEET_DATA_DIR": str(self.data),
-            "WASMFLEET_BROKER_PORT": self.url.rpartition(":")[2].removesuffix("/0"),
+            "WASMFLEET_BROKER_PORT": str(port),
             "WASMFLEET_FLOWER_PORT": str(free_port()),
             "WASMFLEET_CONCURRENCY": "1",
             **own,
@@ -74,6 +91,10 @@ class Installation:
         cache.unlink()
         shutil.copytree(shared, cache)
         return cache
+
+    def use_broker_by(self, port: int) -> None:
+        """Lets this installation reach its broker by another port, as by a proxy."""
+        self.environment["WASMFLEET_BROKER_URL"] = "wasmfleet+" + embedded_url(self.data, port)
 
     def start(self, role: str) -> int:
         """Starts a process of the Procfile's kind; gives its pid."""

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,8 @@ from redis import Redis
 
 from tests.acceptance.installation import until
 from tests.chaos.fleet import ChaosFleet, chaos_fleet
+from wasmfleet.config.settings import Settings
+from wasmfleet.workers import digests
 
 _NOT_KEPT = "arguments that may be secret are never kept"
 _OPEN = b'[[], {"data": "OPEN"}, {}]'
@@ -83,6 +86,18 @@ def test_a_message_that_was_cut_off(fleet: ChaosFleet) -> None:
     assert _kept(fleet, [whole[:-9], whole[9:], "no message at all"]) == [False, False, True]
 
 
+def test_the_id_of_what_has_none_does_not_tell_its_content_to_who_tries_them_all(fleet: ChaosFleet) -> None:
+    raw = "the code is 1234"
+    with Redis.from_url(fleet.url) as broker:
+        broker.lpush("wasmfleet.python", raw)
+    digest = digests.under(digests.key_file(Settings(data_dir=fleet.data)), raw.encode())
+
+    [entry] = until(lambda: _set_aside(fleet, [digest]), log=fleet.output)
+
+    assert re.fullmatch("malformed-[0-9a-f]{32}", entry["id"])
+    assert hashlib.sha1(raw.encode()).hexdigest() not in json.dumps(entry)
+
+
 def _message(body: str, properties: dict[str, Any]) -> dict[str, Any]:
     return {
         "body": body,
@@ -95,15 +110,16 @@ def _message(body: str, properties: dict[str, Any]) -> dict[str, Any]:
 
 def _kept(fleet: ChaosFleet, sent: list[str], bodies: list[str] | None = None) -> list[bool]:
     """Of each message, whether its content is kept once it is set aside."""
-    digests = [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in bodies or sent]
+    key = digests.key_file(Settings(data_dir=fleet.data))
+    expected = [digests.under(key, text.encode()) for text in bodies or sent]
     with Redis.from_url(fleet.url) as broker:
         broker.lpush("wasmfleet.python", *sent)
-    found = until(lambda: _set_aside(fleet, digests), log=fleet.output)
+    found = until(lambda: _set_aside(fleet, expected), log=fleet.output)
     assert {entry["not_kept"] for entry in found} <= {"", _NOT_KEPT}
     return [entry["message"] is not None for entry in found]
 
 
-def _set_aside(fleet: ChaosFleet, digests: list[str]) -> list[dict[str, Any]]:
+def _set_aside(fleet: ChaosFleet, expected: list[str]) -> list[dict[str, Any]]:
     """The entries with these digests, in order; none until all are there."""
     entries = {entry["digest"]: entry for entry in fleet.quarantine()}
-    return [entries[digest] for digest in digests] if set(digests) <= entries.keys() else []
+    return [entries[digest] for digest in expected] if set(expected) <= entries.keys() else []

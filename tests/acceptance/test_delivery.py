@@ -201,9 +201,9 @@ def test_a_plain_worker_command_in_threads_serves_too(fleet: ChaosFleet) -> None
 def test_a_fleet_gets_by_with_the_rights_that_the_guide_names(fleet: ChaosFleet) -> None:
     guide = (Path(__file__).parents[2] / "docs" / "guide.md").read_text()
     [rights] = re.findall(r"^ACL SETUSER fleet .*$", guide, re.MULTILINE)
-    with Redis.from_url(fleet.url) as administrator:
+    with Redis.from_url(fleet.admin_url) as administrator:
         administrator.execute_command(*rights.split())
-        address = fleet.url.partition("://")[2]
+        address = fleet.url.rpartition("@")[2]
         fleet.environment["WASMFLEET_BROKER_URL"] = f"wasmfleet+redis://fleet:secret@{address}"
         fleet.start("wasm")
         fleet.start("python")

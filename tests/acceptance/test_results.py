@@ -72,7 +72,7 @@ def test_who_waits_for_a_result_outlives_the_broker(fleet: ChaosFleet, runs_s: i
 @contextlib.contextmanager
 def _refusing_store(fleet: ChaosFleet, folder: Path) -> Iterator[tuple[ChaosFleet, "Redis"]]:
     """A store of results that answers, but takes none until its `min-replicas-to-write` is 0."""
-    with chaos_fleet(folder) as store, Redis.from_url(store.url) as server:
+    with chaos_fleet(folder) as store, Redis.from_url(store.admin_url) as server:
         store.start("broker")
         until(store.answers, what="the store answers")
         server.config_set("min-replicas-to-write", 1)

@@ -126,7 +126,7 @@ def test_d_a_network_that_swallows_everything_costs_seconds_and_no_task(
     fleet.start("broker")
     until(lambda: fleet.answers(), what="the broker answers")
     proxy = Proxy(fleet.port)
-    fleet.environment["WASMFLEET_BROKER_URL"] = f"wasmfleet+redis://127.0.0.1:{proxy.port}/0"
+    fleet.use_broker_by(proxy.port)
     worker = fleet.start_worker("python")
     recoveries = []
     with publishing(fleet, 40) as publisher:
@@ -155,7 +155,7 @@ def test_d_connections_cut_again_and_again_cost_no_task(fleet: ChaosFleet, figur
     until(lambda: fleet.answers(), what="the broker answers")
     proxy = Proxy(fleet.port)
     ids = fleet.publish(2000, "chaos.nap", seconds=0.002)
-    fleet.environment["WASMFLEET_BROKER_URL"] = f"wasmfleet+redis://127.0.0.1:{proxy.port}/0"
+    fleet.use_broker_by(proxy.port)
     worker = fleet.start_worker("python")
     cuts = 0
     while len(fleet.executions(ids)) < len(ids) and cuts < 400:
@@ -184,7 +184,7 @@ def test_d_a_connection_cut_after_a_child_was_replaced_slows_nothing(
     victim = children(worker)[-1]
     os.kill(victim, signal.SIGKILL)
     until(lambda: children(worker)[-1] > victim, what="a new child, which has the connections open too")
-    with Redis.from_url(fleet.url) as connection:
+    with Redis.from_url(fleet.admin_url) as connection:
         for kind in ("normal", "pubsub"):
             connection.client_kill_filter(_type=kind)
     recovery = _wait_for_a_nap(fleet)

@@ -68,7 +68,7 @@ def test_k_a_call_killed_at_its_limit_while_the_log_is_locked_is_not_acknowledge
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     place = tmp_path / "disk"
     place.mkdir()
-    options = f"size={_DISK_MIB}m"
+    options = f"size={_DISK_MIB}m,mode=0700"
     if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], check=False).returncode:
         pytest.skip("mounting a small disk to fill needs root")
     yield place

@@ -1,6 +1,5 @@
 """What the doctor looks at on this machine: data folder, wasmtime, modules, log, keyring."""
 
-import stat
 from collections.abc import Iterator
 from typing import Final
 
@@ -15,24 +14,32 @@ _HOUR_S: Final = 3600.0
 
 def examine(settings: Settings) -> Iterator[Checkup]:
     """Every checkup, in the order in which one depends on another."""
-    folder = _data_folder(settings)
-    yield folder
+    shared = list(_shared(settings))
+    yield from shared
+    if not shared:
+        yield from _own_data(settings)
     yield _wasmtime()
-    if folder.state != "problem":
-        yield from _modules(settings)
-    yield from _own_modules(settings)
-    yield from fleet_checkups.examine(settings)
-    if folder.state != "problem":
-        yield _hand_overs(settings)
+    if not shared:
+        yield from _own_modules(settings)
+        yield from fleet_checkups.examine(settings)
     yield _keyring(settings)
 
 
+def _own_data(settings: Settings) -> Iterator[Checkup]:
+    folder = _data_folder(settings)
+    yield folder
+    if folder.state != "problem":
+        yield from _modules(settings)
+        yield _hand_overs(settings)
+
+
 def _data_folder(settings: Settings) -> Checkup:
-    from wasmfleet.workers import claims, filesystem, outcomes
+    from wasmfleet.workers import filesystem, outcomes, private
 
     what, folder = "data folder", settings.data_dir
     try:
-        claims.private_folder(folder)
+        private.folder(folder)
+        private.create(outcomes.path(settings))
         with outcomes.path(settings).open("ab"):
             pass
     except SettingsError as error:
@@ -48,6 +55,14 @@ def _data_folder(settings: Settings) -> Checkup:
         mend = "SQLite's locks do not hold there; set WASMFLEET_DATA_DIR to a folder on a local disk"
         return problem(what, f"{folder} is on the network filesystem {kind}", mend)
     return ok(what, f"{folder} is writable, on {kind}")
+
+
+def _shared(settings: Settings) -> Iterator[Checkup]:
+    """What other users may change or read. Nothing that depends on it is looked at before it is mended."""
+    from wasmfleet.workers import data_folder
+
+    for trouble in data_folder.troubles(settings):
+        yield problem("data folder", trouble.finding, trouble.mend)
 
 
 def _wasmtime() -> Checkup:
@@ -115,16 +130,17 @@ def _hand_overs(settings: Settings) -> Checkup:
 
 
 def _keyring(settings: Settings) -> Checkup:
+    from wasmfleet.workers import private
+
     path = settings.keyring
     if path is None:
         return ok("keyring", "none is set; crypto with keys is refused")
     try:
-        entries = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
-        open_to = stat.S_IMODE(path.stat().st_mode) & 0o077
+        entries = msgspec.json.decode(private.read(path, secret=True), type=dict[str, str])
+    except private.NotPrivate as trouble:
+        return problem("keyring", trouble.finding, trouble.mend)
     except (OSError, msgspec.DecodeError) as error:
         return problem(
             "keyring", f"{path} cannot be read: {error}", "it must be JSON of key id to base64 key"
         )
-    if open_to:
-        return problem("keyring", f"others can read {path}", f"chmod 600 {path}")
     return ok("keyring", f"{path} has {len(entries)} keys")

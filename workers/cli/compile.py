@@ -14,10 +14,11 @@ _POLL_S: Final = 0.2
 
 def compile() -> None:
     """Compile every module that is not compiled yet. Exits with 1 when one failed."""
-    from wasmfleet.workers import claims
+    from wasmfleet.workers import data_folder, private
     from wasmfleet.workers.runtime import modules
 
-    claims.private_folder(settings().data_dir)
+    private.folder(settings().data_dir)
+    data_folder.refuse_shared(settings())
     _compile_all(settings())
     states = modules.states(settings())
     for name, (state, reason) in states.items():

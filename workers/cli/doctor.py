@@ -6,7 +6,7 @@ import typer
 
 from wasmfleet.config.settings import Settings, SettingsError, settings
 from wasmfleet.workers.cli import checkups, lines
-from wasmfleet.workers.cli.checkup import Checkup
+from wasmfleet.workers.cli.checkup import Checkup, ok, problem
 
 Format = Literal["text", "json"]
 _COLOURS = {"ok": typer.colors.GREEN, "warning": typer.colors.YELLOW, "problem": typer.colors.RED}
@@ -25,11 +25,15 @@ def doctor(
 
 
 def _examined() -> list[Checkup]:
+    told: list[Checkup] = []
     try:
         read = settings()
+        told.append(ok("settings", _shown(read)))
+        for checkup in checkups.examine(read):
+            told.append(checkup)  # one by one: an error takes nothing back
     except SettingsError as error:
-        return [Checkup(what="settings", state="problem", finding=str(error), mend="correct that variable")]
-    return [Checkup(what="settings", state="ok", finding=_shown(read)), *checkups.examine(read)]
+        told.append(problem("settings", str(error), "correct that variable, or what it names"))
+    return told
 
 
 def _shown(settings: Settings) -> str:

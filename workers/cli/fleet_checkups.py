@@ -4,7 +4,7 @@ import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from wasmfleet.config.settings import Settings
+from wasmfleet.config.settings import Settings, without_password
 from wasmfleet.workers.cli.checkup import Checkup, ok, problem, warning
 from wasmfleet.workers.errors import BrokerUnavailable
 
@@ -33,8 +33,10 @@ def examine(settings: Settings) -> Iterator[Checkup]:
         )
         yield problem("broker", str(error), mend)
         return
-    shown = broker.without_password(broker.celery_url(settings))
+    shown = without_password(broker.celery_url(settings))
     yield ok("broker", f"{'embedded' if settings.embedded else 'external'}, {shown}")
+    if settings.embedded:
+        yield from _open_to_all(url)
     try:
         with state.client(settings) as connection:
             if settings.amqp:
@@ -48,6 +50,22 @@ def examine(settings: Settings) -> Iterator[Checkup]:
             "workers", f"the heartbeats cannot be read: {error}", "look at WASMFLEET_STATE_URL and its server"
         )
     yield _flower(settings)
+
+
+def _open_to_all(url: str) -> Iterator[Checkup]:
+    """The embedded broker of an older version asks for no password until it is started anew."""
+    from urllib.parse import urlsplit
+
+    from redis import Redis, RedisError
+
+    parts = urlsplit(url)
+    nobody = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    try:
+        with Redis.from_url(nobody, socket_timeout=_BROKER_S, socket_connect_timeout=_BROKER_S) as connection:
+            connection.ping()
+    except RedisError:
+        return
+    yield problem("broker", "it answers everybody without a password", "restart the fleet")
 
 
 def _durability(settings: Settings, url: str) -> Iterator[Checkup]:

@@ -22,6 +22,7 @@ from wasmfleet.workers.cli import (
     quarantine,
     results,
     submit,
+    url,
 )
 from wasmfleet.workers.cli.version import version
 from wasmfleet.workers.errors import WasmfleetError
@@ -69,6 +70,7 @@ _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     catalogue.ops,
     doctor.doctor,
     drain.drain,
+    url.url,
     compile.compile,
     processes.broker,
     processes.worker,

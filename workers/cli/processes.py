@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn
 
 import typer
 
-from wasmfleet.config.settings import Settings, SettingsError, settings
+from wasmfleet.config.settings import Settings, SettingsError, settings, without_password
 from wasmfleet.workers.cli import lines
 from wasmfleet.workers.cli.version import version
 
@@ -50,14 +50,18 @@ def up(
 def broker() -> None:
     """Run the embedded Valkey of the data folder."""
     from wasmfleet.workers import broker as brokers
+    from wasmfleet.workers import data_folder
 
+    data_folder.refuse_shared(settings())
     brokers.run(settings())
 
 
 def worker(role: Annotated[Literal["wasm", "python"], typer.Argument(help="Who it is.")]) -> None:
     """Run an accelerated (wasm) or a plain-Python worker."""
     from wasmfleet.workers import broker as brokers
+    from wasmfleet.workers import data_folder
 
+    data_folder.refuse_shared(settings())
     brokers.wait(settings(), _BROKER_S)
     name = f"{role}-{os.getpid()}@%h"
     consumed = ",".join(_queues(role, settings()))
@@ -66,22 +70,17 @@ def worker(role: Annotated[Literal["wasm", "python"], typer.Argument(help="Who i
 
 def flower() -> None:
     """Run Flower."""
-    from wasmfleet.workers import addresses
+    from wasmfleet.workers import addresses, data_folder
     from wasmfleet.workers import broker as brokers
 
+    data_folder.refuse_shared(settings())
     brokers.wait(settings(), _BROKER_S)
     address = settings().flower_address
     port = brokers.free_port(address, settings().flower_port, "WASMFLEET_FLOWER_PORT")
     addresses.publish_flower(settings(), port)
-    login = [f"--basic-auth={settings().flower_auth}"] if settings().flower_auth else []
-    _become(
-        "wasmfleet.workers.flower",
-        "flower",
-        "--logging=error",
-        f"--address={address}",
-        f"--port={port}",
-        *login,
-    )
+    if settings().flower_auth:
+        os.environ["FLOWER_BASIC_AUTH"] = settings().flower_auth  # `ps` shows arguments to everybody
+    _become("wasmfleet.workers.flower", "flower", "--logging=error", f"--address={address}", f"--port={port}")
 
 
 def _count(word: str) -> tuple[str, int]:
@@ -105,8 +104,9 @@ def _sample() -> int:
 
 @contextlib.contextmanager
 def _fleet(settings: Settings, counts: dict[str, int], say: "Say") -> "Iterator[Supervisor]":
-    from wasmfleet.workers import supervisor
+    from wasmfleet.workers import data_folder, supervisor
 
+    data_folder.refuse_shared(settings)
     entries = supervisor.entries(supervisor.procfile(), counts)
     with supervisor.claimed(settings, version()):
         running = supervisor.Supervisor(entries, grace_s=settings.hard_time_limit + 5, say=say)
@@ -142,11 +142,9 @@ def _job(supervisor: "Supervisor", sample: bool, once: bool) -> int:
 
 
 def _elsewhere() -> str:
-    from wasmfleet.workers import broker as brokers
-
     if settings().embedded:
         return ""
-    return f", its broker at {brokers.without_password(settings().broker_url)}"
+    return f", its broker at {without_password(settings().broker_url)}"
 
 
 def _short(path: Path) -> str:

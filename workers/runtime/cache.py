@@ -10,14 +10,17 @@ import hashlib
 import hmac
 import os
 import secrets
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import wasmtime
+
+from wasmfleet.workers import private
 from wasmfleet.workers.runtime.engine import fingerprint
 
 _TAG_BYTES: Final = 32
+_KEY_BYTES: Final = 32
 
 
 class CacheMiss(Exception):
@@ -28,49 +31,75 @@ class CompileFailed(Exception):
     """The module was tried and does not compile; the message says why."""
 
 
+class Artefact:
+    """Machine code that was verified, by the open file that it was read from: what its name leads to may change."""
+
+    def __init__(self, descriptor: int, code: bytes) -> None:
+        self._open_file = Path(f"/proc/self/fd/{descriptor}")
+        self.code = code
+
+    def deserialize(self, engine: wasmtime.Engine) -> wasmtime.Module:
+        """The module. Mapped from the file where that can be, so that processes share its memory."""
+        if self._open_file.exists():
+            return wasmtime.Module.deserialize_file(engine, str(self._open_file))
+        return wasmtime.Module.deserialize(engine, self.code)
+
+
 class Cache:
     """Compiled modules under one folder, by the digest of the WebAssembly they come from."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def artefact(self, digest: str) -> Path:
-        """The verified machine code of a module. Raises CacheMiss or CompileFailed."""
+    @contextlib.contextmanager
+    def artefact(self, digest: str) -> Iterator[Artefact]:
+        """The verified machine code of a module. Raises CacheMiss, CompileFailed, or NotPrivate."""
+        self._refuse_shared()
         with contextlib.suppress(FileNotFoundError):
-            raise CompileFailed(self._path(digest, "failed").read_text())
-        path = self._path(digest, "cwasm")
-        try:
-            tag = self._path(digest, "tag").read_bytes()
-            code = path.read_bytes()
-        except OSError:
-            raise CacheMiss("not compiled yet") from None
-        if not hmac.compare_digest(tag, self._tag(digest, code)):
-            raise CacheMiss("the compiled module is damaged or of another origin; it is compiled anew")
-        return path
+            raise CompileFailed(private.read(self._path(digest, "failed")).decode(errors="replace"))
+        with contextlib.ExitStack() as opened:
+            try:
+                tag = private.read(self._path(digest, "tag"))
+                descriptor = opened.enter_context(private.opened(self._path(digest, "cwasm")))
+                code = private.content(descriptor)
+            except OSError:
+                raise CacheMiss("not compiled yet") from None
+            if not hmac.compare_digest(tag, self._tag(digest, code)):
+                raise CacheMiss("the compiled module is damaged or of another origin; it is compiled anew")
+            yield Artefact(descriptor, code)
 
     def paths(self, digest: str) -> tuple[Path, ...]:
-        """The files that decide whether a module's machine code is used."""
-        return self._folder / "key", *(self._path(digest, kind) for kind in ("cwasm", "tag"))
+        """The files and folders that decide whether a module's machine code is used."""
+        files = ("key", *(self._path(digest, kind).name for kind in ("cwasm", "tag")))
+        return self._folder.parent, self._folder, *(self._folder / name for name in files)
 
     def store(self, digest: str, code: bytes) -> None:
-        self._write(self._path(digest, "cwasm"), code)
-        self._write(self._path(digest, "tag"), self._tag(digest, code))
+        private.write(self._path(digest, "cwasm"), code)
+        private.write(self._path(digest, "tag"), self._tag(digest, code))
 
     def store_failure(self, digest: str, reason: str) -> None:
         """Remembers that a module does not compile, so that it is not tried for ever."""
-        self._write(self._path(digest, "failed"), reason.encode())
+        private.write(self._path(digest, "failed"), reason.encode())
 
     @contextlib.contextmanager
     def compiling(self) -> Iterator[bool]:
         """Holds the one right to compile into this folder; gives False where another process holds it."""
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with (self._folder / "compiling.lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                yield False
-            else:
-                yield True
+        private.folder(self._folder)
+        self._refuse_shared()
+        lock = os.open(self._folder / "compiling.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+        finally:
+            os.close(lock)
+
+    def _refuse_shared(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            private.check(self._folder.parent)
+            private.check(self._folder)
 
     def _path(self, digest: str, kind: str) -> Path:
         return self._folder / f"{digest[:32]}-{fingerprint()}.{kind}"
@@ -79,26 +108,7 @@ class Cache:
         bound = f"{digest} {fingerprint()}".encode()
         return hashlib.blake2b(
             code,
-            key=self._key(),
+            key=private.secret(self._folder / "key", lambda: secrets.token_bytes(_KEY_BYTES)),
             salt=hashlib.blake2b(bound, digest_size=16).digest(),
             digest_size=_TAG_BYTES,
         ).digest()
-
-    def _key(self) -> bytes:
-        path = self._folder / "key"
-        with contextlib.suppress(FileNotFoundError):
-            return path.read_bytes()
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with (
-            contextlib.suppress(FileExistsError),
-            os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file,
-        ):
-            file.write(secrets.token_bytes(32))
-        return path.read_bytes()
-
-    def _write(self, path: Path, content: bytes) -> None:
-        """All of it or nothing, whatever dies meanwhile."""
-        descriptor, name = tempfile.mkstemp(dir=self._folder)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        Path(name).replace(path)

@@ -4,6 +4,7 @@ A state is asked for, never remembered for long: a module that was missing and i
 again a second later, without a restart.
 """
 
+import contextlib
 import importlib
 import re
 import time
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 
 from wasmfleet.config.celery import BATCH
-from wasmfleet.config.settings import MIB, Settings
+from wasmfleet.config.settings import MIB, Settings, SettingsError
 from wasmfleet.workers.outside import shown, storable
 from wasmfleet.workers.runtime import module_file
 from wasmfleet.workers.runtime.interface import Interface, Unfit
@@ -23,6 +24,7 @@ from wasmfleet.workers.runtime.module_file import Absent, Identity, Unreadable
 from wasmfleet.workers.runtime.section import Declared
 
 if TYPE_CHECKING:
+    from wasmfleet.workers.runtime.cache import Artefact
     from wasmfleet.workers.runtime.engine import Engine
 
 BUILT_IN: Final = Path(__file__).parents[2] / "wasm_bin"
@@ -215,30 +217,34 @@ def _check_artefact(binary: Binary, settings: Settings) -> None:
     cache = wasmtime_part("cache").Cache(settings.data_dir / "compiled")
     parts: list[Identity | None] = [module_file.identity(path) for path in cache.paths(binary.sha256)]
     if None in parts or _verified.get(binary.sha256) != parts:
-        _artefact(binary, settings)
+        with _artefact(binary, settings):
+            pass
         _verified[binary.sha256] = parts
 
 
 _verified: Final[dict[str, list[Identity | None]]] = {}
 
 
-def _artefact(binary: Binary, settings: Settings) -> Path:
+@contextlib.contextmanager
+def _artefact(binary: Binary, settings: Settings) -> "Iterator[Artefact]":
     cache = wasmtime_part("cache")
     try:
-        path: Path = cache.Cache(settings.data_dir / "compiled").artefact(binary.sha256)
+        with cache.Cache(settings.data_dir / "compiled").artefact(binary.sha256) as artefact:
+            yield artefact
     except cache.CacheMiss as error:
         raise NotReady("compiling", str(error)) from None
     except cache.CompileFailed as error:
         raise NotReady("failed", f"{binary.path.name} does not compile: {error}") from None
-    return path
+    except SettingsError as error:
+        raise NotReady("failed", str(error)) from None
 
 
 def _deserialized(engine: "Engine", binary: Binary, settings: Settings) -> Any:
     import wasmtime
 
-    artefact = _artefact(binary, settings)
     try:
-        module = wasmtime.Module.deserialize_file(engine.wasmtime, str(artefact))
+        with _artefact(binary, settings) as artefact:
+            module = artefact.deserialize(engine.wasmtime)
         wasmtime_part("compiled").check_compiled(module)
         return wasmtime.Linker(engine.wasmtime).instantiate_pre(module)
     except (wasmtime.WasmtimeError, Unfit) as error:
