@@ -4,23 +4,16 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from wasmfleet.config.celery import BATCH
-from wasmfleet.workers import outline
+from wasmfleet.workers import follow_ups, outline
 from wasmfleet.workers.errors import InputTooLarge, InvalidArguments
+from wasmfleet.workers.follow_ups import Signature
 from wasmfleet.workers.undecoded import Undecoded, body_limit, embed_of
-
-_Name = Annotated[str, msgspec.Meta(pattern=r"^[ -~]{1,200}\Z")]
-_Id = Annotated[
-    str, msgspec.Meta(pattern=r"^[^\ud800-\udfff]{1,1000}\Z")
-]  # people choose ids; all but surrogates
-_Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
-_Seconds = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
-_Limit = Annotated[float, msgspec.Meta(ge=0, le=1e9)]  # 0: the default
-_UnixTime = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
+from wasmfleet.workers.wire_types import Count, Id, Limit, Name, Seconds, UnixTime
 
 
 class _Own(msgspec.Struct):
@@ -28,45 +21,36 @@ class _Own(msgspec.Struct):
 
     lane: str | None = None
     reply: str | None = None
-    queued_at: _UnixTime | None = None
-    limit_s: _Seconds | None = None
+    queued_at: UnixTime | None = None
+    limit_s: Seconds | None = None
     handed_over: str | None = None
-    waits: _Count = 0
+    waits: Count = 0
     waited_for: str | None = None
 
 
 class _Headers(msgspec.Struct):
     """Those of Celery's second message protocol that something here or in Celery relies on."""
 
-    task: _Name
-    id: _Id
-    retries: _Count = 0
-    timelimit: tuple[_Limit | None, _Limit | None] | None = None
+    task: Name
+    id: Id
+    retries: Count = 0
+    timelimit: tuple[Limit | None, Limit | None] | None = None
     expires: Any = None
     eta: Any = None
-    root_id: _Id | None = None
-    parent_id: _Id | None = None
-    group: _Id | None = None
-    group_index: _Count | None = None
-    shadow: _Id | None = None
+    root_id: Id | None = None
+    parent_id: Id | None = None
+    group: Id | None = None
+    group_index: Count | None = None
+    shadow: Id | None = None
     stamped_headers: list[str] | None = None
     wasmfleet: _Own | None = None
 
 
-class _Signature(msgspec.Struct):
-    """A call that follows, as Celery writes it; what else it has is its own business."""
-
-    task: _Name
-    args: list[Any] | None = None
-    kwargs: dict[str, Any] | None = None
-    options: dict[str, Any] | None = None
-
-
 class _Embed(msgspec.Struct, forbid_unknown_fields=True):
-    callbacks: list[_Signature] | None = None
-    errbacks: list[_Signature] | None = None
-    chain: list[_Signature] | None = None
-    chord: _Signature | None = None
+    callbacks: list[Signature] | None = None
+    errbacks: list[Signature] | None = None
+    chain: list[Signature] | None = None
+    chord: Signature | None = None
 
 
 _NOTHING: Final = dict.fromkeys(("callbacks", "errbacks", "chain", "chord"))
@@ -96,13 +80,13 @@ def check(message: Any) -> Call:
     for part in ("headers", "properties", "delivery_info"):
         _check_depth(part, getattr(message, part))
     headers = msgspec.convert(message.headers, _Headers)
-    msgspec.convert((message.delivery_info or {}).get("priority"), _Count | None)
+    msgspec.convert((message.delivery_info or {}).get("priority"), Count | None)
     for name in _TIMES:
         _check_time(name, getattr(headers, name))
     body = undecoded(message)
     found = body.outline()
     if found.embed not in _TRIVIAL:
-        msgspec.convert(embed_of(found), _Embed)
+        _check_follow_ups(msgspec.convert(embed_of(found), _Embed))
     return Call(headers.task, body, outline.of_batch(found) if headers.task == BATCH else None)
 
 
@@ -122,10 +106,15 @@ def task_id(message: Any) -> str:
     """The id under which somebody may wait for a result; empty where there is none."""
     for id in ((message.headers or {}).get("id"), (message.properties or {}).get("correlation_id")):
         try:
-            return msgspec.convert(id, _Id)
+            return msgspec.convert(id, Id)
         except msgspec.ValidationError:
             continue
     return ""
+
+
+def _check_follow_ups(embed: _Embed) -> None:
+    given = [*(embed.callbacks or ()), *(embed.errbacks or ()), *(embed.chain or ())]
+    follow_ups.check([*given, embed.chord] if embed.chord else given)
 
 
 def _check_depth(part: str, value: Any) -> None:

@@ -185,7 +185,7 @@ class Consuming(Reconnecting):
             self.qos.hand_back(tag)
             return
         message = messages.decode(raw, tag, queue)
-        self.qos.watch(tag, message["headers"])
+        self.qos.watch(tag, message.get("headers"))
         try:
             self.connection._deliver(message, queue)
         except Exception:

@@ -96,6 +96,8 @@ class QoS(stock.redis.QoS):  # type: ignore[misc]
         return delivery_tag in self._delivered and delivery_tag not in self._dirty
 
     def ack(self, delivery_tag: str) -> None:
+        if self.channel.connection is None:
+            return  # the channel is closed: what it held was handed on
         if delivery_tag in self._broadcasts:
             self._broadcasts.discard(delivery_tag)
             super().ack(delivery_tag)
