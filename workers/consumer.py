@@ -35,20 +35,15 @@ class TypedConsumer(Consumer):
                 _check(message)
             except WasmfleetError as error:
                 return self._refuse(message, error)
-            except (
-                ArithmeticError,
-                AttributeError,
-                LookupError,
-                TypeError,
-                ValueError,
-                RecursionError,
-            ) as error:
+            except Exception as error:  # noqa: BLE001 - decoders raise what they like
                 return self.on_invalid_task(None, message, error)
             try:
                 taken = take(message)
                 _put_off(message)
                 return taken
-            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            except (RedisError, OSError):
+                raise
+            except Exception as error:
                 if message.acknowledged or _is_taken(message):
                     raise  # it was a call; the trouble is the worker's
                 return self.on_invalid_task(None, message, error)

@@ -122,8 +122,8 @@ class Results(RedisBackend):
                 group(follow, app=app).apply_async((request.id,), parent_id=request.id, root_id=root)
         except RedisError:
             raise
-        except Exception:
-            _logger.exception("the errbacks of call %s cannot be sent", request.id)
+        except Exception as error:  # noqa: BLE001 - a sender wrote them
+            _logger.warning("the errbacks of call %s cannot be sent: %s", request.id, error)
 
     def prepare_exception(self, exc: Any, serializer: Any = None) -> Any:
         """Celery's; of a call that was revoked for a typed error, that error."""

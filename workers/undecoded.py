@@ -19,6 +19,7 @@ from wasmfleet.workers.errors import (
     MemoryLimitExceeded,
     WasmfleetError,
 )
+from wasmfleet.workers.outside import storable
 
 _CHECKS: Final = {
     outline.MSGPACK: (weight.check_msgpack, weight.OPENING_MSGPACK),
@@ -47,7 +48,7 @@ class Undecoded:
         """The arguments, those by name, and what follows the call: decoded now. Raises nothing."""
         try:
             return iter(self._decoded(self.plain()))
-        except (WasmfleetError, ValueError, RecursionError, MemoryError) as error:
+        except Exception as error:  # noqa: BLE001 - decoders raise what they like
             return iter(((Unreadable(_typed(error)),), {}, {}))
 
     def plain(self) -> bytes:
@@ -88,7 +89,12 @@ def embed_of(found: outline.Outline) -> dict[str, Any]:
 
 
 def _loaded(part: bytes, kind: str) -> Any:
-    return loads(part, kind, "binary" if kind == outline.MSGPACK else "utf-8", accept=_CHECKS.keys())
+    try:
+        return loads(part, kind, "binary" if kind == outline.MSGPACK else "utf-8", accept=_CHECKS.keys())
+    except (MemoryError, RecursionError):
+        raise
+    except Exception as error:  # noqa: BLE001 - decoders raise what they like
+        raise InvalidArguments(f"the message cannot be decoded: {storable(error)[:200]}") from None
 
 
 def _weigh(part: bytes, kind: str, most: int) -> None:
