@@ -1,6 +1,6 @@
 ;; A guest that does everything wrong, one operation each.
 (module
-  (@custom "wasmfleet.operations" "abi 1\necho\nspin\ngrow\nfive_gib\nrecurse\nbad_pointer\nbad_length\nunreachable\nload_outside\ndivide\nbad_call\nnot_messagepack()\nno_frames()\nbad_frame()\nunknown_code()\nextension()\n")
+  (@custom "wasmfleet.operations" "abi 1\necho\nspin\ngrow\nfive_gib\nrecurse\nbad_pointer\nbad_length\nunreachable\nload_outside\ndivide\nbad_call\nnot_messagepack()\nno_frames()\nbad_frame()\nunknown_code()\nextension()\nno_end()\n")
   (memory (export "memory") 2)
   (table 2 funcref)
   (type $none (func))
@@ -36,4 +36,5 @@
     (if (i32.eq (local.get $operation) (i32.const 13)) (then (return (call $answer (i32.const 16) (i32.const 5)))))
     (if (i32.eq (local.get $operation) (i32.const 14)) (then (return (call $answer (i32.const 48) (i32.const 13)))))
     (if (i32.eq (local.get $operation) (i32.const 15)) (then (return (call $answer (i32.const 64) (i32.const 9)))))
+    (if (i32.eq (local.get $operation) (i32.const 16)) (then (loop $end (br $end))))
     (unreachable)))

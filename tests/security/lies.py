@@ -37,6 +37,12 @@ REPLIES: Final = [
     Beast(
         "hidden_time", "hides a time in a map", "HostileReply", reply=value(b"\x81\xa1a\xd6\xff\0\0\0\x01")
     ),
+    Beast(
+        "typed_map",
+        "sends a map that kombu's JSON takes for a date",
+        "HostileReply",
+        reply=value(msgspec.msgpack.encode({"__type__": "date", "__value__": "x"})),
+    ),
     Beast("deep", "nests 129 levels", "HostileReply", reply=value(b"\x91" * 129 + b"\xc0")),
     Beast("deeper", "nests 50,000 levels", "HostileReply", reply=value(b"\x91" * 50_000 + b"\xc0")),
     Beast(

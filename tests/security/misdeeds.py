@@ -62,6 +62,12 @@ MODULES: Final = [
         fields='(func $r (export "reserve") (param i32) (result i32)'
         " (i32.add (i32.const 1) (call $r (i32.const 1))))",
     ),
+    Beast(
+        "vector_besides",
+        "exports types besides that abort who asks for them",
+        OK,
+        fields='(func (export "f") (param v128)) (global (export "g") v128 (v128.const i64x2 0 0))',
+    ),
     Beast("functions", "has ten thousand functions", OK, fields="(func)" * 10_000),
 ]
 

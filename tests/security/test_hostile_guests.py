@@ -1,8 +1,10 @@
 """What a guest may answer, and that none of it harms the process that asked."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,18 +64,46 @@ def test_every_misdeed_is_a_typed_error_and_the_next_call_is_right(
 
 
 def test_a_bad_pointer_is_no_crash_when_faulthandler_comes_after_the_engine(hostile: Loaded) -> None:
-    script = (
-        "import sys, faulthandler; sys.path.insert(0, sys.argv[1])\n"
-        "from test_hostile_guests import *\n"
-        "here = replace(settings(), modules=(Path(sys.argv[2]),))\n"
-        "module = Modules(here).ready('hostile'); call(module, 'echo')\n"
-        "faulthandler.enable(); print(call(module, 'load_outside')[0].error.code)\n"
+    done = elsewhere(
+        hostile,
+        "call(module, 'echo'); faulthandler.enable(); print(call(module, 'load_outside')[0].error.code)",
     )
-    arguments = [sys.executable, "-c", script, str(Path(__file__).parent), str(hostile.binary.path.parent)]
-
-    done = subprocess.run(arguments, capture_output=True, text=True, env=dict(os.environ))
 
     assert (done.returncode, done.stdout) == (0, "SandboxTrap\n"), done.stderr
+
+
+def test_a_guest_that_hangs_where_python_has_no_frame_left_crashes_nobody(hostile: Loaded) -> None:
+    """The recursion limit is met in the function that Wasmtime calls, at one of these depths."""
+    done = elsewhere(
+        hostile,
+        "def dive(n): return dive(n - 1) if n else call(module, 'no_end', b'x', b'x')",
+        "import contextlib, test_hostile_guests",
+        "test_hostile_guests.LIMITS = replace(LIMITS, time_s=0.05)",
+        "for left in range(8, 24):",
+        "    with contextlib.suppress(RecursionError): dive(sys.getrecursionlimit() - left)",
+        "print('alive')",
+    )
+
+    assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr
+
+
+def elsewhere(hostile: Loaded, *lines: str) -> "subprocess.CompletedProcess[str]":
+    """What these lines do in a process of their own."""
+    script = (
+        "import sys, faulthandler; sys.path.insert(0, sys.argv[1])",
+        "from test_hostile_guests import *",
+        "here = replace(settings(), modules=(Path(sys.argv[2]),))",
+        "module = Modules(here).ready('hostile')",
+        *lines,
+    )
+    arguments = [
+        sys.executable,
+        "-c",
+        "\n".join(script),
+        str(Path(__file__).parent),
+        str(hostile.binary.path.parent),
+    ]
+    return subprocess.run(arguments, capture_output=True, text=True, env=dict(os.environ), timeout=60)
 
 
 def test_a_batch_of_endless_loops_ends_in_its_time(hostile: Loaded) -> None:
@@ -104,3 +134,38 @@ def test_a_guest_that_hides_its_progress_still_loses_only_the_bad_item(hostile_b
     replies = call(hostile_batch, "judge_in_secret", b"o", b"t", b"o")
 
     assert [reply.error and reply.error.code for reply in replies] == [None, "SandboxTrap", None]
+
+
+class _Struck(BaseException):
+    """What a signal's handler raises."""
+
+
+def _strike(number: int, frame: object) -> None:
+    raise _Struck
+
+
+@pytest.mark.parametrize("delay_s", [0.1, 0.3, 0.34])
+def test_what_is_raised_while_a_guest_runs_ends_the_guest_and_is_not_lost(
+    hostile_batch: Loaded, delay_s: float
+) -> None:
+    """Python runs the handler of a signal in the first callback that Wasmtime makes."""
+    before = signal.signal(signal.SIGALRM, _strike)
+    began = time.monotonic()
+    signal.setitimer(signal.ITIMER_REAL, delay_s)
+    try:
+        with pytest.raises(_Struck):
+            call(hostile_batch, "judge", b"h", b"o", b"o")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+    assert time.monotonic() - began < 2 * LIMITS.time_s + 1
+
+
+def test_the_slots_of_an_earlier_call_are_gone_before_the_next(hostile: Loaded) -> None:
+    guest = invoke.new_guest(hostile, LIMITS)
+    guest.call(0, b"x" * 100)
+
+    guest._run(guest._reserve, 1, 0)
+
+    assert guest._arguments[4:] == [0] * 4

@@ -1,5 +1,8 @@
 """Every hostile guest of the zoo in a live worker: a typed error, a row, the next task right, nobody dead or large."""
 
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.installation import Installation, installation, until
+from tests.security import odd_files
 from tests.security.batches import BATCHES
 from tests.security.lies import REPLIES
 from tests.security.misdeeds import CALLS, MODULES
@@ -26,6 +30,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     for beast in [*REFUSALS, *LIVE]:
         if beast.is_module:
             (folder / "modules" / f"{beast.name}.wasm").write_bytes(module(beast))
+    odd_files.make(folder / "modules")
     settings = {"TIME_LIMIT": "0.5", "MEMORY_LIMIT": "256", "MAX_OUTPUT": "24"}
     with installation(folder, MODULES=str(folder / "modules"), **settings) as made:
         made.start_fleet("wasm")
@@ -127,3 +132,23 @@ def test_no_guest_moves_a_cursor_and_no_address_of_the_host_is_told(
     told = fleet.output() + "".join(str(row["error_message"]) for row in rows)
     assert "0x7f" not in told
     assert "\x1b" not in fleet.output()
+
+
+def test_files_that_are_no_modules_stop_neither_boot_nor_heartbeat_and_the_doctor_tells_them(
+    fleet: Installation, before: list[int], tmp_path: Path
+) -> None:
+    reasons = odd_files.make(tmp_path)
+
+    doctor = subprocess.run(
+        [sys.executable, "-m", "wasmfleet", "doctor"],
+        env=fleet.environment | {"COLUMNS": "500"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    told = {name: f"module {name} is refused: " in fleet.output() for name in reasons}
+    assert told == dict.fromkeys(reasons, True)
+    assert {name: reason in doctor.stdout for name, reason in reasons.items()} == dict.fromkeys(reasons, True)
+    assert time.time() - fleet.workers()[0].sent_at < 3

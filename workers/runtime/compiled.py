@@ -1,9 +1,13 @@
-"""What Wasmtime says of a compiled module, in the terms of `interface`."""
+"""What Wasmtime says of a compiled module, in the terms of `interface`.
+
+Reading the type of a vector (v128) aborts the process in Wasmtime 50's C API. So the bytes are checked first, only
+what is entered is looked at, and the first to look is the compiler's process, which may die of it.
+"""
 
 import wasmtime
 
 from wasmfleet.workers.outside import storable
-from wasmfleet.workers.runtime.interface import Function, Interface, Memory, Other, Unfit, check
+from wasmfleet.workers.runtime.interface import ENTERED, Function, Interface, Memory, Other, Unfit, check
 
 
 def check_compiled(module: wasmtime.Module) -> None:
@@ -18,7 +22,8 @@ def check_compiled(module: wasmtime.Module) -> None:
 def _interface(module: wasmtime.Module) -> Interface:
     """A compiled module does not tell whether it had a start function; its bytes do."""
     imports = tuple(f"{found.module}.{found.name}" for found in module.imports)
-    return Interface(imports, {found.name: _export(found.type) for found in module.exports})
+    exports = {export.name: export for export in module.exports}
+    return Interface(imports, {name: _export(exports[name].type) for name in ENTERED if name in exports})
 
 
 def _export(type: object) -> Function | Memory | Other:
@@ -26,7 +31,4 @@ def _export(type: object) -> Function | Memory | Other:
         return Function(tuple(map(str, type.params)), tuple(map(str, type.results)))
     if isinstance(type, wasmtime.MemoryType):
         return Memory(type.limits.min * type.page_size, type.is_64, type.is_shared, type.page_size)
-    return Other(_NAMES.get(type.__class__, "tag"))
-
-
-_NAMES: dict[object, str] = {wasmtime.TableType: "table", wasmtime.GlobalType: "global"}
+    return Other({wasmtime.TableType: "table", wasmtime.GlobalType: "global"}.get(type.__class__, "tag"))

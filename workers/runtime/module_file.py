@@ -72,16 +72,26 @@ def code(path: Path) -> bytes:
     """The bytes of a regular file of at most MOST_BYTES. Raises Unreadable, and never waits for a writer."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise Unreadable("is no regular file")
-            data = file.read(MOST_BYTES + 1) if status.st_size <= MOST_BYTES else None
+        try:
+            data = _read(descriptor)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise Absent(f"cannot be read: {error.strerror}") from None
-    if data is None or len(data) > MOST_BYTES:
+    if len(data) > MOST_BYTES:
         raise Unreadable(f"is larger than {MOST_BYTES >> 20} MiB")
     return data
+
+
+def _read(descriptor: int) -> bytes:
+    """At most a byte more than is allowed."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise Unreadable("is no regular file")
+    if status.st_size > MOST_BYTES:
+        raise Unreadable(f"is larger than {MOST_BYTES >> 20} MiB")
+    with os.fdopen(descriptor, "rb", closefd=False) as file:
+        return file.read(MOST_BYTES + 1)
 
 
 def _parsed(data: bytes) -> Contents:

@@ -36,6 +36,8 @@ _LENGTH: Final = struct.Struct("<I")
 _PLAIN: Final[set[type]] = {type(None), bool, int, float, str, bytes, list, dict}
 _CONTAINERS: Final[set[type]] = {list, dict}
 _TEXT: Final[set[type]] = {str}
+#: kombu's JSON writes bytes and times as such a map, and reads any such map as one, or fails (5.7).
+_TYPED: Final = {"__type__", "__value__"}
 
 
 def _refuse_extension(code: int, _data: memoryview) -> Any:
@@ -193,6 +195,8 @@ def _values(container: Any) -> Collection[Any]:
         return container
     if not set(map(type, container)) <= _TEXT:
         raise HostileReply("the guest's reply has a map with a name that is no text")
+    if container.keys() == _TYPED:
+        raise HostileReply("the guest's reply has a map that JSON readers take for a type of their own")
     return container.values()  # type: ignore[no-any-return]
 
 

@@ -1,0 +1,49 @@
+"""`python -m tests.security.entering`: takes modules on stdin and enters those that the rule lets through.
+
+For each, a line: `refused`, `invalid` (Wasmtime takes no such module), or what came of a call. It dies where the rule
+lets a wrong type through.
+"""
+
+import sys
+
+import msgspec
+import wasmtime
+
+from wasmfleet.config.settings import MIB
+from wasmfleet.workers.errors import WasmfleetError
+from wasmfleet.workers.runtime.binary import BadBinary, Sections
+from wasmfleet.workers.runtime.compiled import check_compiled
+from wasmfleet.workers.runtime.engine import Engine
+from wasmfleet.workers.runtime.instance import Guest
+from wasmfleet.workers.runtime.interface import Unfit, check, of_binary
+
+
+def verdict(engine: Engine, code: bytes) -> str:
+    try:
+        check(of_binary(Sections(code)))
+    except (BadBinary, Unfit):
+        return "refused"
+    try:
+        module = wasmtime.Module(engine.wasmtime, code)
+    except wasmtime.WasmtimeError:
+        return "invalid"
+    check_compiled(module)  # both say the same of it
+    return _entered(engine, module)
+
+
+def _entered(engine: Engine, module: wasmtime.Module) -> str:
+    pre = wasmtime.Linker(engine.wasmtime).instantiate_pre(module)
+    try:
+        guest = Guest(engine, pre, memory_bytes=64 * MIB, time_s=0.2)
+        for _ in range(3):
+            guest.read(*guest.call(0, b"a request" * 10))
+    except WasmfleetError as error:
+        return error.code
+    return "entered"
+
+
+if __name__ == "__main__":
+    engine = Engine()
+    for line in sys.stdin.buffer:
+        sys.stdout.write(verdict(engine, msgspec.json.decode(line, type=bytes)) + "\n")
+        sys.stdout.flush()
