@@ -43,6 +43,7 @@ class _Headers(msgspec.Struct):
     group_index: Count | None = None
     shadow: Id | None = None
     stamped_headers: list[str] | None = None
+    headers: dict[str, Any] | None = None
     wasmfleet: _Own | None = None
 
 

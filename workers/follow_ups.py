@@ -37,9 +37,9 @@ class Signature(msgspec.Struct):
     """A call, or a chain, a group or a chord of calls."""
 
     task: Name
-    args: list[Any] | None = None
-    kwargs: dict[str, Any] | None = None
-    options: _Options | None = None
+    args: list[Any]
+    kwargs: dict[str, Any]
+    options: _Options
     subtask_type: Literal["chain", "group", "chord"] | None = None
     immutable: bool | None = None
     chord_size: Count | None = None
@@ -65,15 +65,13 @@ def check(signatures: Sequence[Signature]) -> None:
 
 
 def _inner(signature: Signature) -> Iterable[Signature]:
-    options = signature.options or _Options()
+    options = signature.options
     yield from options.link or ()
     yield from options.link_error or ()
     if options.chord:
         yield options.chord
     if signature.subtask_type:
-        if signature.options is None:
-            raise ValueError(f"a {signature.subtask_type} has `options`")
-        yield from _parts(msgspec.convert(signature.kwargs or {}, _PARTS[signature.subtask_type]))
+        yield from _parts(msgspec.convert(signature.kwargs, _PARTS[signature.subtask_type]))
 
 
 def _parts(found: Any) -> Iterable[Signature]:

@@ -32,6 +32,7 @@ _WELL_KNOWN_HEADERS: Final = (
     ),
     *("is_eager", "called_directly", "callbacks", "chord", "delivery_info", "reply_to", "correlation_id"),
     *("args", "kwargs", "taskset", "chain", "utc", "loglevel", "logfile", "properties", "headers", "typing"),
+    *("wasmfleet_refused", "wasmfleet_bytes", "wasmfleet_lost", "wasmfleet_lost_alone"),
 )
 _TYPES: Final = (
     *("application/x-python-serialize", "application/x-yaml", "pickle", "yaml", "application/data", ""),

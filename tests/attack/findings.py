@@ -44,7 +44,8 @@ class Findings:
         self.counts[defect] += 1
         self.kinds.setdefault(defect, Counter()).update(message.kind for message in finding.messages)
         if self.counts[defect] <= _KEPT_OF_A_KIND:
-            path = self.folder / f"finding-{len(self.counts):03}-{self.counts[defect]}.json"
+            place = list(self.counts).index(defect) + 1
+            path = self.folder / f"finding-{place:03}-{self.counts[defect]}.json"
             path.write_text(json.dumps(self._written(finding, number), indent=1))
             self.files.setdefault(defect, path)
         return self.counts[defect] == 1

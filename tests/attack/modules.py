@@ -75,15 +75,15 @@ def module(dice: random.Random, built_in: Sequence[Path], guests: Sequence[bytes
 
 def _assembled(dice: random.Random, *, text: bytes = b"abi 1\ngo\nback()\n") -> bytes:
     """A module whose parts are each right, or odd by chance."""
-    reserve = _RESERVE if dice.random() < 0.6 else _signature(dice)
-    call = _CALL if dice.random() < 0.6 else _signature(dice)
+    reserve = _RESERVE if dice.random() < 0.85 else _signature(dice)
+    call = _CALL if dice.random() < 0.85 else _signature(dice)
     start = ((), ())
     types = [_type(*signature) for signature in (reserve, call, start)]
     codes = [_body(reserve, dice, _ADDRESSES), _body(call, dice, _ANSWERS), _body(start, dice, (0,))]
     sections = [
         _section(1, _vector(types)),
         _section(3, _vector([b"\0", b"\1", b"\2"])),
-        _section(4, _vector([b"\x70\x00" + _leb(dice.choice((1, 1, 100_000, 10_000_000)))])),
+        _section(4, _vector([b"\x70\x00" + _leb(dice.choice((1, 1, 1, 1, 1, 1, 100_000, 10_000_000)))])),
         _section(5, _vector([_memory(dice)])),
         _section(6, _vector([b"\x7f\x01\x41\x00\x0b"])),
         _section(7, _vector(_exports(dice))),
@@ -107,7 +107,7 @@ def _exports(dice: random.Random) -> list[bytes]:
     """`memory`, `reserve` and `call`, each as what it should be, or as anything else there is."""
     right = {"memory": (2, 0), "reserve": (0, 0), "call": (0, 1)}
     odd = ((0, 0), (0, 1), (0, 2), (1, 0), (2, 0), (3, 0))
-    chosen = {name: dice.choice(odd) if dice.random() < 0.15 else what for name, what in right.items()}
+    chosen = {name: dice.choice(odd) if dice.random() < 0.04 else what for name, what in right.items()}
     if dice.random() < 0.1:
         del chosen[dice.choice(list(chosen))]
     return [_name(name) + bytes(what) for name, what in chosen.items()]
@@ -139,7 +139,7 @@ def _body(
 
 
 def _memory(dice: random.Random) -> bytes:
-    least, most = dice.choice(_PAGES) if dice.random() < 0.4 else (2, None)
+    least, most = dice.choice(_PAGES) if dice.random() < 0.25 else (2, None)
     flags = dice.choice((0, 0, 0, 0, 2, 4, 8)) | (most is not None)
     return bytes([flags]) + _leb(least) + (_leb(most) if most is not None else b"")
 

@@ -160,10 +160,8 @@ def _bookkeeping(target: Target, sent: Sequence[Sent], seen: Seen) -> Iterator[F
     for id, one in by_id.items():
         if id in logged:
             continue
-        if wire.is_typed(one.raw):
-            nameless[wire.delivery_tag(one.raw)] = (
-                one  # kombu may fail to build a value of it, before anybody sees an id
-            )
+        if wire.may_be_unreadable(one.raw):
+            nameless[wire.delivery_tag(one.raw)] = one
         else:
             yield Finding("a call without a row", one.kind, id, (one,))
     aside = [field for field in entries if field not in logged]

@@ -71,7 +71,7 @@ chord([hashed, hashed.clone()], client.signature("wasmfleet.text.hash")).apply_a
 hashed.apply_async(link=client.signature("wasmfleet.text.hash"), link_error=hashed.clone())
 batch = ("wasmfleet.digest.digest", [{"data": b"a"}, {"data": 5}, {}])
 client.signature("wasmfleet.batch", args=batch, queue="wasmfleet.any.batch").apply_async()
-client.signature("wasmfleet.chaos.nap", kwargs={"seconds": 0.01}, queue="wasmfleet.python").apply_async()
+client.signature("wasmfleet.metrics.aggregate", kwargs={"series": {"a": [1, None]}}).apply_async()
 os._exit(0)
 """
 

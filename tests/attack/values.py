@@ -4,6 +4,7 @@ What JSON or MessagePack libraries refuse to write (endless nesting, numbers of 
 lengths that lie) is a `literal`: a word that stands in the structure and is replaced by raw text after encoding.
 """
 
+import copy
 import json
 import random
 from collections.abc import Callable
@@ -87,12 +88,12 @@ def interesting(dice: random.Random) -> Any:
     kind = dice.random()
     if kind < 0.3:
         return _MARK + dice.choice(list(_LITERALS)) + "~"
-    return dice.choice(_TYPED if kind < 0.42 else _SCALARS)
+    return copy.deepcopy(dice.choice(_TYPED if kind < 0.42 else _SCALARS))  # who gets it may change it
 
 
 def typed(dice: random.Random) -> Any:
     """What kombu's JSON turns into an object of its own."""
-    return dice.choice(_TYPED)
+    return copy.deepcopy(dice.choice(_TYPED))
 
 
 def literal(name: str) -> str:

@@ -16,6 +16,7 @@ import msgpack
 from tests.attack import values
 
 _PLAIN_TAG: Final = re.compile(r"[!-~]{1,255}\Z")
+_MOST_HEAD: Final = 262_144
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -97,10 +98,12 @@ def wants_result(raw: bytes) -> bool:
     return not headers.get("ignore_result")
 
 
-def is_typed(raw: bytes) -> bool:
-    """Whether its outer JSON has values that kombu builds, which may fail before anybody sees an id."""
+def may_be_unreadable(raw: bytes) -> bool:
+    """Whether nobody may get as far as its id: kombu builds values of its outer JSON and may fail, and the broker's
+    script reads no more than 256 KiB of what is not the body."""
     outer = _well_formed(raw) or {}
-    return b"__type__" in values.to_json({name: part for name, part in outer.items() if name != "body"})
+    head = values.to_json({name: part for name, part in outer.items() if name != "body"})
+    return b"__type__" in head or len(head) > _MOST_HEAD
 
 
 def waits_until_later(raw: bytes) -> bool:
