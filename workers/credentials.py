@@ -42,14 +42,13 @@ def password(settings: Settings) -> str:
     """The password of the embedded broker, made at first use and kept. Raises SettingsError, with why it cannot be."""
     private.folder(settings.data_dir)
     path = password_file(settings)
-    text = private.secret(path, lambda: secrets.token_urlsafe(_GENERATED_BYTES).encode()).decode(
-        errors="replace"
-    )
-    if not _FORM.fullmatch(text.strip()):
+    content = private.secret(path, lambda: secrets.token_urlsafe(_GENERATED_BYTES).encode())
+    text = content.decode(errors="replace").strip()
+    if not _FORM.fullmatch(text):
         raise SettingsError(
             f"{path} must hold 20 to 200 of the characters A-Z a-z 0-9 _ -; remove it, and one is made"
         )
-    return text.strip()
+    return text
 
 
 def login(settings: Settings) -> str:
@@ -59,9 +58,8 @@ def login(settings: Settings) -> str:
     """
     try:
         return f"{USER}:{password(settings)}@"
-    except (
-        private.Unusable
-    ):  # calls in this process need no broker; the server answers that a password is missing
+    except private.Unusable:
+        # Calls in this process need no broker. Of other calls, the server says that a password is missing.
         return ""
 
 

@@ -93,10 +93,8 @@ def secret(path: Path, make: Callable[[], bytes]) -> bytes:
     except OSError as error:
         raise Unusable(f"{path} cannot be read: {error.strerror}") from None
     try:
-        partial = _written(path, make())
-        with contextlib.suppress(FileExistsError):
+        with _written(path, make()) as partial, contextlib.suppress(FileExistsError):
             path.hardlink_to(partial)  # never replaces one that is there, as renaming would
-        partial.unlink()
         return _not_empty(path)
     except OSError as error:
         raise unusable(path.parent, error) from None
@@ -104,7 +102,8 @@ def secret(path: Path, make: Callable[[], bytes]) -> bytes:
 
 def write(path: Path, text: bytes) -> None:
     """Write a file of mode 0600, all of it or nothing, whatever dies meanwhile."""
-    _written(path, text).replace(path)
+    with _written(path, text) as partial:
+        partial.replace(path)
 
 
 def create(path: Path) -> None:
@@ -138,15 +137,19 @@ def _not_empty(path: Path) -> bytes:
     return found
 
 
-def _written(path: Path, text: bytes) -> Path:
-    """A new file beside `path`, on the disk."""
+@contextlib.contextmanager
+def _written(path: Path, text: bytes) -> Iterator[Path]:
+    """A new file beside `path`, on the disk; what is left under its name goes."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWN_FILE)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(descriptor)
-    return partial
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(descriptor)
+        yield partial
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _check_owner_and_mode(path: Path, found: os.stat_result, *, secret: bool) -> None:

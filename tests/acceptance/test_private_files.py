@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -179,3 +180,19 @@ def test_a_keyring_of_another_user_is_not_used_even_behind_a_link(
 
     with pytest.raises(UnknownKey, match=r"others can read or change the keyring keys\.json"):
         keyring.key({"key_id": "mine"})
+
+
+def test_what_cannot_be_written_whole_leaves_nothing_behind(tmp_path: Path) -> None:
+    code = (
+        "import resource, signal, sys\n"
+        "from pathlib import Path\n"
+        "from wasmfleet.workers import private\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "private.write(Path(sys.argv[1]), bytes(5000))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "file"], capture_output=True, text=True)
+
+    assert "File too large" in done.stderr
+    assert list(tmp_path.iterdir()) == []
