@@ -20,7 +20,8 @@ BATCHES: Final = [
         "bombs",
         "answers a hundred items with half a MiB each",
         OK,
-        "(memory.copy (i32.const 0x100000) REPLY) (i32.store (i32.const 0x100000) (i32.const 0x7fffc))"
+        "(memory.fill (i32.const 0x100000) (i32.const 0xff) (i32.const 0x80000))"
+        " (memory.copy (i32.const 0x100000) REPLY) (i32.store (i32.const 0x100000) (i32.const 0x7fffc))"
         " (call $many (i32.const 0x100000) (i32.const 0x80000) (call $items (local.get $size)))",
         reply=value(b"\xc6\x00\x07\xff\xf5"),
         items=100,

@@ -1,6 +1,6 @@
 """Every switch of Wasmtime's configuration, what it is set to here, and why.
 
-`python -m wasmfleet.workers.runtime.switches` prints the table of docs/engine.md. A test fails when Wasmtime has a
+`python -m wasmfleet.workers.runtime.switches` prints docs/engine.md. A test fails when Wasmtime has a
 switch without a line here, so that a new version brings no feature unnoticed.
 """
 
@@ -36,7 +36,7 @@ _PROPOSALS: Final = [
     Switch(
         "wasm_reference_types_set",
         True,
-        "Rust and Clang write its longer `call_indirect`; without `gc_support` only tables and locals hold references",
+        "Rust and Clang need its longer `call_indirect`; only functions of the module itself can be referred to",
     ),
     *_off("gc_support", why="no reference but to a function of the module itself can exist"),
     *_off("wasm_function_references", "wasm_gc", why="no typed references"),
@@ -112,12 +112,20 @@ PARALLEL: Final = Switch(
 SWITCHES: Final = (*_PROPOSALS, *_COMPONENTS, *_LIMITS, *_CODE, *_MEMORY, PARALLEL)
 
 
+_HEAD: Final = """# The engine
+
+Wasmtime's switches, one by one: what each is set to, or that it is left at its default, and why. The engine is
+configured by this table, compiled code is bound to it, and a test fails when Wasmtime has a switch that is not in it.
+
+"""
+
+
 def markdown() -> str:
-    """The table of docs/engine.md."""
+    """docs/engine.md."""
     rows = [
         f"| `{switch.name.removesuffix('_set')}` | {_shown(switch)} | {switch.why} |" for switch in SWITCHES
     ]
-    return "\n".join(["| switch | value | why |", "| --- | --- | --- |", *rows]) + "\n"
+    return _HEAD + "\n".join(["| switch | value | why |", "| --- | --- | --- |", *rows]) + "\n"
 
 
 def _shown(switch: Switch) -> str:
