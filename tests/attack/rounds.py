@@ -49,6 +49,7 @@ class Attack:
         self._end(found)
         news = "".join(f"\n    new: {finding.what}: {finding.sign} ({finding.kinds})" for finding in new)
         memory = f"main {self.seen.main_mib} MiB, child {self.seen.child_mib} MiB"
+        program = sent[0].kind if program == "heavy" and sent else program
         return f"{program}, {len(sent)} messages, {time.monotonic() - began:.1f} s; {memory}{news}"
 
     def replay(self, sent: Sequence[wire.Sent]) -> list[Finding]:

@@ -22,7 +22,7 @@ _MARK: Final = "~literal:"
 _LITERALS: Final[dict[str, Callable[[], tuple[bytes, bytes]]]] = {
     "deep": lambda: (b"[" * 2_000 + b"]" * 2_000, b"\x91" * 2_000 + b"\x90"),
     "deeper": lambda: (b"[" * 100_000 + b"]" * 100_000, b"\x91" * 100_000 + b"\x90"),
-    "deep objects": lambda: (b'{"a":' * 900 + b"1" + b"}" * 900, b"\x81\xa1a" * 900 + b"\x01"),
+    "deep objects": lambda: (b'{"a": ' * 900 + b"1" + b"}" * 900, b"\x81\xa1a" * 900 + b"\x01"),
     "long integer": lambda: (b"9" * 4_000, b"\xcf" + b"\xff" * 8),
     "too long integer": lambda: (b"-" + b"9" * 9_000, b"\xd3\x80" + b"\0" * 7),
     "not a number": lambda: (b"NaN", b"\xcb\x7f\xf8" + b"\0" * 6),
