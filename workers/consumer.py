@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from wasmfleet.workers import batch, envelope, outcomes, parking, quarantine, results, set_aside
 from wasmfleet.workers.errors import InvalidArguments, UnknownOperation, WasmfleetError
 from wasmfleet.workers.intake import intake
+from wasmfleet.workers.outside import storable
 
 _logger = get_task_logger(__name__)
 
@@ -65,7 +66,7 @@ class TypedConsumer(Consumer):
         self._refuse(message, UnknownOperation(error))
 
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
-        why = quarantine.written(exc)
+        why = storable(exc)
         self._refuse(message, InvalidArguments(f"the message for {_name(message)!r} is malformed: {why}"))
 
     def on_unknown_message(self, body: Any, message: Any) -> None:
@@ -121,7 +122,7 @@ def _is_taken(message: Any) -> bool:
 
 def _name(message: Any) -> str:
     """The task it names, whatever that is, as text that can be written anywhere."""
-    return quarantine.written((message.headers or {}).get("task", ""))[:200]
+    return storable((message.headers or {}).get("task", ""))[:200]
 
 
 def _row(task_id: str, name: str, worker: str, error: WasmfleetError) -> outcomes.Row:

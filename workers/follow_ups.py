@@ -4,16 +4,25 @@ Source: what `celery/canvas.py` (5.7) reads of a signature's mapping.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from wasmfleet.workers.wire_types import Count, Id, Limit, Name
 
+_Never = Annotated[str, msgspec.Meta(pattern=r"(?!)")] | msgspec.UnsetType
+
 
 class _Options(msgspec.Struct):
-    """What a call is sent with."""
+    """What a call is sent with. What Celery gives by itself must not be there: it would be given twice."""
 
+    args: _Never = msgspec.UNSET
+    kwargs: _Never = msgspec.UNSET
+    producer: _Never = msgspec.UNSET
+    publisher: _Never = msgspec.UNSET
+    connection: _Never = msgspec.UNSET
+    router: _Never = msgspec.UNSET
+    app: _Never = msgspec.UNSET
     task_id: Id | None = None
     root_id: Id | None = None
     parent_id: Id | None = None

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import signal
+import sys
 from typing import Any, Final, Literal
 
 from billiard import pool
@@ -160,3 +161,9 @@ def _log_plainly(loglevel: int = 20, **_: Any) -> None:
         logging.ERROR
     )  # our waits are short
     logging.getLogger("celery.worker.request").addFilter(_in_one_line)
+    sys.unraisablehook = _log_ignored
+
+
+def _log_ignored(ignored: Any) -> None:
+    """What Python cannot raise, in a line of the log; the interpreter's own text names addresses."""
+    _log.warning("ignored: %s: %s", getattr(ignored.exc_type, "__name__", "?"), ignored.exc_value)

@@ -9,15 +9,20 @@ STORED_CHARACTERS: Final = 1000
 _HOST_ADDRESS: Final = re.compile(r"\b0[xX][0-9a-fA-F]{9,16}\b")
 
 
-def storable(value: Any, most: int = STORED_CHARACTERS) -> str:
-    """Any value as text that UTF-8 can carry, without host addresses and of at most `most` characters."""
+def storable(value: Any, most: int = STORED_CHARACTERS, *, addresses: bool = False) -> str:
+    """Any value as text that UTF-8 can carry, of at most `most` characters.
+
+    What looks like an address of this process is cut out, unless `addresses` are kept: an id is whatever its sender
+    chose.
+    """
     if type(value) is str and value.isascii() and len(value) <= most and "0x" not in value.lower():
         return value
     try:
         text = str(value)
     except Exception as error:  # noqa: BLE001 - a class from outside may define it as it likes
         text = f"<a {type(value).__name__} without text: {type(error).__name__}>"
-    return _without_addresses(text[:most].encode(errors="replace").decode())
+    text = text[:most].encode(errors="replace").decode()
+    return text if addresses else _without_addresses(text)
 
 
 def shown(value: Any) -> str:

@@ -13,6 +13,7 @@ from redis.exceptions import ResponseError
 
 from wasmfleet.workers import digests, reading, state
 from wasmfleet.workers.errors import InvalidArguments
+from wasmfleet.workers.outside import storable
 
 KEPT_BYTES: Final = 1 << 20
 MOST_ENTRIES: Final = 10_000
@@ -67,11 +68,11 @@ def entry(
     """An entry with the message's keyed digest, and its content unless that may be secret or is too large."""
     not_kept = _why_not_kept(secret, message)
     return Entry(
-        id=written(id),
+        id=storable(id, addresses=True),
         kind=kind,
-        reason=written(reason),
-        operation=written(operation),
-        queue=written(queue),
+        reason=storable(reason),
+        operation=storable(operation),
+        queue=storable(queue),
         worker=worker,
         at=time.time(),
         digest=digests.of(message.body) or "",
@@ -179,11 +180,6 @@ def _entry(id: bytes, packed: bytes) -> Entry | None:
 def _bytes(id: str) -> bytes:
     """An id as it is stored; one from a terminal may hold any bytes."""
     return id.encode(errors="surrogateescape")
-
-
-def written(value: Any) -> str:
-    """As text that can be stored, whatever it is."""
-    return str(value)[:1000].encode(errors="replace").decode()
 
 
 def _why_not_kept(secret: bool, message: Message) -> str:

@@ -10,6 +10,7 @@ from wasmfleet.config.settings import settings
 from wasmfleet.workers import confidential, digests, envelope, outline, quarantine
 from wasmfleet.workers.errors import InputTooLarge, Quarantined, WasmfleetError
 from wasmfleet.workers.operation import Operation
+from wasmfleet.workers.outside import storable
 from wasmfleet.workers.runtime import modules
 
 
@@ -25,7 +26,7 @@ def killed(request: Any, reason: str) -> quarantine.Entry:
         message=quarantine.Message(
             body=request.body.body,
             content_type=request.body.content_type,
-            content_encoding=quarantine.written(request.message.content_encoding or ""),
+            content_encoding=storable(request.message.content_encoding or ""),
             headers=_plain(request.request_dict),
         ),
         secret=_may_hold_secrets(request),
@@ -57,8 +58,8 @@ def refused(message: Any, name: str, worker: str, error: WasmfleetError) -> quar
         worker=worker,
         message=quarantine.Message(
             body=body,
-            content_type=quarantine.written(message.content_type or ""),
-            content_encoding=quarantine.written(message.content_encoding or ""),
+            content_type=storable(message.content_type or ""),
+            content_encoding=storable(message.content_encoding or ""),
             headers=_plain(headers),
         ),
         secret=len(body) <= quarantine.KEPT_BYTES
@@ -106,5 +107,5 @@ def _storable(value: Any) -> Any:
     try:
         msgspec.msgpack.encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError):
-        return quarantine.written(value)
+        return storable(value)
     return value
