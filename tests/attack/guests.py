@@ -48,7 +48,7 @@ os._exit(0)
 def attack(
     findings: Findings, folder: Path, seed: int, deadline: float, say: Callable[[str], Any]
 ) -> Counter[str]:
-    """Rounds of files until the deadline; how many there were of each kind, and how many calls they took."""
+    """Rounds of files until the deadline, at least one; how many of each kind there were, and the calls they took."""
     dice, tried, number = random.Random(seed), Counter[str](), 0
     place = folder / "modules"
     place.mkdir()
@@ -58,7 +58,7 @@ def attack(
         until(fleet.answers, what="the broker answers", log=fleet.output)
         target = Target(fleet)
         try:
-            while time.monotonic() < deadline:
+            while number == 0 or time.monotonic() < deadline:
                 number += 1
                 written = _written(place, dice)
                 tried.update(one.kind for one in written)

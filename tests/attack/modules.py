@@ -87,7 +87,7 @@ def _assembled(dice: random.Random, *, text: bytes = b"abi 1\ngo\nback()\n") -> 
         _section(5, _vector([_memory(dice)])),
         _section(6, _vector([b"\x7f\x01\x41\x00\x0b"])),
         _section(7, _vector(_exports(dice))),
-        *([_section(8, b"\2")] if dice.random() < 0.15 else []),
+        *([_section(8, b"\2")] if dice.random() < 0.05 else []),
         _section(10, _vector([_leb(len(code)) + code for code in codes])),
         *([_section(11, _vector([_data(dice)]))] if dice.random() < 0.3 else []),
         _section(0, _name("wasmfleet.operations") + text),
@@ -161,14 +161,16 @@ def _costly(dice: random.Random) -> bytes:
         b"\x01\x01\x7e" + b"\x20\x00\x20\x00\x7e\x20\x00\x7c\x21\x00" * many + b"\x0b",  # arithmetic
     )
     code, count = dice.choice(bodies), dice.choice((1, 1, 20))
+    right = [b"\0\x41\x80\x08\x0b", b"\0\x42\x00\x0b"]  # room at 1024, no reply
+    codes = [_leb(len(body)) + body for body in (*right, *[code] * count)]
     sections = [
-        _section(1, _vector([_type((), ())])),
-        _section(3, _vector([b"\0"] * count)),
+        _section(1, _vector([_type(*_RESERVE), _type(*_CALL), _type((), ())])),
+        _section(3, _vector([b"\0", b"\1", *[b"\2"] * count])),
         _section(5, _vector([b"\0\1"])),
         _section(
-            7, _vector([_name("memory") + b"\2\0", _name("reserve") + b"\0\0", _name("call") + b"\0\0"])
+            7, _vector([_name("memory") + b"\2\0", _name("reserve") + b"\0\0", _name("call") + b"\0\1"])
         ),
-        _section(10, _vector([_leb(len(code)) + code] * count)),
+        _section(10, _vector(codes)),
         _section(0, _name("wasmfleet.operations") + b"abi 1\ngo\n"),
     ]
     return b"\0asm\1\0\0\0" + b"".join(sections)

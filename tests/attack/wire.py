@@ -100,8 +100,8 @@ def wants_result(raw: bytes) -> bool:
 
 
 def may_be_unreadable(raw: bytes) -> bool:
-    """Whether nobody may get as far as its id: kombu builds values of its outer JSON and may fail, a reader ends at
-    some depth, and the broker's script reads no more than 256 KiB of what is not the body."""
+    """Whether nobody may get as far as its id: kombu may fail at values of its outer JSON, a reader ends at some
+    depth, and the broker's script reads no more than 256 KiB of what is not the body."""
     outer = _well_formed(raw) or {}
     head = values.to_json({name: part for name, part in outer.items() if name != "body"})
     return b"__type__" in head or len(head) > _MOST_HEAD or any(deep in head for deep in _DEEP)
