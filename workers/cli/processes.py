@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn
 
 import typer
 
-from wasmfleet.config.settings import Settings, SettingsError, settings
+from wasmfleet.config.settings import PREFIX, Settings, SettingsError, settings
 from wasmfleet.workers.cli.version import version
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ def flower() -> None:
     port = brokers.free_port(address, settings().flower_port, "WASMFLEET_FLOWER_PORT")
     addresses.publish_flower(settings(), port)
     login = [f"--basic-auth={settings().flower_auth}"] if settings().flower_auth else []
+    for name in ("KEYRING", "SEAL_KEY"):  # or its pages and its API would open sealed results
+        os.environ.pop(PREFIX + name, None)
     _become("flower", "--logging=error", f"--address={address}", f"--port={port}", *login)
 
 
