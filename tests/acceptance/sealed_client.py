@@ -1,4 +1,6 @@
-"""Calls that a client makes with a secret, each as `name(secret)`, and what it then knows; run in its own process."""
+"""A client in a process of its own: reads a mapping of function to argument, and prints what each of them gives.
+
+Those that get a secret make calls with it, and give what the client then knows."""
 
 import json
 import sys
@@ -31,24 +33,27 @@ def chained(secret: bytes) -> Any:
 
 
 def follows_an_open_call(secret: bytes) -> Any:
-    sign = crypto.sign.si(secret, **KEY)
-    by_chain = (digest.digest.s(b"x") | sign).apply_async().get(timeout=30)
-    by_link = crypto.sha256.apply_async((b"x",), None, None, None, sign)
+    def sign() -> Any:
+        return crypto.sign.si(secret, **KEY)
+
+    by_chain = (digest.digest.s(b"x") | sign()).apply_async().get(timeout=30)
+    by_link = digest.digest.apply_async((b"x",), None, None, None, sign())
     by_link.get(timeout=30)
     [child] = by_link.children
-    by_group = (digest.digest.si(b"x") | group(sign, sign)).apply_async().get(timeout=30)
+    by_group = (digest.digest.si(b"x") | group(sign(), sign())).apply_async().get(timeout=30)
     return {by_chain, child.get(timeout=30), *by_group} == {crypto.sign(secret, **KEY)}
 
 
 def gathered(secret: bytes) -> Any:
-    flat = chord([crypto.encrypt.s(secret, **KEY) | crypto.decrypt.s(**KEY)] * 2, after.same.s())
-    nested = chord(
-        [group(after.same.si(1), crypto.decrypt.s(crypto.encrypt(secret, **KEY), **KEY))], after.same.s()
+    def decrypt() -> Any:
+        return crypto.decrypt.si(crypto.encrypt(secret, **KEY), **KEY)
+
+    flat = chord([decrypt(), decrypt()], after.same.s()).apply_async().get(timeout=30)
+    of_chains = (
+        chord([digest.digest.s(b"x") | decrypt(), decrypt()], after.same.s()).apply_async().get(timeout=30)
     )
-    return [flat.apply_async().get(timeout=30), nested.apply_async().get(timeout=30)[-1]] == [
-        [secret] * 2,
-        secret,
-    ]
+    nested = chord([group(decrypt(), decrypt()), decrypt()], after.same.s()).apply_async().get(timeout=30)
+    return [flat, of_chains, nested]
 
 
 def many(secret: bytes) -> Any:
@@ -169,11 +174,19 @@ def refused(_: bytes) -> Any:
         return [error.code, str(error)]
 
 
-def code_of(id: str) -> Any:
-    return _code(app.AsyncResult(id))
+def code_of(id: bytes) -> Any:
+    return _code(app.AsyncResult(id.decode()))
+
+
+def _shown(value: Any) -> Any:
+    return value.hex() if isinstance(value, bytes) else str(value)
 
 
 if __name__ == "__main__":
-    name, given = json.load(sys.stdin)
-    function: Callable[[Any], Any] = globals()[name]
-    print(json.dumps(function(given.encode() if name != "code_of" and isinstance(given, str) else given)))
+    given: dict[str, Any] = json.load(sys.stdin)
+    calls: dict[str, Callable[[Any], Any]] = {name: globals()[name] for name in given}
+    found = {
+        name: calls[name](value.encode() if isinstance(value, str) else value)
+        for name, value in given.items()
+    }
+    print(json.dumps(found, default=_shown))

@@ -55,12 +55,13 @@ class SealingFleet(ChaosFleet):
         self.module = self.package / "wasm_bin" / "crypto.wasm"
         self.aside = folder / "crypto.wasm"
 
-    def ask(self, name: str, given: Any, **settings: str) -> Any:
-        """What a client with other settings, if any are named, says after these calls."""
+    def ask(self, given: dict[str, Any], **settings: str) -> dict[str, Any]:
+        """What functions of `sealed_client` give in a client with these settings."""
         usual = self.environment
         self.environment = usual | {f"WASMFLEET_{key}": value for key, value in settings.items()}
         try:
-            return json.loads(self.run(_CLIENT, [name, given]))
+            found: dict[str, Any] = json.loads(self.run(_CLIENT, given))
+            return found
         finally:
             self.environment = usual
 
@@ -72,7 +73,7 @@ class SealingFleet(ChaosFleet):
         log = self.folder / "events.log"
         with log.open("wb") as output, subprocess.Popen(command, env=environment, stdout=output) as listener:
             try:
-                until(lambda: "worker-heartbeat" in log.read_text(), what="an event", log=self.output)
+                until(lambda: "heartbeat:" in log.read_text(), what="an event", log=self.output)
                 yield
             finally:
                 listener.kill()
@@ -119,69 +120,55 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SealingFleet]:
             yield made
 
 
-@pytest.mark.parametrize(
-    ("calls", "known"),
-    [
-        ("single", True),
-        ("hashed", True),
-        ("chained", True),
-        ("follows_an_open_call", True),
-        ("gathered", True),
-        ("many", True),
-        ("quoted", ["InvalidSource", {"line": 1, "column": 2}]),
-        ("dies_in_a_batch", [True, "Quarantined", True]),
-        ("dies_of_it", ["Quarantined", None]),
-    ],
-)
-def test_only_the_client_knows_a_secret(fleet: SealingFleet, calls: str, known: Any) -> None:
-    secret = secrets.token_hex(24)
-
-    assert fleet.ask(calls, secret) == known
-    assert fleet.holders(secret) == set()
-
-
-@pytest.mark.parametrize(
-    "calls", ["single", "hashed", "chained", "follows_an_open_call", "gathered", "many", "dies_in_a_batch"]
-)
-def test_without_the_option_the_broker_knows_it(fleet: SealingFleet, calls: str) -> None:
-    secret = secrets.token_hex(24)
-
-    fleet.ask(calls, secret, SEAL_KEY="")
-
-    assert fleet.holders(secret) >= {".aof"}
-
-
-def test_a_changed_box_is_a_typed_error(fleet: SealingFleet) -> None:
-    no = dict.fromkeys(
-        ("flipped", "cut", "empty", "of another operation", "renamed", "a result", "by the key itself"),
-        "AuthenticationFailed",
-    )
-    malformed = dict.fromkeys(
-        ("of another version", "no box", "no arguments", "not alone"), "InvalidArguments"
-    )
-
-    assert fleet.ask("changed", "") == {
-        "as it was sealed": "bytes",
-        **no,
-        "of another key": "AuthenticationFailed",
-        "of an unknown key": "UnknownKey",
-        **malformed,
-        "as an argument": "AuthenticationFailed",
+def test_only_the_client_knows_its_secrets(fleet: SealingFleet) -> None:
+    known = {
+        "single": True,
+        "hashed": True,
+        "chained": True,
+        "follows_an_open_call": True,
+        "gathered": True,
+        "many": True,
+        "quoted": ["InvalidSource", {"line": 1, "column": 2}],
+        "dies_in_a_batch": [True, "Quarantined", True],
+        "dies_of_it": ["Quarantined", None],
     }
+    secret = {calls: secrets.token_hex(24) for calls in known}
+
+    assert fleet.ask(secret) == known
+    assert {calls: fleet.holders(text) for calls, text in secret.items()} == dict.fromkeys(known, set())
 
 
-def test_a_forged_result_is_a_typed_error(fleet: SealingFleet) -> None:
+def test_without_the_option_the_broker_knows_them_as_well(fleet: SealingFleet) -> None:
+    calls = ("single", "hashed", "chained", "follows_an_open_call", "gathered", "many", "dies_in_a_batch")
+    secret = {name: secrets.token_hex(24) for name in calls}
+
+    fleet.ask(secret, SEAL_KEY="")
+
+    assert [name for name, text in secret.items() if ".aof" not in fleet.holders(text)] == []
+    assert {place for text in secret.values() for place in fleet.holders(text)} == {".aof", "key"}
+
+
+def test_a_box_that_was_changed_is_a_typed_error(fleet: SealingFleet) -> None:
+    changed = ("flipped", "cut", "empty", "of another operation", "renamed", "a result", "by the key itself")
+    malformed = ("of another version", "no box", "no arguments", "not alone")
+    found = fleet.ask({"changed": "", "forged": ""})
+
+    assert found["changed"] == {
+        "as it was sealed": "bytes",
+        **dict.fromkeys((*changed, "of another key", "as an argument"), "AuthenticationFailed"),
+        **dict.fromkeys(malformed, "InvalidArguments"),
+        "of an unknown key": "UnknownKey",
+    }
     wrong = ["AuthenticationFailed", "AuthenticationFailed", "UnknownKey", "InvalidArguments"]
-
-    assert fleet.ask("forged", "") == ["bytes", *wrong]
+    assert found["forged"] == ["bytes", *wrong]
 
 
 def test_a_client_without_the_key_is_told_so(fleet: SealingFleet) -> None:
-    [id, *_] = fleet.ask("published", "data")
+    [id] = fleet.ask({"published": "data"})["published"][:1]
 
-    assert fleet.ask("refused", "", SEAL_KEY="other") == ["UnknownKey", "the keyring has no key 'other'"]
-    assert fleet.ask("code_of", id) == "bytes"
-    assert fleet.ask("code_of", id, SEAL_KEY="", KEYRING="") == "UnknownKey"
+    refused = fleet.ask({"refused": "", "code_of": id}, SEAL_KEY="other")
+    assert refused == {"refused": ["UnknownKey", "the keyring has no key 'other'"], "code_of": "bytes"}
+    assert fleet.ask({"code_of": id}, SEAL_KEY="", KEYRING="") == {"code_of": "UnknownKey"}
 
 
 def test_a_client_that_knows_names_only_is_served_as_before(fleet: SealingFleet) -> None:
@@ -205,14 +192,14 @@ def test_what_waits_or_comes_back_after_a_kill_is_still_sealed(fleet: SealingFle
     for child in children(worker):
         os.kill(child, signal.SIGSTOP)
 
-    ids = fleet.ask("published", secret)
+    ids = fleet.ask({"published": secret})["published"]
     until(lambda: fleet.held() >= 3, what="the worker holds two calls and a batch", log=fleet.output)
     assert fleet.holders(secret) == set()
     kill_group(worker)
     fleet.start("python")
     shutil.move(fleet.aside, fleet.module)
 
-    assert fleet.ask("decrypted", ids[1:3]) == [secret] * 2
+    assert fleet.ask({"decrypted": ids[1:3]}) == {"decrypted": [secret] * 2}
     until(lambda: len(fleet.rows(*ids)) == 5, what="each has its row", log=fleet.output)
     [waited] = fleet.rows(ids[2])
     assert (waited["engine"], waited["outcome"]) == ("wasm", "ok")
