@@ -33,9 +33,11 @@ def sealed(operation: str, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
 
 
 def following(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a call that hold what follows it, with its arguments sealed as well. Raises UnknownKey."""
-    if not settings().seal_key:
-        return {}
+    """The options of a call that hold what follows it, with its arguments sealed as well. Raises UnknownKey.
+
+    Sealed or not, they become plain mappings and lists: of the list that a group has in a chain (celery/utils/
+    functional.py, `_regen`, 5.7) msgpack 1.2 writes the length wrong, and no worker can read the message.
+    """
     return {name: _each(options[name]) for name in _FOLLOWING if options.get(name)}
 
 
