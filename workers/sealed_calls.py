@@ -19,6 +19,9 @@ Kwargs = Mapping[str, Any]
 #: Celery's options that hold calls which follow; in them, in a group and in a chord lie others (celery/canvas.py, 5.7).
 _FOLLOWING: Final = ("link", "link_error", "chain", "chord")
 _CANVAS: Final = "celery."
+#: Levels of lists in which results are looked for: a chord has one for each group within a group.
+_LEVELS: Final = 16
+_NESTING: Final = frozenset((dict, list))
 
 
 def sealed(operation: str, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
@@ -93,14 +96,10 @@ def _with_opened(operation: str, args: Args, kwargs: Kwargs, keys: list[str]) ->
     raise InvalidArguments(f"{operation}: what is sealed are no arguments")
 
 
-def _value(value: Any, keys: list[str]) -> Any:
-    """An argument; where it is the result of a sealed call, or a list of results such as a chord hands on, opened."""
-    if type(value) is list and dict in map(type, value):
-        return [_result(element, keys) for element in value]
-    return _result(value, keys)
-
-
-def _result(value: Any, keys: list[str]) -> Any:
+def _value(value: Any, keys: list[str], levels: int = _LEVELS) -> Any:
+    """An argument; where it is the result of a sealed call, or lists of results such as a chord hands on, opened."""
+    if type(value) is list and levels and not _NESTING.isdisjoint(map(type, value)):
+        return [_value(element, keys, levels - 1) for element in value]
     if not sealing.is_box(value):
         return value
     content, seal = sealing.opened(value, "result")

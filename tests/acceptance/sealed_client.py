@@ -53,6 +53,10 @@ def gathered(secret: bytes) -> Any:
         chord([digest.digest.s(b"x") | decrypt(), decrypt()], after.same.s()).apply_async().get(timeout=30)
     )
     nested = chord([group(decrypt(), decrypt()), decrypt()], after.same.s()).apply_async().get(timeout=30)
+    of_groups = chord(
+        [digest.digest.si(b"x") | group(decrypt(), decrypt()), decrypt()], after.same.s()
+    ).apply_async()
+    assert of_groups.get(timeout=30) == [[secret] * 2, secret]
     return [flat, of_chains, nested] == [[secret] * 2, [secret] * 2, [secret] * 3]
 
 
