@@ -44,6 +44,10 @@ class Settings:
     keyring: Path | None = field(
         default=None, metadata={"doc": "JSON file of key id to base64 key, readable by its owner only"}
     )
+    seal_key: str = field(
+        default="",
+        metadata={"doc": "id of the key that seals what crypto.* gets and gives; empty: it is not sealed"},
+    )
     lane: Lane = field(default="any", metadata={"doc": "lane of a call that names none"})
     modules: tuple[Path, ...] = field(
         default=(), metadata={"doc": "your .wasm files, or folders of them, separated as in PATH"}
@@ -142,6 +146,7 @@ def load(environment: Mapping[str, str]) -> Settings:
     settings = Settings(**values)
     _check_flower(settings)
     _check_state(settings)
+    _check_seal(settings)
     return settings
 
 
@@ -251,6 +256,13 @@ def _check_state(settings: Settings) -> None:
     if settings.amqp and not settings.state_url:
         raise SettingsError(
             f"{PREFIX}BROKER_URL is RabbitMQ's; give {PREFIX}STATE_URL, a redis:// URL for results and heartbeats"
+        )
+
+
+def _check_seal(settings: Settings) -> None:
+    if settings.seal_key and settings.keyring is None:
+        raise SettingsError(
+            f"{PREFIX}SEAL_KEY names a key; give {PREFIX}KEYRING, the file that this process finds it in"
         )
 
 

@@ -36,6 +36,11 @@ def test_a_wrong_value_is_named_with_what_is_allowed(name: str, value: str, allo
     assert allowed in str(raised.value)
 
 
+def test_a_key_to_seal_with_needs_a_keyring() -> None:
+    with pytest.raises(SettingsError, match="WASMFLEET_SEAL_KEY names a key; give WASMFLEET_KEYRING"):
+        load({"WASMFLEET_SEAL_KEY": "seal"})
+
+
 def test_an_unknown_variable_is_refused() -> None:
     with pytest.raises(
         SettingsError, match="WASMFLEET_LANES is not a setting; known are WASMFLEET_BROKER_URL"

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from wasmfleet.config.celery import BATCH, batch_time_limit, of_batches
 from wasmfleet.config.settings import Lane, settings
-from wasmfleet.workers import cancelled, stored
+from wasmfleet.workers import cancelled, sealed_calls, stored
 from wasmfleet.workers.app import app, load_families
 from wasmfleet.workers.call import shape_of_batch
 from wasmfleet.workers.contract import Arguments
@@ -44,8 +44,8 @@ class Item(Generic[R]):
 class Batch(Generic[R]):
     """Calls on their way. Iterate, with `for` or `async for`, to get each Item in order as its chunk is done."""
 
-    def __init__(self, chunks: "list[tuple[AsyncResult[Any], int]]") -> None:
-        self._chunks = chunks
+    def __init__(self, operation: str, chunks: "list[tuple[AsyncResult[Any], int]]") -> None:
+        self._operation, self._chunks = operation, chunks
 
     def __len__(self) -> int:
         return sum(count for _, count in self._chunks)
@@ -68,7 +68,7 @@ class Batch(Generic[R]):
         index = 0
         for chunk, count in self._chunks:
             for answer in _answers(chunk, count, timeout):
-                yield _item(index, answer)
+                yield _item(self._operation, index, answer)
                 index += 1
 
     async def __aiter__(self) -> AsyncIterator[Item[R]]:
@@ -103,9 +103,9 @@ def publish(
             sent.append((_send(operation, chunk, chosen, expires), len(chunk)))
     except WasmfleetError:
         with contextlib.suppress(RedisError):
-            Batch(sent).cancel()  # all of it, or as little as can be
+            Batch(operation.name, sent).cancel()  # all of it, or as little as can be
         raise
-    return Batch(sent)
+    return Batch(operation.name, sent)
 
 
 def _chunks(operation: Operation[..., Any], calls: Iterable[Mapping[str, Any]]) -> Iterator[list[Arguments]]:
@@ -137,8 +137,9 @@ def _send(
     options: dict[str, Any] = {"queue": of_batches(QUEUES[lane]), "expires": expires}
     options["headers"] = {"wasmfleet": stamp(lane, options)}
     shown = shape_of_batch(operation.name, chunk)
+    calls = [sealed_calls.sealed(operation.name, (), call)[1] for call in chunk]
     result: AsyncResult[Any] = send(
-        run_batch.apply_async, (operation.name, chunk), argsrepr=shown, kwargsrepr="{}", **options
+        run_batch.apply_async, (operation.name, calls), argsrepr=shown, kwargsrepr="{}", **options
     )
     return result
 
@@ -200,6 +201,9 @@ def _all(count: int, error: WasmfleetError) -> list[list[Any]]:
     return [[1, error.code, error.message, error.details]] * count
 
 
-def _item(index: int, answer: Any) -> Item[Any]:
+def _item(operation: str, index: int, answer: Any) -> Item[Any]:
     value, error = stored.item(index, answer)
-    return Item(index, value, error)
+    try:
+        return Item(index, sealed_calls.result(value, operation), error)
+    except WasmfleetError as unopened:
+        return Item(index, None, unopened)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from wasmfleet.workers.contract import Arguments
 from wasmfleet.workers.errors import WasmfleetError
+from wasmfleet.workers.sealing import Seal
 
 
 @dataclass(slots=True)
@@ -24,11 +25,12 @@ class Outcome:
 
 @dataclass(slots=True)
 class Item:
-    """One call on its way: its arguments and their encoding, or already an outcome."""
+    """One call on its way: its arguments and their encoding, or already an outcome; `seal` where they were sealed."""
 
     arguments: Arguments
     request: bytes
     outcome: Outcome
+    seal: Seal | None = None
 
 
 def of_batch(args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:

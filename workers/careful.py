@@ -44,7 +44,8 @@ def _set_aside(operation: Operation[..., Any], request: Any, index: int, item: I
             queue=str(request.delivery_info.get("routing_key") or ""),
             worker=request.hostname,
             message=_message(operation, request, item),
-            secret=confidential.is_named(
+            secret=item.seal is not None
+            or confidential.is_named(
                 operation.name, str(call.of_batch(request.args, request.kwargs)["operation"])
             ),
             input_digest=item.outcome.input_digest,

@@ -10,7 +10,18 @@ from celery.exceptions import Ignore, Reject
 from redis.exceptions import RedisError
 
 from wasmfleet.config.settings import Lane, settings
-from wasmfleet.workers import careful, digests, lanes, outcomes, poison, sandbox, twin, twin_process
+from wasmfleet.workers import (
+    careful,
+    digests,
+    lanes,
+    outcomes,
+    poison,
+    sandbox,
+    sealed_calls,
+    sealing,
+    twin,
+    twin_process,
+)
 from wasmfleet.workers.again import Again, Unlogged
 from wasmfleet.workers.call import Item, Outcome
 from wasmfleet.workers.contract import Arguments
@@ -18,6 +29,7 @@ from wasmfleet.workers.errors import InternalError, MemoryLimitExceeded, Runtime
 from wasmfleet.workers.operation import Operation, check_size, resolve
 from wasmfleet.workers.outside import storable
 from wasmfleet.workers.runtime.modules import Loaded
+from wasmfleet.workers.sealing import Seal
 
 if TYPE_CHECKING:
     from wasmfleet.workers.runtime.invoke import Reply
@@ -103,20 +115,22 @@ def _target(operation: Operation[..., Any]) -> Operation[..., Any]:
 
 
 def _checked(operation: Operation[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Item:
+    seal = None
     try:
+        args, kwargs, seal = sealed_calls.opened(operation.name, args, kwargs)
         arguments = operation.contract.check(args, kwargs)
-        return _item(*resolve(operation, arguments))
+        return _item(*resolve(operation, arguments), seal)
     except Exception as error:  # noqa: BLE001 - whatever goes wrong with one item is that item's error
-        return Item({}, b"", Outcome(error=_typed(error)))
+        return Item({}, b"", Outcome(error=sealed_calls.told(_typed(error), seal)))
 
 
-def _item(target: Operation[..., Any], arguments: Arguments) -> Item:
+def _item(target: Operation[..., Any], arguments: Arguments, seal: Seal | None = None) -> Item:
     wire = target.contract.encode(arguments)
     check_size(target.name, len(wire))
     digest = digests.of(wire)
     complete = target.contract.complete(arguments)
     request = wire if complete is arguments else target.contract.encode(complete)
-    return Item(complete, request, Outcome(input_bytes=len(wire), input_digest=digest))
+    return Item(complete, request, Outcome(input_bytes=len(wire), input_digest=digest), seal)
 
 
 def _evaluate(
@@ -127,6 +141,22 @@ def _evaluate(
             _run_twin(target, item, limits)
     else:
         _run_sandbox(target, items, module, limits.time_s)
+    for item in items:
+        _close(item)
+
+
+def _close(item: Item) -> None:
+    """Seals what came of sealed arguments, before anything of it is stored or sent."""
+    outcome = item.outcome
+    if item.seal is None:
+        return
+    if outcome.error is not None:
+        outcome.error = sealed_calls.told(outcome.error, item.seal)
+        return
+    try:
+        outcome.value = sealing.sealed(outcome.value, item.seal, "result")
+    except Exception as error:  # noqa: BLE001 - a value that cannot be sealed is not given
+        outcome.value, outcome.error = None, sealed_calls.told(_typed(error), item.seal)
 
 
 def _run_sandbox(target: Operation[..., Any], items: Sequence[Item], module: Loaded, time_s: float) -> None:
@@ -164,7 +194,7 @@ def _fail(items: Sequence[Item], error: WasmfleetError) -> None:
     """Gives the error to those that no lane has answered."""
     for item in items:
         if not item.outcome.engine and item.outcome.error is None:
-            item.outcome.error = error
+            item.outcome.error = sealed_calls.told(error, item.seal)
 
 
 def _typed(error: Exception) -> WasmfleetError:

@@ -18,10 +18,15 @@ _NONCE_BYTES: Final = 12
 
 def key(arguments: dict[str, Any]) -> bytes:
     """The 32-byte key that the call names by `key_id`. Raises UnknownKey."""
-    path, key_id = settings().keyring, arguments["key_id"]
+    return by_id(arguments["key_id"])
+
+
+def by_id(key_id: str) -> bytes:
+    """The 32-byte key of this id. Raises UnknownKey."""
+    path = settings().keyring
     if path is None:
         raise UnknownKey(
-            "this worker has no keyring; set WASMFLEET_KEYRING to a JSON file of key id to base64 key"
+            "this process has no keyring; set WASMFLEET_KEYRING to a JSON file of key id to base64 key"
         )
     return _decoded(key_id, _entries(path).get(key_id))
 

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 
 from wasmfleet.config import celery as queues
 from wasmfleet.config.settings import MIB, Lane, settings
-from wasmfleet.workers import backpressure
+from wasmfleet.workers import backpressure, sealed_calls
 from wasmfleet.workers.again import Again
 from wasmfleet.workers.app import app
 from wasmfleet.workers.contract import Arguments, Contract
@@ -34,6 +34,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 Parity = Literal["exact", "equivalent", "reduced"]
 PREFIX: Final = "wasmfleet."
+#: What Celery's `apply_async` takes after the arguments, by place (celery/app/task.py, 5.7).
+_BY_PLACE: Final = ("task_id", "producer", "link", "link_error", "shadow")
 QUEUES: Final[dict[Lane, str]] = {"any": queues.ANY, "wasm": queues.WASM, "python": queues.PYTHON}
 
 
@@ -112,15 +114,18 @@ class Operation(Task, Generic[P, R]):  # type: ignore[type-arg]
 
         What follows a call (a link, the next of a chain) is checked where it arrives: there its failure has a row
         and a result, here it would be an error of the call before it."""
+        options |= zip(_BY_PLACE, positional, strict=False)
+        options.setdefault("argsrepr", _short(args or ()))
+        options.setdefault("kwargsrepr", _short(kwargs or {}))
         if not _follows_a_call():
             check_size(self.name, len(self.contract.encode(self.contract.check(args or (), kwargs or {}))))
+            options |= sealed_calls.following(options)
+            args, kwargs = sealed_calls.sealed(self.name, args or (), kwargs or {})
         chosen = lane or settings().lane
         options.setdefault("queue", queues.of_call(QUEUES[chosen], options.get("priority"), settings()))
         given = options.get("headers") or {}
         options["headers"] = given | {"wasmfleet": stamp(chosen, options) | given.get("wasmfleet", {})}
-        options.setdefault("argsrepr", _short(args or ()))
-        options.setdefault("kwargsrepr", _short(kwargs or {}))
-        result: AsyncResult[R] = publish(super().apply_async, args, kwargs, *positional, **options)
+        result: AsyncResult[R] = publish(super().apply_async, args, kwargs, **options)
         return result
 
 

@@ -22,7 +22,7 @@ from redis.retry import Retry
 
 from wasmfleet.config import celery as queues
 from wasmfleet.config.settings import MIB, settings
-from wasmfleet.workers import stored
+from wasmfleet.workers import sealed_calls, stored
 from wasmfleet.workers.again import Again, LargeResultRefused, ResultRefused
 from wasmfleet.workers.errors import UnreadableResult, WasmfleetError
 
@@ -156,16 +156,25 @@ class Results(RedisBackend):
         return super().ensure(fun, args, **queues.jittered(self.retry_policy | policy), timeout=_PATIENCE_S)
 
     def decode_result(self, payload: Any) -> Any:
-        """Celery's; what is no result is a failed call whose error says so."""
+        """Celery's, opened where it is sealed; what is no result is a failed call whose error says so."""
         try:
-            return self.meta_from_decoded(stored.checked(self.decode(_small(payload)), self.app))  # type: ignore[attr-defined]
-        except UnreadableResult as error:
+            meta = self.meta_from_decoded(stored.checked(self.decode(_small(payload)), self.app))  # type: ignore[attr-defined]
+            return (
+                meta if self._is_read_by_a_call() else meta | {"result": sealed_calls.result(meta["result"])}
+            )
+        except WasmfleetError as error:
             return _unreadable(error)
         except Exception as error:  # noqa: BLE001 - decoders raise what they like
             kind = type(error).__name__
             return _unreadable(
                 UnreadableResult(f"what is stored as the call's result does not decode ({kind})")
             )
+
+    def _is_read_by_a_call(self) -> bool:
+        """Whether a worker reads what it hands on, as Celery does for a chord; that stays sealed."""
+        if not current_task:
+            return False
+        return current_task.app is self.app and not current_task.request.called_directly  # type: ignore[attr-defined]
 
     def exception_to_python(self, exc: Any) -> Any:
         """Celery's, which makes any class that a loaded module has by the stored name."""
@@ -234,7 +243,7 @@ def _small(payload: Any) -> Any:
     return payload
 
 
-def _unreadable(error: UnreadableResult) -> dict[str, Any]:
+def _unreadable(error: WasmfleetError) -> dict[str, Any]:
     return {"status": states.FAILURE, "result": error, "task_id": "", "traceback": None, "children": []}
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn
 
 import typer
 
-from wasmfleet.config.settings import Settings, SettingsError, settings, without_password
+from wasmfleet.config.settings import PREFIX, Settings, SettingsError, settings, without_password
 from wasmfleet.workers.cli import lines
 from wasmfleet.workers.cli.version import version
 
@@ -80,6 +80,8 @@ def flower() -> None:
     addresses.publish_flower(settings(), port)
     if settings().flower_auth:
         os.environ["FLOWER_BASIC_AUTH"] = settings().flower_auth  # `ps` shows arguments to everybody
+    for name in ("KEYRING", "SEAL_KEY"):  # or its pages and its API would open sealed results
+        os.environ.pop(PREFIX + name, None)
     _become("wasmfleet.workers.flower", "flower", "--logging=error", f"--address={address}", f"--port={port}")
 
 
