@@ -44,8 +44,8 @@ class Item(Generic[R]):
 class Batch(Generic[R]):
     """Calls on their way. Iterate, with `for` or `async for`, to get each Item in order as its chunk is done."""
 
-    def __init__(self, operation: str, chunks: "list[tuple[AsyncResult[Any], int]]") -> None:
-        self._operation, self._chunks = operation, chunks
+    def __init__(self, chunks: "list[tuple[AsyncResult[Any], int]]", operation: str | None = None) -> None:
+        self._chunks, self._operation = chunks, operation
 
     def __len__(self) -> int:
         return sum(count for _, count in self._chunks)
@@ -103,9 +103,9 @@ def publish(
             sent.append((_send(operation, chunk, chosen, expires), len(chunk)))
     except WasmfleetError:
         with contextlib.suppress(RedisError):
-            Batch(operation.name, sent).cancel()  # all of it, or as little as can be
+            Batch(sent).cancel()  # all of it, or as little as can be
         raise
-    return Batch(operation.name, sent)
+    return Batch(sent, operation.name)
 
 
 def _chunks(operation: Operation[..., Any], calls: Iterable[Mapping[str, Any]]) -> Iterator[list[Arguments]]:
@@ -201,7 +201,7 @@ def _all(count: int, error: WasmfleetError) -> list[list[Any]]:
     return [[1, error.code, error.message, error.details]] * count
 
 
-def _item(operation: str, index: int, answer: Any) -> Item[Any]:
+def _item(operation: str | None, index: int, answer: Any) -> Item[Any]:
     value, error = stored.item(index, answer)
     try:
         return Item(index, sealed_calls.result(value, operation), error)
