@@ -11,7 +11,7 @@ import msgspec
 from kombu.exceptions import EncodeError
 from redis.exceptions import ResponseError
 
-from wasmfleet.workers import digests, reading, state
+from wasmfleet.workers import deadly, digests, reading, state
 from wasmfleet.workers.errors import InvalidArguments
 from wasmfleet.workers.outside import storable
 
@@ -36,7 +36,10 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One message set aside, and why. `message` is None where its content was not kept; `not_kept` says why."""
+    """One message set aside, and why. `message` is None where its content was not kept; `not_kept` says why.
+
+    A message that ended workers is kept by the broker, and `whole` is its name there: nobody opens it.
+    """
 
     id: str
     kind: Kind
@@ -51,6 +54,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     module_sha256: str | None = None
     message: Message | None = None
     not_kept: str = ""
+    whole: str | None = None
 
 
 def entry(
@@ -66,7 +70,7 @@ def entry(
     **more: Any,
 ) -> Entry:
     """An entry with the message's keyed digest, and its content unless that may be secret or is too large."""
-    not_kept = _why_not_kept(secret, message)
+    not_kept = _why_not_kept(secret, message, **more)
     return Entry(
         id=storable(id, addresses=True),
         kind=kind,
@@ -124,12 +128,19 @@ def count() -> int:
 
 def drop(id: str) -> None:
     """Forgets an entry for good."""
+    if whole := get(id).whole:
+        deadly.forget(whole)
     state.shared().hdel(_KEY, _bytes(id))
 
 
 def retry(id: str) -> str:
     """Publishes an entry's message again, as a new task whose id it gives, and drops the entry."""
     found = get(id)
+    if found.whole is not None and found.queue:
+        new = str(uuid.uuid4())
+        deadly.send_again(found.whole, found.queue, new)
+        drop(id)
+        return new
     if found.message is None or not found.queue:
         why = found.not_kept or "the queue it came from is not known"
         raise InvalidArguments(f"{id}: {why}; send the call again yourself")
@@ -182,7 +193,9 @@ def _bytes(id: str) -> bytes:
     return id.encode(errors="surrogateescape")
 
 
-def _why_not_kept(secret: bool, message: Message) -> str:
+def _why_not_kept(secret: bool, message: Message, *, whole: str | None = None, **_: Any) -> str:
+    if whole is not None:
+        return "the broker keeps it undecoded, for it ends who looks into it"
     if secret:
         return "arguments that may be secret are never kept"
     if len(message.body) > KEPT_BYTES:

@@ -49,9 +49,10 @@ def refused(message: Any, name: str, worker: str, error: WasmfleetError) -> quar
         else str(message.body).encode("utf-8", "surrogatepass")
     )
     headers = message.headers if isinstance(message.headers, dict) else {}
+    why = headers.get("wasmfleet_refused")
     return quarantine.entry(
         envelope.task_id(message) or _from_tag(str(message.delivery_tag)),
-        "refused",
+        "killed" if isinstance(error, Quarantined) else "refused",
         f"{error.code}: {error}",
         operation=name,
         queue=str((message.delivery_info or {}).get("routing_key", "")),
@@ -64,6 +65,7 @@ def refused(message: Any, name: str, worker: str, error: WasmfleetError) -> quar
         ),
         secret=len(body) <= quarantine.KEPT_BYTES
         and (confidential.is_named(name) or confidential.is_in_message(message, body)),
+        whole=str(message.delivery_tag) if why == "deadly" else None,
     )
 
 
@@ -75,8 +77,8 @@ def stub_error(message: Any) -> WasmfleetError | None:
         return InputTooLarge(
             f"the message has {size} bytes; WASMFLEET_MAX_INPUT allows {settings().max_input} MiB"
         )
-    if why == "deadly":
-        return Quarantined("it ended three worker processes that held nothing else, and is set aside")
+    if why in ("deadly", "deadly, not kept"):
+        return Quarantined("it ended five workers, three of them with nothing else to do, and is set aside")
     return None
 
 

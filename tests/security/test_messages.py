@@ -265,6 +265,23 @@ def test_a_message_that_ends_main_processes_is_set_aside_and_those_beside_it_are
     assert _set_aside(fleet) - before == {deadly}
     [row] = fleet.rows(deadly)
     assert (row["error_code"], row["outcome"]) == ("Quarantined", "error")
+    _is_kept_and_can_be_sent_again(fleet, deadly)
+
+
+def _is_kept_and_can_be_sent_again(fleet: ChaosFleet, id: str) -> None:
+    """Without a worker, which it would end."""
+    fleet.stop_worker()
+    told = fleet.run(f"from wasmfleet.workers import quarantine; print(quarantine.retry({id!r}))")
+    with Redis.from_url(fleet.url) as broker:
+        message = json.loads(broker.rpop("wasmfleet.python") or "")  # type: ignore[arg-type]
+        kept = broker.hlen("wasmfleet:deadly")
+    assert (message["headers"]["task"], message["headers"]["id"]) == (
+        "wasmfleet.chaos.end_worker",
+        told.strip(),
+    )
+    assert "wasmfleet_lost" not in message["headers"]
+    assert base64.b64decode(message["body"])[:1] == b"\x93"
+    assert (kept, id in _set_aside(fleet)) == (0, False)
 
 
 def _set_aside(fleet: ChaosFleet) -> set[str]:

@@ -21,7 +21,6 @@ from redis.exceptions import RedisError, ResponseError
 
 from wasmfleet.workers.liveness import started_ticks
 from wasmfleet.workers.reading import skip
-from wasmfleet.workers.transport.messages import Loss
 from wasmfleet.workers.transport.store import Store
 
 if TYPE_CHECKING:
@@ -153,12 +152,11 @@ class Keeper(threading.Thread):
         return unchanged >= LEASE_BEATS
 
     def _hand_on(self, holder: str, score: str) -> None:
-        leases, is_dead = self._store.leases(holder), holder != self._store.holder
-        lost: Loss | None = ("alone" if len(leases) == 1 else "among others") if is_dead else None
+        is_dead = holder != self._store.holder
         restored = [
             tag
-            for tag, lease in leases.items()
-            if self._store.put_back(tag, lease, holder, score=score, lost=lost)
+            for tag, lease in self._store.leases(holder).items()
+            if self._store.put_back(tag, lease, holder, score=score, lost=is_dead)
         ]
         if restored and is_dead:
             _log.warning("handed on %d messages that the lost worker %s held", len(restored), holder)

@@ -2,8 +2,9 @@
 
 import binascii
 import re
+from datetime import UTC, datetime
 from json import JSONDecoder
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from kombu.utils.json import dumps, loads, object_hook
 
@@ -18,6 +19,8 @@ _STRING: Final = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _HEAD_BYTES: Final = 256 << 10
 _HEAD_VALUES: Final = 100_000
 _HEAD_LEVELS: Final = 64
+#: The header that counts the workers that died while they might have worked on a message.
+LOST: Final = "wasmfleet_lost"
 MALFORMED: Final = "application/x-malformed"
 _SHAPE: Final[dict[str, Any]] = {
     "properties": dict,
@@ -26,9 +29,6 @@ _SHAPE: Final[dict[str, Any]] = {
     "content-type": (str, type(None)),
     "content-encoding": (str, type(None)),
 }
-
-
-Loss = Literal["alone", "among others"]
 
 
 def decode(raw: bytes, tag: str, queue: str) -> dict[str, Any]:
@@ -68,9 +68,9 @@ def body(booked: bytes) -> bytes:
     return text.encode() if isinstance(text, str) else bytes(text or b"")
 
 
-def redelivered(booked: bytes, lost: Loss | None = None) -> bytes:
-    """The message of an entry in `unacked`, marked as delivered before, and as held by one who died, if one did; one
-    that cannot be read, as it came."""
+def redelivered(booked: bytes, *, lost: bool = False) -> bytes:
+    """The message of an entry in `unacked`, marked as delivered before, and counted if its holder was `lost` while it
+    might have worked on it; one that cannot be read, as it came."""
     try:
         return _marked(booked, lost)
     except Exception:  # noqa: BLE001 - as in decode
@@ -79,7 +79,7 @@ def redelivered(booked: bytes, lost: Loss | None = None) -> bytes:
         return booked[1:end] if end > 0 else booked
 
 
-def _marked(booked: bytes, lost: Loss | None) -> bytes:
+def _marked(booked: bytes, lost: bool) -> bytes:
     head, body = _split(booked[1:])
     _check_head(head)
     message = loads((b"[" + head).decode("utf-8", "surrogateescape"))[0]
@@ -89,15 +89,35 @@ def _marked(booked: bytes, lost: Loss | None) -> bytes:
     for part in (headers, message["properties"].get("delivery_info")):
         if isinstance(part, dict):
             part["redelivered"] = True
-    if lost and isinstance(headers, dict):
-        for name in ("wasmfleet_lost", "wasmfleet_lost_alone")[: 2 if lost == "alone" else 1]:
-            headers[name] = _count(headers.get(name)) + 1
-    text: str = dumps(message)
-    if body is None:
-        return text.encode()
-    message.pop("body")
-    rest: str = dumps(message)
-    return b'{"body": "' + body + b'", ' + rest[1:].encode()
+    if lost and isinstance(headers, dict) and not _waits(headers):
+        headers[LOST] = _count(headers.get(LOST)) + 1
+    return _with_body(message, body)
+
+
+def renewed(raw: bytes, id: str) -> bytes:
+    """A message under another id, as if it had never been delivered; its body is not looked into. Raises ValueError,
+    or what kombu raises, for one that cannot be read."""
+    message, body = _opened(raw)
+    headers, properties = message["headers"], message["properties"]
+    for name in (LOST, "redelivered"):
+        headers.pop(name, None)
+    headers |= {"id": id, "root_id": id, "parent_id": None}
+    properties |= {"correlation_id": id, "delivery_tag": id}
+    return _with_body(message, body)
+
+
+def _with_body(message: dict[str, Any], body: bytes | None) -> bytes:
+    """A message as JSON, with the body as it stood between its quotes."""
+    text: str = dumps(message if body is None else {k: v for k, v in message.items() if k != "body"})
+    return text.encode() if body is None else b'{"body": "' + body + b'", ' + text[1:].encode()
+
+
+def _waits(headers: dict[str, Any]) -> bool:
+    """Whether a message waits for its time, so that no death is its doing."""
+    try:
+        return datetime.fromisoformat(headers["eta"]).astimezone(UTC) > datetime.now(UTC)
+    except (LookupError, TypeError, ValueError, OverflowError):
+        return False
 
 
 def _count(value: Any) -> int:

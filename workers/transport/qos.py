@@ -9,6 +9,7 @@ from typing import Any, Final
 from redis.exceptions import RedisError
 
 from wasmfleet.workers.transport import stock
+from wasmfleet.workers.transport.messages import LOST
 from wasmfleet.workers.transport.store import Store
 
 _MOST_TAGS: Final = 1000
@@ -83,13 +84,15 @@ class QoS(stock.redis.QoS):  # type: ignore[misc]
 
     def watch(self, tag: str, headers: Any) -> None:
         """Takes nothing beside a message that several workers died with, or its next death would prove nothing."""
-        lost = (headers or {}).get("wasmfleet_lost")
+        lost = (headers or {}).get(LOST)
         if isinstance(lost, int) and lost >= SUSPECT_FROM:
             self._suspect = tag
 
     def put_off(self, tag: str) -> None:
         """Lets a message that waits for its time keep no other from being taken."""
         self.held.put_off(tag)
+        if tag == self._suspect:
+            self._suspect = ""
 
     def has(self, delivery_tag: str) -> bool:
         """Whether a consumer was given this message and has not answered."""

@@ -12,7 +12,7 @@ from redis import Redis
 
 from wasmfleet.workers.reading import entries, heal, skip
 from wasmfleet.workers.transport import stock
-from wasmfleet.workers.transport.messages import Loss, redelivered
+from wasmfleet.workers.transport.messages import redelivered
 
 _MOST_TOUCHED: Final = 1000
 _MOST_HOLDERS: Final = 10_000
@@ -41,6 +41,11 @@ class Keys:
 
     def leases(self, holder: str) -> str:
         return f"{self.prefix}{self.unacked}_leases:{holder}"
+
+    @property
+    def deadly(self) -> str:
+        """The hash of messages that ended their workers, whole, by their ids."""
+        return f"{self.prefix}wasmfleet:deadly"
 
     def bell(self, queue: str) -> str:
         return f"{self.prefix}_wasmfleet.bell.{queue}"
@@ -169,16 +174,16 @@ class Store:
         *,
         score: str = "",
         last: bool = False,
-        lost: Loss | None = None,
+        lost: bool = False,
     ) -> bool:
         """Puts a held message back into its list, marked as delivered before, first in line unless `last`.
 
-        `lost` says whether its holder died, with this message alone or among others.
+        `lost` says whether its holder died.
         Nothing happens where the lease or the holder's score is not the one given any more; then False.
         """
         booked: Any = self._client.hget(self.keys.bookings[0], tag)
         # Without a booking the lease alone is left; the script removes it.
-        message = redelivered(booked, lost) if booked else b""
+        message = redelivered(booked, lost=lost) if booked else b""
         queue = lease.list.removeprefix(self.keys.prefix).partition(stock.redis.Channel.sep)[0]
         own = [*self.keys.bookings, self.keys.holders, self.keys.leases(holder)]
         arguments: list[Any] = [tag, message, "LPUSH" if last else "RPUSH", holder, score, str(lease)]
@@ -204,7 +209,7 @@ class Store:
 
     def _fetch_keys(self, wanted: Fetch) -> list[str]:
         own = [*self.keys.bookings, self.keys.holders, self.keys.leases(self.holder)]
-        return [*own, *wanted.lists, *wanted.bells]
+        return [*own, *wanted.lists, *wanted.bells, self.keys.deadly]
 
     def _fetch_arguments(self, wanted: Fetch) -> list[Any]:
         turns = " ".join(map(str, wanted.turns))
