@@ -42,6 +42,7 @@ def test_a_workers_killed_at_random_lose_nothing(
     )
     assert len(runs) == _TASKS
     assert fleet.logged() == _TASKS
+    assert fleet.quarantine() == []  # nobody is blamed for a death by accident
 
 
 def test_b_a_killed_child_costs_only_its_own_task_a_second_run(fleet: ChaosFleet, figures: Figures) -> None:
