@@ -27,6 +27,7 @@ _ADDRESS: Final = re.compile(r"0[xX][0-9a-fA-F]{9,}")
 _TRACEBACK: Final = re.compile(r"^Traceback \(most recent call last\):\n(?:.*\n)*?(?=\S)(.*)", re.MULTILINE)
 _PLACE: Final = re.compile(r'File "[^"]*/(?:site-packages/|site/|src/)([^/"]+)/([^"]+)", line \d+, in (\S+)')
 _LOST: Final = re.compile(r"call (\S+) lost its process")
+_ID: Final = re.compile(rb'"correlation_id": "([0-9a-f-]{36})"')
 _TEXT_COLUMNS: Final = ("operation", "error_code", "error_message", "worker", "handed_over", "lane")
 
 
@@ -164,17 +165,25 @@ def _bookkeeping(target: Target, sent: Sequence[Sent], seen: Seen) -> Iterator[F
             nameless[wire.delivery_tag(one.raw)] = one
         else:
             yield Finding("a call without a row", one.kind, id, (one,))
+    readable = _served_though_damaged(target, nameless)
+    nameless = {tag: one for tag, one in nameless.items() if tag not in readable}
     aside = [field for field in entries if field not in logged]
     if len(aside) < len(nameless):
         kinds = ", ".join(sorted({one.kind for one in nameless.values()}))
-        missing = f"{len(nameless)} without an id, {len(aside)} set aside"
+        counted = f"{len(nameless)} without an id, {len(aside)} set aside"
         yield Finding(
-            "a message vanished", kinds if len(nameless) < 10 else "", missing, tuple(nameless.values())[:50]
+            "a message vanished", kinds if len(nameless) < 5 else "", counted, tuple(nameless.values())
         )
     ids = [id for id in logged if wire.wants_result(by_id[id].raw)]
     for id, is_stored in zip(ids, target.results(ids), strict=True):
         if not is_stored:
             yield Finding("a row without a result", by_id[id].kind, id, (by_id[id],))
+
+
+def _served_though_damaged(target: Target, nameless: dict[str, Sent]) -> set[str]:
+    """The tags of messages that are no JSON to this attacker, and were calls to a worker, which reads bodies apart."""
+    ids = {found[1].decode(): tag for tag, one in nameless.items() if (found := _ID.search(one.raw))}
+    return {ids[row["task_id"]] for row in target.rows(list(ids))}
 
 
 def _texts_of_rows(rows: Sequence[dict[str, Any]]) -> Iterator[Finding]:
