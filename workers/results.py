@@ -13,6 +13,7 @@ from celery import current_task, group, states
 from celery.backends.redis import RedisBackend, ResultConsumer  # type: ignore[attr-defined]
 from celery.exceptions import TaskRevokedError
 from celery.utils.log import get_task_logger
+from kombu.exceptions import EncodeError
 from kombu.serialization import dumps, loads
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, ReadOnlyError, RedisError, ResponseError
@@ -24,7 +25,8 @@ from wasmfleet.config import celery as queues
 from wasmfleet.config.settings import MIB, settings
 from wasmfleet.workers import sealed_calls, stored
 from wasmfleet.workers.again import Again, LargeResultRefused, ResultRefused
-from wasmfleet.workers.errors import UnreadableResult, WasmfleetError
+from wasmfleet.workers.errors import OutputTooLarge, UnreadableResult, WasmfleetError
+from wasmfleet.workers.outside import storable
 
 _LOOK_S: Final = 1.0
 _PATIENCE_S: Final = (
@@ -126,7 +128,10 @@ class Results(RedisBackend):
             _logger.warning("the errbacks of call %s cannot be sent: %s", request.id, error)
 
     def prepare_exception(self, exc: Any, serializer: Any = None) -> Any:
-        """Celery's; of a call that was revoked for a typed error, that error."""
+        """Celery's; of a call that was revoked for a typed error, that error. A result that cannot be written has a
+        row that says ok, and was too large for this process in the form its reader wants."""
+        if isinstance(exc, EncodeError):
+            exc = OutputTooLarge(f"the result cannot be written: {storable(exc)}")
         why = exc.args[0] if isinstance(exc, TaskRevokedError) and exc.args else None
         return super().prepare_exception(why if isinstance(why, WasmfleetError) else exc, serializer)
 

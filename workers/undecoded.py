@@ -91,9 +91,10 @@ def embed_of(found: outline.Outline) -> dict[str, Any]:
 def _loaded(part: bytes, kind: str) -> Any:
     try:
         return loads(part, kind, "binary" if kind == outline.MSGPACK else "utf-8", accept=_CHECKS.keys())
-    except (MemoryError, RecursionError):
-        raise
     except Exception as error:  # noqa: BLE001 - decoders raise what they like
+        cause = error.__cause__ or error.__context__ or error  # kombu makes a DecodeError of whatever it is
+        if isinstance(cause, MemoryError | RecursionError):
+            raise cause from None
         raise InvalidArguments(f"the message cannot be decoded: {storable(error)[:200]}") from None
 
 

@@ -1,0 +1,47 @@
+"""A child whose memory is at its end: its call is told so, and it goes on."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.chaos.fleet import ChaosFleet, chaos_fleet, children
+
+_CHILDS_MIB = 16 + 512  # WASMFLEET_MEMORY_LIMIT, and what a child has beside it
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFleet]:
+    folder = tmp_path_factory.mktemp("memory")
+    with chaos_fleet(folder, MEMORY_LIMIT="16", MAX_VALUES="1000000000", MAX_OUTPUT="512") as made:
+        made.start_fleet("python")
+        yield made
+
+
+def test_arguments_that_become_too_many_objects(fleet: ChaosFleet) -> None:
+    [worker] = fleet.workers()
+    before = children(worker.pid)
+    maps = [{}] * (12 * (_CHILDS_MIB << 20) // 640)  # an empty dictionary takes 64 bytes
+
+    call = fleet.client().signature("wasmfleet.chaos.nap", (maps,), queue="wasmfleet.python")
+    sent = call.apply_async(serializer="msgpack")
+
+    with pytest.raises(Exception, match="memory") as raised:
+        sent.get(timeout=60)
+    assert type(raised.value).__name__ == "MemoryLimitExceeded"
+    [row] = fleet.rows(sent.id)
+    assert row["error_code"] == "MemoryLimitExceeded"
+    assert children(worker.pid) == before
+
+
+def test_a_result_that_is_too_large_for_its_child(fleet: ChaosFleet) -> None:
+    """It fits into the process of its twin, which it nearly fills, and not several times over into the child."""
+    [worker] = fleet.workers()
+    call = fleet.client().signature("wasmfleet.chaos.letters", queue="wasmfleet.python")
+
+    sent = call.apply_async(kwargs={"size": 300 << 20})
+
+    with pytest.raises(Exception, match="memory") as raised:
+        sent.get(timeout=60)
+    assert type(raised.value).__name__ == "MemoryLimitExceeded"
+    assert [one.pid for one in fleet.workers()] == [worker.pid]
+    assert len(call.apply_async(kwargs={"size": 1000}).get(timeout=30)) == 1000
