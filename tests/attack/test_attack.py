@@ -41,9 +41,9 @@ def test_whatever_is_sent_workers_live_and_each_message_has_its_end(
     lines = [attack.round(program, messages=150) for program in _PLAN]
 
     assert not findings.counts, "\n".join(lines)
-    assert attack.seen.served > 100
-    assert attack.seen.refused > 100
-    assert attack.seen.set_aside > 100
+    assert attack.seen.served > 50
+    assert attack.seen.refused > 50
+    assert attack.seen.set_aside > 50
 
 
 def test_whatever_is_in_the_folder_of_modules_workers_boot_and_calls_end(
