@@ -25,7 +25,13 @@ from wasmfleet.workers import (
 from wasmfleet.workers.again import Again, Unlogged
 from wasmfleet.workers.call import Item, Outcome
 from wasmfleet.workers.contract import Arguments
-from wasmfleet.workers.errors import InternalError, MemoryLimitExceeded, RuntimeUnavailable, WasmfleetError
+from wasmfleet.workers.errors import (
+    InternalError,
+    InvalidArguments,
+    MemoryLimitExceeded,
+    RuntimeUnavailable,
+    WasmfleetError,
+)
 from wasmfleet.workers.operation import Operation, check_size, resolve
 from wasmfleet.workers.outside import storable
 from wasmfleet.workers.runtime.modules import Loaded
@@ -78,7 +84,7 @@ def batch(
         if waiting:
             _evaluate_message(target, request, items, waiting, lanes.choose(target, lane))
     except lanes.HandOver as reason:
-        raise lanes.hand_over(task, request, str(reason)) from None
+        _hand_over_or_fail(task, request, str(reason), waiting)
     except lanes.Wait as reason:
         _wait_or_fail(task, request, str(reason), waiting)
     except RedisError as error:
@@ -183,11 +189,29 @@ def _run_twin(target: Operation[..., Any], item: Item, limits: twin.Limits) -> N
     outcome.run_us = (time.perf_counter_ns() - started) // 1000
 
 
+def _hand_over_or_fail(task: Any, request: Any, reason: str, items: Sequence[Item]) -> None:
+    try:
+        raise lanes.hand_over(task, request, reason)
+    except (Ignore, Reject):
+        raise
+    except Exception as error:  # noqa: BLE001 - Celery takes the headers of a message on trust
+        _fail(items, _unsendable(error))
+
+
 def _wait_or_fail(task: Any, request: Any, reason: str, items: Sequence[Item]) -> None:
     try:
         raise lanes.wait(task, request, reason)
+    except (Ignore, Reject):
+        raise
     except RuntimeUnavailable as error:
         _fail(items, error)
+    except Exception as error:  # noqa: BLE001 - as above
+        _fail(items, _unsendable(error))
+
+
+def _unsendable(error: Exception) -> WasmfleetError:
+    why = storable(f"{type(error).__name__}: {error}")
+    return InvalidArguments(f"the call must run elsewhere, and its message cannot be sent on: {why}")
 
 
 def _fail(items: Sequence[Item], error: WasmfleetError) -> None:

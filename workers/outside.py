@@ -6,7 +6,7 @@ from typing import Any, Final
 
 STORED_CHARACTERS: Final = 1000
 #: Longer than any address of a guest, whose memory has 32 bits: what is left is an address of this process.
-_HOST_ADDRESS: Final = re.compile(r"\b0[xX][0-9a-fA-F]{9,16}\b")
+_HOST_ADDRESS: Final = re.compile(r"\b0[xX][0-9a-fA-F]{9,}\b")
 
 
 def storable(value: Any, most: int = STORED_CHARACTERS, *, addresses: bool = False) -> str:

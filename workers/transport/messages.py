@@ -154,10 +154,15 @@ def _plain(message: dict[str, Any], body: bytes | None) -> bytes | str | None:
     encoding = message["properties"].pop("body_encoding", None)
     if body is None:
         text: str | None = message["body"]
-        return binascii.a2b_base64(text) if encoding and text else text
+        return _from_base64(text.encode()) if encoding and text else text
     if b"\\" in body:
         body = _decode((b'"' + body + b'"').decode()).encode()
-    return binascii.a2b_base64(body) if encoding else body
+    return _from_base64(body) if encoding else body
+
+
+def _from_base64(text: bytes) -> bytes:
+    """What is no base64 is refused: without it a damaged message might be another one."""
+    return binascii.a2b_base64(text.translate(None, b" \r\n"), strict_mode=True)
 
 
 def is_well_formed(message: Any) -> bool:
