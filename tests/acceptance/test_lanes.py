@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,31 @@ def assert_served_by_plain_python(fleet: Installation, reason: str) -> None:
     until(lambda: reason in module_state(fleet, "ast")[1], what=f"heartbeat says {reason}: {fleet.workers()}")
 
 
+def assert_what_cannot_be_sent_on_has_its_error_and_row(fleet: Installation) -> None:
+    """Celery looks for the stamps that a header names, and its sender sent none."""
+    ids = {"wasmfleet.any": str(uuid.uuid4()), "wasmfleet.wasm": str(uuid.uuid4())}
+    with Redis.from_url(fleet.url) as broker:
+        for queue, id in ids.items():
+            message = {
+                "body": json.dumps([[], GOOD, {}]),
+                "content-type": "application/json",
+                "content-encoding": "utf-8",
+                "headers": {
+                    "task": "wasmfleet.ast.validate",
+                    "id": id,
+                    "stamped_headers": ["x"],
+                    "stamps": {},
+                },
+                "properties": {"delivery_tag": id, "delivery_info": {}},
+            }
+            broker.lpush(queue, json.dumps(message))
+    for id in ids.values():
+        until(lambda id=id: fleet.rows(id), log=fleet.output)
+        [row] = fleet.rows(id)
+        assert row["error_code"] == "InvalidArguments"
+        assert "cannot be sent on" in row["error_message"]
+
+
 def test_a_missing_module_moves_only_its_own_calls_and_comes_back(fleet: Installation) -> None:
     binary, aside = fleet.package / "wasm_bin" / "ast.wasm", fleet.folder / "ast.wasm"
     shutil.move(binary, aside)
@@ -58,6 +84,7 @@ def test_a_missing_module_moves_only_its_own_calls_and_comes_back(fleet: Install
     digest.get(timeout=30)
     assert fleet.rows(digest.id)[0]["engine"] == "wasm"
 
+    assert_what_cannot_be_sent_on_has_its_error_and_row(fleet)
     waiting = fleet.call("ast.validate", lane="wasm", **GOOD)
     until(lambda: "waited" not in waiting.state, seconds=2)
     assert not waiting.ready()
