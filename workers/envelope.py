@@ -47,6 +47,14 @@ class _Headers(msgspec.Struct):
     wasmfleet: _Own | None = None
 
 
+class _Properties(msgspec.Struct):
+    """Those of AMQP that Celery takes on when it sends a call on."""
+
+    priority: Count | None = None
+    reply_to: str | None = None
+    correlation_id: str | None = None
+
+
 class _Embed(msgspec.Struct, forbid_unknown_fields=True):
     callbacks: list[Signature] | None = None
     errbacks: list[Signature] | None = None
@@ -81,6 +89,7 @@ def check(message: Any) -> Call:
     for part in ("headers", "properties", "delivery_info"):
         _check_depth(part, getattr(message, part))
     headers = msgspec.convert(message.headers, _Headers)
+    msgspec.convert(message.properties or {}, _Properties)
     msgspec.convert((message.delivery_info or {}).get("priority"), Count | None)
     for name in _TIMES:
         _check_time(name, getattr(headers, name))

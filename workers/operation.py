@@ -55,7 +55,7 @@ class Operation(Task, Generic[P, R]):  # type: ignore[type-arg]
     function: ClassVar[str]
     alias_of: ClassVar["Operation[..., Any] | None"] = None
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Runs in this process: in the sandbox where it is ready, else as plain Python."""
         from wasmfleet.workers import execute
 
@@ -65,13 +65,13 @@ class Operation(Task, Generic[P, R]):  # type: ignore[type-arg]
             execute.refuse(self, self.request, args[0].error)
         return execute.message(self, self.request, args, kwargs)  # type: ignore[no-any-return]
 
-    def wasm(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def wasm(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Runs in this process in the sandbox, or raises RuntimeUnavailable."""
         from wasmfleet.workers import execute
 
         return execute.here(self, "wasm", args, kwargs)  # type: ignore[no-any-return]
 
-    def python(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def python(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Runs in this process as plain Python."""
         from wasmfleet.workers import execute
 
@@ -86,7 +86,7 @@ class Operation(Task, Generic[P, R]):  # type: ignore[type-arg]
 
         return batch.publish(self, calls, lane=lane, expires=expires)
 
-    def run(self, *args: Any, **kwargs: Any) -> Any:
+    def run(self, /, *args: Any, **kwargs: Any) -> Any:
         return self(*args, **kwargs)
 
     def map(self, it: Any) -> Any:

@@ -59,8 +59,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 _COLUMNS: Final = Row.__struct_fields__
 _INSERT: Final = (
     f"INSERT INTO results ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608
-    "ON CONFLICT (task_id, item) DO UPDATE SET executions = executions + 1"
+    "ON CONFLICT (task_id, item) DO "
 )
+_COUNT_ANOTHER: Final = "UPDATE SET executions = executions + 1"
 
 
 @_migrations()
@@ -111,12 +112,13 @@ class Log:
         self._inherited: Database | None = None
         self._process = 0
 
-    def write(self, rows: Sequence[Row]) -> None:
-        """All rows in one transaction, or none. Raises sqlite3.OperationalError."""
+    def write(self, rows: Sequence[Row], *, unless_there: bool = False) -> None:
+        """All rows in one transaction, or none; a row that is there stands, and counts one execution more, or stays
+        as it is with `unless_there`. Raises sqlite3.OperationalError."""
         values = [tuple(_column(name, getattr(row, name)) for name in _COLUMNS) for row in rows]
         try:
             with self._transaction() as connection:
-                connection.executemany(_INSERT, values)
+                connection.executemany(_INSERT + ("NOTHING" if unless_there else _COUNT_ANOTHER), values)
         except sqlite3.DatabaseError as error:
             if type(error) is not sqlite3.DatabaseError:
                 raise

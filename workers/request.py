@@ -4,13 +4,15 @@ import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from billiard.einfo import ExceptionInfo
-from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+from billiard.exceptions import Terminated, TimeLimitExceeded, WorkerLostError
+from celery.exceptions import Ignore, Reject, Retry
 from celery.utils.log import get_task_logger
 from celery.worker import state
 from celery.worker.request import Request
+from kombu.exceptions import EncodeError
 from redis.exceptions import RedisError
 
 from wasmfleet.config.celery import BATCH, BATCH_FACTOR, batch_time_limit
@@ -30,6 +32,7 @@ from wasmfleet.workers.again import Again, LargeResultRefused, ResultRefused, Un
 from wasmfleet.workers.errors import (
     Cancelled,
     DeadlineExceeded,
+    InternalError,
     MemoryLimitExceeded,
     OutputTooLarge,
     Quarantined,
@@ -37,9 +40,21 @@ from wasmfleet.workers.errors import (
     WasmfleetError,
 )
 from wasmfleet.workers.intake import intake
+from wasmfleet.workers.outside import storable
 from wasmfleet.workers.undecoded import Undecoded
 
 _logger = get_task_logger(__name__)
+#: What calls end with, and how Celery tells of what becomes of a message.
+_EXPECTED: Final = (
+    WasmfleetError,
+    Reject,
+    Ignore,
+    Retry,
+    Terminated,
+    TimeLimitExceeded,
+    WorkerLostError,
+    EncodeError,
+)
 
 
 class LoggedRequest(Request):
@@ -151,11 +166,8 @@ class LoggedRequest(Request):
             if not self._log("error", outlived):
                 return None
             exc_info = _raised(outlived)
-        if isinstance(error, MemoryError):  # by which Celery would end this process (5.7, worker/request.py)
-            ended = MemoryLimitExceeded(
-                "the call, or its result, needed more memory than its process may use"
-            )
-            if not self._log("error", ended):
+        if ended := _unexpected(error):
+            if not self._log("error", ended, unless_there=True):
                 return None
             exc_info = _raised(ended)
         if isinstance(error, WorkerLostError) and not _is_stopping():
@@ -196,16 +208,34 @@ class LoggedRequest(Request):
         outcomes.log().write(_rows(self, "error", error))
         return _raised(error)
 
-    def _log(self, outcome: Literal["error", "revoked", "expired"], error: WasmfleetError) -> bool:
+    def _log(
+        self,
+        outcome: Literal["error", "revoked", "expired"],
+        error: WasmfleetError,
+        *,
+        unless_there: bool = False,
+    ) -> bool:
         """Writes the outcome's rows; where that cannot be, the message goes back and nothing is acknowledged."""
         try:
-            outcomes.log().write(_rows(self, outcome, error))
+            outcomes.log().write(_rows(self, outcome, error), unless_there=unless_there)
         except sqlite3.OperationalError as trouble:
             intake.pause(str(trouble))
             state.task_ready(self)
             self.reject(requeue=True)
             return False
         return True
+
+
+def _unexpected(error: Any) -> WasmfleetError | None:
+    """What to tell of an exception that no call ends with: one of Celery's own, around it. It may have no row yet.
+
+    Of a MemoryError, Celery would end this process (5.7, worker/request.py).
+    """
+    if isinstance(error, MemoryError):
+        return MemoryLimitExceeded("the call, or its result, needed more memory than its process may use")
+    if isinstance(error, _EXPECTED) or not isinstance(error, Exception):
+        return None
+    return InternalError(storable(f"{type(error).__name__}: {error}"))
 
 
 def _outlived(limit: TimeLimitExceeded) -> DeadlineExceeded:

@@ -73,6 +73,11 @@ class Undecoded:
         except Exception as error:  # noqa: BLE001 - decoders raise what they like
             # Who waits for the next call, or for all of a chord, is to hear of this one's end.
             return (Unreadable(_typed(error)),), {}, embed_of(outline.of(body, self.content_type))
+        if not (
+            isinstance(args, list) and isinstance(kwargs, dict) and all(isinstance(k, str) for k in kwargs)
+        ):
+            why = InvalidArguments("the message's arguments are no array, or no map by names")
+            return (Unreadable(why),), {}, embed
         return tuple(args), kwargs, embed
 
 

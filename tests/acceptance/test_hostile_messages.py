@@ -50,6 +50,7 @@ _HEADERS: list[dict[str, Any]] = [
     {"group_index": "abc"},
     {"x": json.loads("[" * 700 + "]" * 700)},
     {"x": {"__type__": "decimal", "__value__": "zz"}},
+    {"headers": 5},
 ]
 _BODIES: list[Any] = [
     5,
@@ -75,6 +76,12 @@ _BATCHES: list[Any] = [
     [["chaos.nap", [{}]], {"calls": [{}]}, {}],
     [["chaos.nap", [{}]], {"x": 1}, {}],
     [[], {}, {}],
+]
+#: Arguments that Celery would not get as far as the task's body with.
+_ARGUMENTS: list[Any] = [
+    [[], {"__type__": "datetime", "__value__": "2020-01-01T00:00:00"}, {}],
+    [[], {"self": 1}, {}],
+    [[], {"": 1}, {}],
 ]
 _PUBLISH_FROM_A_NEWER_CLIENT = """
 from wasmfleet.workers.operation import operation
@@ -109,6 +116,22 @@ def test_the_worker_lives_and_each_is_set_aside_with_its_reason(fleet: ChaosFlee
     known = [message["headers"]["id"] for message in sent if _has_good_id(message)]
     assert {row["outcome"] for row in fleet.rows(*known)} == {"error"}
     assert sorted(row["task_id"] for row in fleet.rows(*known)) == sorted(known)
+
+
+def test_arguments_that_are_none_have_an_error_and_a_row(fleet: ChaosFleet) -> None:
+    sent = [_message(body) for body in _ARGUMENTS]
+    sent.append(_message(None))
+    sent[-1] |= {
+        "body": base64.b64encode(b"\x93\x90\x81\xc4\x01a\x01\x80").decode(),  # a name of bytes
+        "content-type": "application/x-msgpack",
+    }
+    sent[-1]["properties"]["body_encoding"] = "base64"
+    with Redis.from_url(fleet.url) as broker:
+        broker.lpush("wasmfleet.python", *map(json.dumps, sent))
+
+    ids = [message["headers"]["id"] for message in sent]
+    rows = until(lambda: len(fleet.rows(*ids)) == len(ids) and fleet.rows(*ids), log=fleet.output)
+    assert {row["error_code"] for row in rows} == {"InvalidArguments"}
 
 
 def test_a_batch_of_an_operation_newer_than_the_worker_is_set_aside(fleet: ChaosFleet) -> None:
