@@ -117,7 +117,7 @@ def task_id(message: Any) -> str:
     for id in ((message.headers or {}).get("id"), (message.properties or {}).get("correlation_id")):
         try:
             return msgspec.convert(id, Id)
-        except msgspec.ValidationError:
+        except ValueError:
             continue
     return ""
 

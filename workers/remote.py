@@ -71,7 +71,7 @@ class Node(pidbox.Node):  # type: ignore[misc]
     def handle_message(self, body: Any, message: Any = None) -> None:
         try:
             order = msgspec.convert(body, _Order)
-        except (msgspec.ValidationError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             _log.warning("a broadcast that is no order is dropped: %s", error)
             return
         self._adjust_clock(message)
@@ -152,7 +152,7 @@ def _checked(order: _Order) -> dict[str, Any]:
         raise Refused(_not_allowed("to terminate running calls"))
     try:
         given = msgspec.convert(arguments, orders.SAFE[order.method])
-    except (msgspec.ValidationError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise Refused(f"the remote command {order.method!r} is malformed: {error}") from None
     return {name: value for name, value in msgspec.structs.asdict(given).items() if name in arguments}
 

@@ -81,7 +81,7 @@ def opened(box: Any, purpose: Purpose, operation: str | None = None) -> tuple[An
 def _read(box: Any) -> _Box:
     try:
         return msgspec.convert(box[MARK], _Box, builtin_types=(bytes,))
-    except (msgspec.ValidationError, LookupError, TypeError, RecursionError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         raise InvalidArguments("a sealed box is malformed, or of another version") from None
 
 

@@ -82,7 +82,7 @@ def error_of(told: Any) -> Exception:
     """The error that a stored one stands for; UnreadableResult for what is none, or is not made here."""
     try:
         found = msgspec.convert(told, _Error)
-    except (msgspec.ValidationError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         return UnreadableResult(f"the call failed, and what is stored as its error is none: {_told(error)}")
     kind = _CLASSES.get((found.exc_module, found.exc_type))
     said = found.exc_message if isinstance(found.exc_message, list) else [found.exc_message]

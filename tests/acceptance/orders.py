@@ -78,6 +78,9 @@ MALFORMED: list[tuple[str, Any]] = [
     ("shut\ndown\x1b[2J", {}),
 ]
 NO_ORDERS: list[Any] = [
+    {"method": "\udcff"},
+    {"method": "ping", "destination": ["\udcff"]},
+    {"\udcff": 1, "method": "\ud800"},
     5,
     [],
     None,

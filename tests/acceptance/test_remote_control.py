@@ -117,6 +117,7 @@ def test_what_is_no_order_is_dropped(fleet: ChaosFleet, client: Celery) -> None:
 
     assert ask(fleet, client, "clock", {})["clock"] < 1 << 53
     assert fleet.quarantine() == []
+    assert "Traceback" not in fleet.output()
 
 
 def test_what_is_no_broadcast_is_dropped_with_one_line(fleet: ChaosFleet) -> None:

@@ -139,7 +139,7 @@ def _checked(file: _File, item: "Item[Any]") -> Checked:
         return Checked(file.size_bytes, file.size_bytes, [_failed(file, item.error)])
     try:
         told = msgspec.convert(item.value, Validation)
-    except (msgspec.ValidationError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UnreadableResult(f"what was answered for {sources.shown(file.path)} is none: {error}") from None
     shown = sources.shown(file.path)
     found = [of_diagnostic(shown, file.text, one, told.unchecked) for one in told.diagnostics]
