@@ -179,7 +179,9 @@ def test_flower_has_no_keys(fleet: SealingFleet) -> None:
     pid = fleet.start("flower")
 
     until(
-        lambda: b"celery" in Path(f"/proc/{pid}/cmdline").read_bytes(), what="Flower runs", log=fleet.output
+        lambda: b"workers.flower" in Path(f"/proc/{pid}/cmdline").read_bytes(),
+        what="Flower runs",
+        log=fleet.output,
     )
     names = {line.partition(b"=")[0] for line in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")}
     assert b"WASMFLEET_BROKER_PORT" in names
