@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
+from kombu.exceptions import EncodeError
+from kombu.serialization import dumps
 
 from wasmfleet.config.celery import BATCH
 from wasmfleet.workers import follow_ups, outline
@@ -96,7 +98,7 @@ def check(message: Any) -> Call:
     body = undecoded(message)
     found = body.outline()
     if found.embed not in _TRIVIAL:
-        _check_follow_ups(msgspec.convert(embed_of(found), _Embed))
+        _check_follow_ups(embed_of(found))
     return Call(headers.task, body, outline.of_batch(found) if headers.task == BATCH else None)
 
 
@@ -122,7 +124,12 @@ def task_id(message: Any) -> str:
     return ""
 
 
-def _check_follow_ups(embed: _Embed) -> None:
+def _check_follow_ups(content: dict[str, Any]) -> None:
+    embed = msgspec.convert(content, _Embed)
+    try:
+        dumps(content, serializer="msgpack")  # as it is sent on; JSON has values that MessagePack has not
+    except EncodeError as error:
+        raise ValueError(f"what follows the call cannot be sent on: {error}") from None
     given = [*(embed.callbacks or ()), *(embed.errbacks or ()), *(embed.chain or ())]
     follow_ups.check([*given, embed.chord] if embed.chord else given)
 

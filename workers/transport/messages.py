@@ -40,7 +40,7 @@ def decode(raw: bytes, tag: str, queue: str) -> dict[str, Any]:
         message, body = _opened(raw)
         if not is_well_formed(message):
             return wrapped(raw, tag, queue)
-        message["body"] = _plain(message, body)
+        _unpack(message, body)
     except Exception:  # noqa: BLE001 - kombu's typed values raise what they like
         return wrapped(raw, tag, queue)
     properties = message["properties"]
@@ -149,20 +149,23 @@ def _check_head(head: bytes) -> None:
         weight.check_json(head, _HEAD_VALUES, _HEAD_LEVELS)
 
 
-def _plain(message: dict[str, Any], body: bytes | None) -> bytes | str | None:
-    """The body as its sender made it. Raises ValueError."""
+def _unpack(message: dict[str, Any], body: bytes | None) -> None:
+    """Gives a message its body as its sender made it. Raises ValueError.
+
+    A body that is no base64 stays as it is, of a type that nobody reads: the message's id is answered.
+    """
     encoding = message["properties"].pop("body_encoding", None)
     if body is None:
-        text: str | None = message["body"]
-        return _from_base64(text.encode()) if encoding and text else text
-    if b"\\" in body:
+        body = (message["body"] or "").encode()
+    elif b"\\" in body:
         body = _decode((b'"' + body + b'"').decode()).encode()
-    return _from_base64(body) if encoding else body
-
-
-def _from_base64(text: bytes) -> bytes:
-    """What is no base64 is refused: without it a damaged message might be another one."""
-    return binascii.a2b_base64(text.translate(None, b" \r\n"), strict_mode=True)
+    message["body"] = body
+    if encoding:
+        try:
+            # Strictly: without what is no base64 a damaged message might be another one.
+            message["body"] = binascii.a2b_base64(body.translate(None, b" \r\n"), strict_mode=True)
+        except binascii.Error:
+            message["content-type"] = MALFORMED
 
 
 def is_well_formed(message: Any) -> bool:
