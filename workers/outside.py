@@ -6,7 +6,8 @@ from typing import Any, Final
 
 STORED_CHARACTERS: Final = 1000
 #: Longer than any address of a guest, whose memory has 32 bits: what is left is an address of this process.
-_HOST_ADDRESS: Final = re.compile(r"\b0[xX][0-9a-fA-F]{9,}\b")
+_HOST_ADDRESS: Final = re.compile(r"0[xX][0-9a-fA-F]{9,}")
+_ADDRESS_CHARACTERS: Final = 18  # it is cut out before a text is cut, or a part of it would stay
 
 
 def storable(value: Any, most: int = STORED_CHARACTERS, *, addresses: bool = False) -> str:
@@ -21,8 +22,8 @@ def storable(value: Any, most: int = STORED_CHARACTERS, *, addresses: bool = Fal
         text = str(value)
     except Exception as error:  # noqa: BLE001 - a class from outside may define it as it likes
         text = f"<a {type(value).__name__} without text: {type(error).__name__}>"
-    text = text[:most].encode(errors="replace").decode()
-    return text if addresses else _without_addresses(text)
+    text = text[: most + _ADDRESS_CHARACTERS].encode(errors="replace").decode()
+    return (text if addresses else _without_addresses(text))[:most]
 
 
 def shown(value: Any) -> str:
