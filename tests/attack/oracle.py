@@ -174,7 +174,8 @@ def _bookkeeping(target: Target, sent: Sequence[Sent], seen: Seen) -> Iterator[F
         yield Finding(
             "a message vanished", kinds if len(nameless) < 5 else "", counted, tuple(nameless.values())
         )
-    ids = [id for id in logged if wire.wants_result(by_id[id].raw)]
+    # Under a colliding id a row may be an earlier message's.
+    ids = [id for id in logged if wire.wants_result(raw := by_id[id].raw) and not wire.may_be_unreadable(raw)]
     for id, is_stored in zip(ids, target.results(ids), strict=True):
         if not is_stored:
             yield Finding("a row without a result", by_id[id].kind, id, (by_id[id],))
