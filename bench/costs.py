@@ -11,7 +11,7 @@ import wasmtime
 from bench.harness import Contender, measure
 from wasmfleet.config.settings import MIB
 from wasmfleet.tasks import digest
-from wasmfleet.workers import sandbox
+from wasmfleet.workers import execute, sandbox, twin, twin_process
 from wasmfleet.workers.runtime import invoke
 from wasmfleet.workers.runtime.instance import Guest
 
@@ -28,6 +28,8 @@ def costs() -> dict[str, float]:
     operation = module.binary.operations["digest"]
     request = invoke.framed([digest.digest.contract.encode(digest.digest.contract.check((data,), {}))])
     echo = _echo(module.engine)
+    item = execute._item(digest.digest, digest.digest.contract.check((data,), {}))
+    patience = twin.Limits.from_now(3600)
     jobs: dict[str, Callable[[], Any]] = {
         "an entry of 1 kB into a warm guest, hashing included": lambda: guest.call(operation.index, request),
         "an entry of 1 kB into a warm guest that does next to nothing": lambda: echo.call(0, data),
@@ -35,6 +37,12 @@ def costs() -> dict[str, float]:
         "op.wasm of 1 kB, all of it": lambda: digest.digest.wasm(data),
         "a batch of 1,000 items of 1 kB, an item": lambda: sandbox.run(
             module, "digest", [request[4:]] * 1000, 10
+        ),
+        "a plain-Python twin of 1 kB in this process": lambda: twin_process.run_here(
+            digest.digest, item, patience
+        ),
+        "the same in a process of its own, as in a worker": lambda: twin_process.run(
+            digest.digest, item, patience
         ),
     }
     found = {
