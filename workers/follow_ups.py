@@ -79,6 +79,8 @@ def _inner(signature: Signature) -> Iterable[Signature]:
     yield from options.link_error or ()
     if options.chord:
         yield options.chord
+    if signature.task.startswith("celery.") and not signature.subtask_type:
+        raise ValueError(f"{signature.task} is not served, after a call as little as alone")
     if signature.subtask_type:
         yield from _parts(msgspec.convert(signature.kwargs, _PARTS[signature.subtask_type]))
 

@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -13,18 +13,15 @@ from typing import Any
 
 import msgpack
 import pytest
-from kombu.compression import compress
 from redis import Redis
 
 from tests.acceptance.installation import until
 from tests.chaos.fleet import ChaosFleet, chaos_fleet, children
+from tests.security.bombs import BOMBS, message
 from wasmfleet.workers.liveness import started_ticks
 
 _MOST_MAIN_MIB = 400
 _MOST_CHILD_MIB = 600
-_MILLIONS = 4_500_000  # more than WASMFLEET_MAX_VALUES
-_NAP, _BATCH = "wasmfleet.chaos.nap", "wasmfleet.batch"
-_JSON = "application/json"
 
 
 @pytest.fixture(scope="module")
@@ -32,76 +29,6 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFleet]:
     with chaos_fleet(tmp_path_factory.mktemp("messages"), MEMORY_LIMIT="256") as made:
         made.start_fleet("python")
         yield made
-
-
-def _message(
-    body: bytes,
-    *,
-    task: str = _NAP,
-    kind: str = "application/x-msgpack",
-    compression: str = "",
-    headers: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    given = {"task": task, "id": str(uuid.uuid4())} | (headers or {})
-    if compression:
-        body, given["compression"] = compress(body, compression)
-    return {
-        "body": base64.b64encode(body).decode(),
-        "content-type": kind,
-        "content-encoding": "binary",
-        "headers": given,
-        "properties": {
-            "delivery_tag": str(uuid.uuid4()),
-            "body_encoding": "base64",
-            "delivery_info": {"routing_key": "wasmfleet.python"},
-        },
-    }
-
-
-def _maps() -> bytes:
-    return b"\xdd" + _MILLIONS.to_bytes(4, "big") + b"\x80" * _MILLIONS
-
-
-def _maps_in_json() -> bytes:
-    return b"[" + b"{}," * _MILLIONS + b"{}]"
-
-
-def _embed() -> bytes:
-    others = b"".join(msgpack.packb(name) + b"\xc0" for name in ("errbacks", "chain", "chord"))
-    return b"\x84" + msgpack.packb("callbacks") + _maps() + others
-
-
-def _batch(calls: bytes) -> bytes:
-    return b"\x93\x92" + msgpack.packb("chaos.nap") + calls + b"\x80\x80"
-
-
-#: Messages of few bytes that become millions of objects, and of many bytes.
-_BOMBS: dict[str, Callable[[], dict[str, Any]]] = {
-    "maps in the arguments": lambda: _message(b"\x93\x91" + _maps() + b"\x80\x80"),
-    "the same in 15 kB": lambda: _message(b"\x93\x91" + _maps() + b"\x80\x80", compression="gzip"),
-    "maps by name": lambda: _message(b"\x93\x90\x81\xa7seconds" + _maps() + b"\x80"),
-    "maps by name, lzma": lambda: _message(
-        b"\x93\x90\x81\xa7seconds" + _maps() + b"\x80", compression="lzma"
-    ),
-    "maps in what follows": lambda: _message(b"\x93\x90\x80" + _embed()),
-    "maps in what follows, brotli": lambda: _message(b"\x93\x90\x80" + _embed(), compression="brotli"),
-    "maps in JSON": lambda: _message(b"[" + _maps_in_json() + b",{},{}]", kind=_JSON),
-    "maps in JSON, bzip2": lambda: _message(
-        b"[" + _maps_in_json() + b",{},{}]", kind=_JSON, compression="bzip2"
-    ),
-    "calls of a batch": lambda: _message(_batch(_maps()), task=_BATCH),
-    "calls of a batch in JSON": lambda: _message(
-        b'[["chaos.nap",' + _maps_in_json() + b"],{},{}]", task=_BATCH, kind=_JSON
-    ),
-    "depth": lambda: _message(b"\x93\x91" + b"\x91" * _MILLIONS + b"\xc0\x80\x80"),
-    "depth in JSON": lambda: _message(b"[" + b"[" * 10**5 + b"]" * 10**5 + b",{},{}]", kind=_JSON),
-    "a gigabyte in a megabyte": lambda: _message(bytes(1 << 30), compression="gzip"),
-    "32 MiB of text": lambda: _message(b"\x93\x91" + msgpack.packb("x" * (32 << 20)) + b"\x80\x80"),
-    "40 MiB that are no base64": lambda: _message(b"") | {"body": "A" * (40 << 20) + "!"},
-    "maps in the headers": lambda: _message(b"\x93\x90\x80\x80", headers={"x": [{}] * 2_000_000}),
-    "maps in the properties": lambda: _message(b"") | {"properties": {"x": [{}] * 2_000_000}},
-    "100 MiB": lambda: _message(bytes(75 << 20)),
-}
 
 
 def _peak_mib(pid: int) -> int:
@@ -122,18 +49,18 @@ def _put(fleet: ChaosFleet, *messages: dict[str, Any]) -> None:
             broker.lpush("wasmfleet.python", json.dumps(message))
 
 
-@pytest.mark.parametrize("name", _BOMBS)
+@pytest.mark.parametrize("name", BOMBS)
 def test_no_message_takes_much_memory_or_ends_a_process(fleet: ChaosFleet, name: str) -> None:
     [worker] = fleet.workers()
     [child] = children(worker.pid)
-    message, before = _BOMBS[name](), len(fleet.quarantine())
+    bomb, before = BOMBS[name](), len(fleet.quarantine())
     _forget_peaks(worker.pid, child)
 
-    _put(fleet, message)
+    _put(fleet, bomb)
 
     [good] = fleet.publish(1, "chaos.nap")
     assert fleet.settle([good], seconds=60) == {good: 1}, fleet.output()
-    until(lambda: fleet.rows(message["headers"]["id"]) or len(fleet.quarantine()) > before, log=fleet.output)
+    until(lambda: fleet.rows(bomb["headers"]["id"]) or len(fleet.quarantine()) > before, log=fleet.output)
     main_mib, child_mib = _peak_mib(worker.pid), _peak_mib(child)
     print(f"{main_mib} MiB at most in the main process, {child_mib} in its child")
     assert main_mib <= _MOST_MAIN_MIB
@@ -146,7 +73,7 @@ def test_many_large_messages_at_once_stay_within_the_memory_of_a_worker(fleet: C
     [worker] = fleet.workers()
     size = 30 << 20
     body = b"\x93\x90\x81" + msgpack.packb("size") + msgpack.packb("x" * size) + b"\x80"
-    large = [_message(body, task="wasmfleet.chaos.letters") for _ in range(6)]
+    large = [message(body, task="wasmfleet.chaos.letters") for _ in range(6)]
     _forget_peaks(worker.pid)
 
     _put(fleet, *large)
@@ -164,7 +91,7 @@ def test_large_calls_that_wait_for_their_time_wait_in_the_broker(fleet: ChaosFle
     size = 20 << 20
     body = b"\x93\x90\x81" + msgpack.packb("size") + msgpack.packb("x" * size) + b"\x80"
     due = (datetime.now(UTC) + timedelta(seconds=20)).isoformat()
-    large = [_message(body, task="wasmfleet.chaos.letters", headers={"eta": due}) for _ in range(10)]
+    large = [message(body, task="wasmfleet.chaos.letters", headers={"eta": due}) for _ in range(10)]
     _forget_peaks(worker.pid)
 
     _put(fleet, *large)
@@ -209,8 +136,11 @@ def test_what_follows_a_call_fails_with_a_row_and_a_result_of_its_own(fleet: Cha
     assert len(hashed.apply_async(link=linked).get(timeout=30)) == 64
     with pytest.raises(Exception, match="codec"):
         client.signature("wasmfleet.compression.compress", (b"", "?"), queue=queue).apply_async(
-            link_error=[errback, client.signature("celery.map", queue=queue)]
+            link_error=errback
         ).get(timeout=30)
+    for follow_up in ({"link": client.signature("celery.map")}, {"chain": [client.signature("celery.map")]}):
+        with pytest.raises(Exception, match=r"celery\.map is not served"):
+            hashed.apply_async(**follow_up).get(timeout=30)
 
     assert type(raised.value).__name__ == "InvalidArguments"
     ids = [chained.id, linked.options["task_id"], errback.options["task_id"]]
@@ -255,7 +185,7 @@ def test_a_message_that_ends_main_processes_is_set_aside_and_those_beside_it_are
     os.kill(worker.pid, signal.SIGKILL)
     fleet.wait(worker.pid, 10)
 
-    starts = 0
+    pid = starts = 0
     while deadly not in _set_aside(fleet) and starts < 10:
         pid, starts = fleet.start("python"), starts + 1
         until(partial(_is_decided, fleet, deadly, pid), seconds=60, log=fleet.output)
@@ -265,12 +195,13 @@ def test_a_message_that_ends_main_processes_is_set_aside_and_those_beside_it_are
     assert _set_aside(fleet) - before == {deadly}
     [row] = fleet.rows(deadly)
     assert (row["error_code"], row["outcome"]) == ("Quarantined", "error")
+    os.kill(pid, signal.SIGTERM)
+    fleet.wait(pid, 30)
     _is_kept_and_can_be_sent_again(fleet, deadly)
 
 
 def _is_kept_and_can_be_sent_again(fleet: ChaosFleet, id: str) -> None:
     """Without a worker, which it would end."""
-    fleet.stop_worker()
     told = fleet.run(f"from wasmfleet.workers import quarantine; print(quarantine.retry({id!r}))")
     with Redis.from_url(fleet.url) as broker:
         message = json.loads(broker.rpop("wasmfleet.python") or "")  # type: ignore[arg-type]
