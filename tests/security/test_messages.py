@@ -195,6 +195,7 @@ def test_a_message_that_ends_main_processes_is_set_aside_and_those_beside_it_are
     assert _set_aside(fleet) - before == {deadly}
     [row] = fleet.rows(deadly)
     assert (row["error_code"], row["outcome"]) == ("Quarantined", "error")
+    assert pid
     os.kill(pid, signal.SIGTERM)
     fleet.wait(pid, 30)
     _is_kept_and_can_be_sent_again(fleet, deadly)
