@@ -69,6 +69,8 @@ def checked(meta: Any, app: Any) -> dict[str, Any]:
     """The stored mapping, once Celery can read it without surprise. Raises UnreadableResult."""
     try:
         found = msgspec.convert(meta, _Meta)
+        if not _are_ids(found.children or []):
+            raise ValueError("a child has no id")
         for child in found.children or []:
             result_from_tuple(child, app)
     except Exception as error:  # noqa: BLE001 - Celery raises what it likes for a strange child
@@ -76,6 +78,20 @@ def checked(meta: Any, app: Any) -> dict[str, Any]:
     if found.status not in states.ALL_STATES:
         raise UnreadableResult(f"what is stored as the call's result has the unknown status {found.status!r}")
     return dict(meta)
+
+
+def _are_ids(children: list[Any]) -> bool:
+    """Whether these nested lists hold ids and nothing else: of another value Celery makes a result that fails when it
+    is thrown away, where nobody can catch it."""
+    level: list[Any] = [children]
+    while level:
+        inner = [value for outer in level for value in outer]
+        level = [value for value in inner if isinstance(value, list | tuple)]
+        if not all(
+            isinstance(value, list | tuple | None) or (value and isinstance(value, str)) for value in inner
+        ):
+            return False
+    return True
 
 
 def error_of(told: Any) -> Exception:

@@ -98,7 +98,10 @@ _UNREADABLE: list[Any] = [
         for told in (None, 5, "text", [], [[1]], {}, {"exc_type": "ValueError"}, [["a", 1]])
     ),
     *(_done(1, status=status) for status in (None, 5, [1], "", "NO SUCH", "x" * 1000, {"a": 1})),
-    *(_done(1, children=odd) for odd in (5, "text", [5], [[5]], [[["a"], None]], [{"a": 1}])),
+    *(
+        _done(1, children=odd)
+        for odd in (5, "text", [5], [[5]], [[["a"], None]], [{"a": 1}], [[[0, None], None]])
+    ),
     _done(1, traceback=5),
     _done(1, task_id={"a": 1}),
     {"status": "SUCCESS"},
