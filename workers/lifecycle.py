@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 from billiard import pool
 from billiard.util import set_pdeathsig  # type: ignore[attr-defined]
 from celery import bootsteps, signals
+from celery.exceptions import Reject
 from redis.exceptions import RedisError
 
 from wasmfleet.config import celery as queues
@@ -142,8 +143,10 @@ def _change_any(consumer: Any, wanted: bool) -> None:
 
 
 def _in_one_line(record: Any) -> bool:
-    """Of a call that its child could not end, the traceback is Celery's own and tells nothing."""
-    if str(record.msg).startswith("Task handler raised error"):
+    """Of a call that its child could not end, or that goes back to its queue, the reason is told, and the traceback
+    is the fleet's and Celery's own and tells nothing."""
+    is_sent_back = isinstance((record.exc_info or (None, None))[1], Reject)
+    if is_sent_back or str(record.msg).startswith("Task handler raised error"):
         record.exc_info = None
     return True
 
@@ -160,7 +163,8 @@ def _log_plainly(loglevel: int = 20, **_: Any) -> None:
     logging.getLogger("kombu.transport.native_delayed_delivery").setLevel(
         logging.ERROR
     )  # our waits are short
-    logging.getLogger("celery.worker.request").addFilter(_in_one_line)
+    for name in ("celery.worker.request", "celery.app.trace"):
+        logging.getLogger(name).addFilter(_in_one_line)
     sys.unraisablehook = _log_ignored
 
 
