@@ -67,10 +67,11 @@ def entry(
     worker: str,
     message: Message,
     secret: bool,
+    whole: str | None = None,
     **more: Any,
 ) -> Entry:
     """An entry with the message's keyed digest, and its content unless that may be secret or is too large."""
-    not_kept = _why_not_kept(secret, message, **more)
+    not_kept = _why_not_kept(secret, message, whole)
     return Entry(
         id=storable(id, addresses=True),
         kind=kind,
@@ -83,6 +84,7 @@ def entry(
         size_bytes=len(message.body),
         message=None if not_kept else message,
         not_kept=not_kept,
+        whole=whole,
         **more,
     )
 
@@ -127,7 +129,7 @@ def count() -> int:
 
 
 def drop(id: str) -> None:
-    """Forgets an entry for good."""
+    """Forgets an entry for good. Raises InvalidArguments where there is none."""
     if whole := get(id).whole:
         deadly.forget(whole)
     state.shared().hdel(_KEY, _bytes(id))
@@ -136,24 +138,26 @@ def drop(id: str) -> None:
 def retry(id: str) -> str:
     """Publishes an entry's message again, as a new task whose id it gives, and drops the entry."""
     found = get(id)
-    if found.whole is not None and found.queue:
-        new = str(uuid.uuid4())
-        deadly.send_again(found.whole, found.queue, new)
-        drop(id)
-        return new
-    if found.message is None or not found.queue:
+    if (found.message is None and found.whole is None) or not found.queue:
         why = found.not_kept or "the queue it came from is not known"
         raise InvalidArguments(f"{id}: {why}; send the call again yourself")
     if not state.shared().set(_bytes(_RETRIED + id), b"", nx=True, ex=_RETRY_S):
         raise InvalidArguments(f"{id} is being sent again at this moment")
     new = str(uuid.uuid4())
     try:
-        _publish(found.message, found.queue, new)
+        _send_again(found, new)
     except (EncodeError, TypeError, ValueError, RecursionError) as error:
         raise InvalidArguments(f"{id}: its message cannot be sent again: {error}") from None
     drop(id)
     state.shared().delete(_bytes(_RETRIED + id))
     return new
+
+
+def _send_again(entry: Entry, id: str) -> None:
+    if entry.whole is not None:
+        deadly.send_again(entry.whole, entry.queue, id)
+    elif entry.message is not None:
+        _publish(entry.message, entry.queue, id)
 
 
 def _publish(message: Message, queue: str, id: str) -> None:
@@ -193,7 +197,7 @@ def _bytes(id: str) -> bytes:
     return id.encode(errors="surrogateescape")
 
 
-def _why_not_kept(secret: bool, message: Message, *, whole: str | None = None, **_: Any) -> str:
+def _why_not_kept(secret: bool, message: Message, whole: str | None) -> str:
     if whole is not None:
         return "the broker keeps it undecoded, for it ends who looks into it"
     if secret:

@@ -147,6 +147,25 @@ def test_a_body_that_is_no_base64_comes_as_it_was_sent_and_with_its_id(
     assert message.headers["id"] == "me"
 
 
+def test_a_message_that_ended_workers_is_kept_under_the_tag_it_is_delivered_with(
+    connect: Connect, broker: "Redis"
+) -> None:
+    """Also where another one has that tag already."""
+    properties = {"delivery_tag": "t", "delivery_info": {}}
+    for id in ("first", "second"):
+        headers = {"id": id, messages.LOST: 5}
+        broker.lpush("q", json.dumps({"body": id, "properties": properties, "headers": headers}))
+
+    inbox = Inbox(connect(), "q").drain(2)
+
+    assert [message.headers["wasmfleet_refused"] for message in inbox] == ["deadly"] * 2
+    kept = {message.headers["id"]: broker.hget("wasmfleet:deadly", message.delivery_tag) for message in inbox}
+    assert {id: json.loads(raw or b"{}")["body"] for id, raw in kept.items()} == {
+        "first": "first",
+        "second": "second",
+    }
+
+
 def test_a_message_bound_to_two_queues_is_held_twice(connect: Connect, broker: "Redis") -> None:
     put(connect(), "q", "twice")
     broker.lpush("q", broker.lindex("q", 0))

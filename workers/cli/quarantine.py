@@ -45,7 +45,6 @@ def retry(id: _Id) -> None:
 @app.command()
 def drop(id: _Id) -> None:
     """Delete an entry for good."""
-    store.get(id)
     store.drop(id)
     lines.say(f"dropped {id}")
 

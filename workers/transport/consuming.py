@@ -103,9 +103,8 @@ class Consuming(Reconnecting):
     def _fetch_command(self) -> list[Any]:
         free = self.qos.can_consume_max_estimate()
         limit = _MAX_FETCH if free is None else min(free, _MAX_FETCH)
-        if limit * 4 < min(self._window, _MAX_FETCH):  # few free places: wait for more
-            limit = 0
-        if self.qos.room_bytes() <= 0:
+        # With few free places, or none for bytes: wait for more.
+        if limit * 4 < min(self._window, _MAX_FETCH) or self.qos.room_bytes() <= 0:
             limit = 0
         tags = self.qos.take()
         if not limit and not tags:

@@ -115,7 +115,7 @@ local function take(number)
   if not message then return false end
   local found, size = head(message), #message
   local lost = deaths(found)
-  local suspect = lost >= SUSPECT_FROM
+  local suspect = lost >= SUSPECT_FROM and lost < MOST_DEATHS -- of one beyond it, a stub is taken
   local crowded = suspect and (taken > 0 or not idle)
   local may = taken == 0 and room_of_first or room
   if size <= most and (size > may or crowded) then
@@ -123,17 +123,18 @@ local function take(number)
     full = true
     return false
   end
+  local whole = nil
   if size > most then
     found, message = stub(found, message, 'too large')
   elseif lost >= MOST_DEATHS then
-    local whole, is_kept = message, not may_be_secret(found, message)
-    found, message = stub(found, message, is_kept and 'deadly' or 'deadly, not kept')
-    if is_kept then redis.call('HSET', KEYS[FIRST_LIST + 2 * lists], found.properties.delivery_tag, whole) end
+    whole = not may_be_secret(found, message) and message
+    found, message = stub(found, message, whole and 'deadly' or 'deadly, not kept')
   elseif suspect then
     full = true -- nothing beside it, so that its holder's death is its doing
   end
   local tag = ''
   if unbooked:sub(number + 1, number + 1) == '0' then tag = book(list, found, message, taken) end
+  if whole and tag ~= '' then redis.call('HSET', KEYS[FIRST_LIST + 2 * lists], tag, whole) end
   taken, room = taken + 1, room - #message
   out[#out + 1], out[#out + 2], out[#out + 3] = number, tag, message
   return true
