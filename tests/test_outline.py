@@ -30,7 +30,7 @@ def test_the_parts_of_a_body_decode_to_what_was_sent(args: Any, kwargs: Any, emb
 
     packed = msgpack.packb(sent, unicode_errors="surrogatepass")
     parts = outline.of(packed, outline.MSGPACK)
-    assert (parts.args + parts.kwargs + parts.embed, packed[:1]) == (packed[1:], b"\x93")
+    assert (bytes(parts.args) + bytes(parts.kwargs) + parts.embed, packed[:1]) == (packed[1:], b"\x93")
 
 
 @given(st.lists(_MAPS, min_size=1, max_size=20), st.sampled_from(["place", "name", "both"]))

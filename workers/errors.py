@@ -177,6 +177,15 @@ def _tree(root: type[WasmfleetError]) -> dict[str, type[WasmfleetError]]:
 BY_CODE: Final = _tree(WasmfleetError)
 
 
+def typed(error: BaseException) -> WasmfleetError:
+    """The error that a call ends with, whatever was raised: itself, MemoryLimitExceeded, or else InternalError."""
+    if isinstance(error, WasmfleetError):
+        return error
+    if isinstance(error, MemoryError):
+        return MemoryLimitExceeded("the call, or its result, needed more memory than its process may use")
+    return InternalError(storable(f"{type(error).__name__}: {error}"))
+
+
 def from_code(code: object, message: object, details: Mapping[str, Any] | None = None) -> WasmfleetError:
     """The error with this code, as a worker wrote it; a code nobody knows becomes HostileReply."""
     if isinstance(code, str) and code in BY_CODE:

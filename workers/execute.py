@@ -3,7 +3,7 @@
 import contextlib
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from celery.exceptions import Ignore, Reject
@@ -25,13 +25,7 @@ from wasmfleet.workers import (
 from wasmfleet.workers.again import Again, Unlogged
 from wasmfleet.workers.call import Item, Outcome
 from wasmfleet.workers.contract import Arguments
-from wasmfleet.workers.errors import (
-    InternalError,
-    InvalidArguments,
-    MemoryLimitExceeded,
-    RuntimeUnavailable,
-    WasmfleetError,
-)
+from wasmfleet.workers.errors import InvalidArguments, RuntimeUnavailable, WasmfleetError, typed
 from wasmfleet.workers.operation import Operation, check_size, resolve
 from wasmfleet.workers.outside import storable
 from wasmfleet.workers.runtime.modules import Loaded
@@ -84,15 +78,15 @@ def batch(
         if waiting:
             _evaluate_message(target, request, items, waiting, lanes.choose(target, lane))
     except lanes.HandOver as reason:
-        _hand_over_or_fail(task, request, str(reason), waiting)
+        _send_on_or_fail(lanes.hand_over, task, request, str(reason), waiting)
     except lanes.Wait as reason:
-        _wait_or_fail(task, request, str(reason), waiting)
+        _send_on_or_fail(lanes.wait, task, request, str(reason), waiting)
     except RedisError as error:
         raise Again(f"the state store does not answer: {error}") from error
     except (Reject, Ignore):
         raise
     except Exception as error:  # noqa: BLE001 - a defect of ours, or of a library: each call ends with its row
-        _fail(waiting, _typed(error))
+        _fail(waiting, typed(error))
     result = [item.outcome for item in items]
     _write(operation, request, lane, result, started_at)
     with contextlib.suppress(RedisError):  # what was noted expires by itself
@@ -127,7 +121,7 @@ def _checked(operation: Operation[..., Any], args: Sequence[Any], kwargs: Mappin
         arguments = operation.contract.check(args, kwargs)
         return _item(*resolve(operation, arguments), seal)
     except Exception as error:  # noqa: BLE001 - whatever goes wrong with one item is that item's error
-        return Item({}, b"", Outcome(error=sealed_calls.told(_typed(error), seal)))
+        return Item({}, b"", Outcome(error=sealed_calls.told(typed(error), seal)))
 
 
 def _item(target: Operation[..., Any], arguments: Arguments, seal: Seal | None = None) -> Item:
@@ -162,7 +156,7 @@ def _close(item: Item) -> None:
     try:
         outcome.value = sealing.sealed(outcome.value, item.seal, "result")
     except Exception as error:  # noqa: BLE001 - a value that cannot be sealed is not given
-        outcome.value, outcome.error = None, sealed_calls.told(_typed(error), item.seal)
+        outcome.value, outcome.error = None, sealed_calls.told(typed(error), item.seal)
 
 
 def _run_sandbox(target: Operation[..., Any], items: Sequence[Item], module: Loaded, time_s: float) -> None:
@@ -185,33 +179,25 @@ def _run_twin(target: Operation[..., Any], item: Item, limits: twin.Limits) -> N
     try:
         outcome.value, outcome.output_bytes = run(target, item, limits)
     except Exception as error:  # noqa: BLE001 - whatever goes wrong while one item is answered is that item's error
-        outcome.error = _typed(error)
+        outcome.error = typed(error)
     outcome.run_us = (time.perf_counter_ns() - started) // 1000
 
 
-def _hand_over_or_fail(task: Any, request: Any, reason: str, items: Sequence[Item]) -> None:
+def _send_on_or_fail(
+    send: Callable[[Any, Any, str], Ignore], task: Any, request: Any, reason: str, items: Sequence[Item]
+) -> None:
+    """Sends the message elsewhere, by what `lanes` has for that; where that cannot be, its calls end with why."""
     try:
-        raise lanes.hand_over(task, request, reason)
-    except (Ignore, Reject):
-        raise
-    except Exception as error:  # noqa: BLE001 - Celery takes the headers of a message on trust
-        _fail(items, _unsendable(error))
-
-
-def _wait_or_fail(task: Any, request: Any, reason: str, items: Sequence[Item]) -> None:
-    try:
-        raise lanes.wait(task, request, reason)
+        raise send(task, request, reason)
     except (Ignore, Reject):
         raise
     except RuntimeUnavailable as error:
         _fail(items, error)
-    except Exception as error:  # noqa: BLE001 - as above
-        _fail(items, _unsendable(error))
-
-
-def _unsendable(error: Exception) -> WasmfleetError:
-    why = storable(f"{type(error).__name__}: {error}")
-    return InvalidArguments(f"the call must run elsewhere, and its message cannot be sent on: {why}")
+    except Exception as error:  # noqa: BLE001 - Celery takes the headers of a message on trust
+        why = storable(f"{type(error).__name__}: {error}")
+        _fail(
+            items, InvalidArguments(f"the call must run elsewhere, and its message cannot be sent on: {why}")
+        )
 
 
 def _fail(items: Sequence[Item], error: WasmfleetError) -> None:
@@ -219,14 +205,6 @@ def _fail(items: Sequence[Item], error: WasmfleetError) -> None:
     for item in items:
         if not item.outcome.engine and item.outcome.error is None:
             item.outcome.error = sealed_calls.told(error, item.seal)
-
-
-def _typed(error: Exception) -> WasmfleetError:
-    if isinstance(error, WasmfleetError):
-        return error
-    if isinstance(error, MemoryError):
-        return MemoryLimitExceeded("the call, or its result, needed more memory than its process may use")
-    return InternalError(storable(f"{type(error).__name__}: {error}"))
 
 
 def _time_limit(request: Any) -> float:

@@ -3,6 +3,7 @@
 Source: Celery's message protocol 2: a body is `[args, kwargs, embed]`.
 """
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -42,11 +43,11 @@ class _Named(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """The parts of a body as they were sent, undecoded."""
+    """The parts of a body, undecoded: of the arguments a view, which says their shape; what follows as it was sent."""
 
     kind: Literal["application/x-msgpack", "application/json"]
-    args: bytes
-    kwargs: bytes
+    args: msgspec.Raw
+    kwargs: msgspec.Raw
     embed: bytes
 
 
@@ -66,12 +67,12 @@ def of(body: bytes, kind: str) -> Outline:
         if kind != JSON:
             raise
         parts = _DECODERS[kind].decode(_plainer(body))
-    args, kwargs, embed = map(bytes, parts)
+    args, kwargs, embed = parts
     if not (_is_array(args, kind) and _is_map(kwargs, kind) and _is_map(embed, kind)):
         raise ValueError("a body is an array of arguments, a map of arguments and a map of what follows")
     end = len(body.rstrip()) - 1 if kind == JSON else len(body)
     end = len(body[:end].rstrip()) if kind == JSON else end
-    return Outline(kind, args, kwargs, body[end - len(embed) : end])  # type: ignore[arg-type]
+    return Outline(kind, args, kwargs, body[end - len(memoryview(embed)) : end])  # type: ignore[arg-type]
 
 
 def of_batch(outline: Outline) -> BatchOutline:
@@ -85,12 +86,8 @@ def of_batch(outline: Outline) -> BatchOutline:
 
 def _given(outline: Outline) -> tuple[_Raw, _Raw]:
     """The `operation` and the `calls`, which clients give by place or by name."""
-    kind = outline.kind
-    if _is_empty(outline.args, kind):
-        by_place: tuple[_Raw, ...] = ()
-    else:
-        by_place = _decode_first(outline.args, kind)
-    named = _decode(outline.kwargs, kind, _Named)
+    by_place = _by_place(outline)
+    named = _decode(outline.kwargs, outline.kind, _Named)
     by_name = [part for part in (named.operation, named.calls) if part is not msgspec.UNSET]
     expected = {0: 2, 1: 1 if named.operation is msgspec.UNSET else -1, 2: 0}[len(by_place)]
     if len(by_name) != expected:
@@ -99,12 +96,12 @@ def _given(outline: Outline) -> tuple[_Raw, _Raw]:
     return given[0], given[1]
 
 
-def _decode_first(args: bytes, kind: str) -> tuple[_Raw, ...]:
-    try:
-        pair: tuple[_Raw, ...] = _decode(args, kind, tuple[_Raw, _Raw])
-    except msgspec.ValidationError:
-        return _decode(args, kind, tuple[_Raw])  # type: ignore[no-any-return]
-    return pair
+def _by_place(outline: Outline) -> tuple[_Raw, ...]:
+    for shape in (tuple[_Raw, _Raw], tuple[_Raw], tuple[()]):
+        with contextlib.suppress(msgspec.ValidationError):
+            found: tuple[_Raw, ...] = _decode(outline.args, outline.kind, shape)
+            return found
+    raise ValueError("a batch has two arguments by place at most")
 
 
 def _decode(part: Any, kind: str, type: Any) -> Any:
@@ -159,10 +156,6 @@ def _is_array(part: Any, kind: str) -> bool:
 def _is_map(part: Any, kind: str) -> bool:
     first = _first(part)
     return first == 0x7B if kind == JSON else 0x80 <= first <= 0x8F or first in (0xDE, 0xDF)
-
-
-def _is_empty(part: bytes, kind: str) -> bool:
-    return part[1:].lstrip() == b"]" if kind == JSON else part == b"\x90"
 
 
 def _first(part: Any) -> int:

@@ -3,20 +3,18 @@
 A worker holds any number of such calls, some for days; their arguments would fill its main process.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
+
+from wasmfleet.workers.transport import messages
 
 _PARKED_FROM_BYTES: Final = 16 << 10
 _SOON: Final = timedelta(seconds=1)  # what is due by then is kept, or it would come and go
 
 
 def waits(message: Any) -> bool:
-    """Whether a call is to run later; its `eta` was checked already."""
-    eta = message.headers.get("eta")
-    if not eta:
-        return False
-    due = eta if isinstance(eta, datetime) else datetime.fromisoformat(eta)
-    return due.astimezone(UTC) > datetime.now(UTC) + _SOON
+    """Whether a call is to run later."""
+    return messages.waits(message.headers, _SOON)
 
 
 def park(message: Any) -> bool:

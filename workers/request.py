@@ -32,15 +32,13 @@ from wasmfleet.workers.again import Again, LargeResultRefused, ResultRefused, Un
 from wasmfleet.workers.errors import (
     Cancelled,
     DeadlineExceeded,
-    InternalError,
-    MemoryLimitExceeded,
     OutputTooLarge,
     Quarantined,
     RuntimeUnavailable,
     WasmfleetError,
+    typed,
 )
 from wasmfleet.workers.intake import intake
-from wasmfleet.workers.outside import storable
 from wasmfleet.workers.undecoded import Undecoded
 
 _logger = get_task_logger(__name__)
@@ -231,11 +229,8 @@ def _unexpected(error: Any) -> WasmfleetError | None:
 
     Of a MemoryError, Celery would end this process (5.7, worker/request.py).
     """
-    if isinstance(error, MemoryError):
-        return MemoryLimitExceeded("the call, or its result, needed more memory than its process may use")
-    if isinstance(error, _EXPECTED) or not isinstance(error, Exception):
-        return None
-    return InternalError(storable(f"{type(error).__name__}: {error}"))
+    is_expected = isinstance(error, _EXPECTED) or not isinstance(error, Exception)
+    return None if is_expected else typed(error)
 
 
 def _outlived(limit: TimeLimitExceeded) -> DeadlineExceeded:

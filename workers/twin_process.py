@@ -21,16 +21,15 @@ import msgspec
 from billiard.util import set_pdeathsig  # type: ignore[attr-defined]
 
 from wasmfleet.config.settings import MIB, settings
-from wasmfleet.workers import memory, twin, weight
+from wasmfleet.workers import memory, outline, twin, weight
 from wasmfleet.workers.app import app
 from wasmfleet.workers.call import Item
-from wasmfleet.workers.errors import MemoryLimitExceeded, OutputTooLarge, WasmfleetError, from_code
+from wasmfleet.workers.errors import MemoryLimitExceeded, OutputTooLarge, WasmfleetError, from_code, typed
 from wasmfleet.workers.operation import Operation
 from wasmfleet.workers.outside import storable
 
 _LENGTH: Final = struct.Struct("<Q")
 _GRACE_S: Final = 0.25  # for a twin that is ended by its own timer to say so
-_LEVELS: Final = 500
 #: A process that used this part of its memory limit when it ended by itself has ended for want of more.
 _OUT_OF_MEMORY: Final = 0.25
 
@@ -107,8 +106,8 @@ def _dead(status: int, used_bytes: int) -> WasmfleetError:
 
 def _value(reply: bytes) -> tuple[Any, int]:
     try:
-        if not weight.is_light(reply, settings().max_values, _LEVELS):
-            weight.check_msgpack(reply, settings().max_values, _LEVELS)
+        if not weight.is_light(reply, settings().max_values, outline.MOST_LEVELS):
+            weight.check_msgpack(reply, settings().max_values, outline.MOST_LEVELS)
     except weight.TooHeavy as error:
         raise OutputTooLarge(f"the result cannot be taken: {error}") from None
     answer = msgspec.msgpack.decode(reply)
@@ -148,14 +147,9 @@ def _let_go_of_all_but(descriptor: int) -> None:
 def _answer(question: bytes) -> bytes:
     try:
         return _encoded([0, _evaluated(*msgspec.msgpack.decode(question))])
-    except WasmfleetError as error:
-        return msgspec.msgpack.encode([1, error.code, storable(error.message), error.details])
-    except MemoryError:
-        return msgspec.msgpack.encode(
-            [1, "MemoryLimitExceeded", "the call needed more memory than it may use"]
-        )
     except Exception as error:  # noqa: BLE001 - whatever a twin does, it is its call's error
-        return msgspec.msgpack.encode([1, "InternalError", storable(f"{type(error).__name__}: {error}")])
+        told = typed(error)
+        return msgspec.msgpack.encode([1, told.code, storable(told.message), told.details])
 
 
 def _evaluated(name: str, time_s: float, end_s: float, request: bytes) -> Any:

@@ -2,7 +2,7 @@
 
 import binascii
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from json import JSONDecoder
 from typing import Any, Final
 
@@ -89,7 +89,7 @@ def _marked(booked: bytes, lost: bool) -> bytes:
     for part in (headers, message["properties"].get("delivery_info")):
         if isinstance(part, dict):
             part["redelivered"] = True
-    if lost and isinstance(headers, dict) and not _waits(headers):
+    if lost and isinstance(headers, dict) and not waits(headers):
         headers[LOST] = _count(headers.get(LOST)) + 1
     return _with_body(message, body)
 
@@ -112,11 +112,13 @@ def _with_body(message: dict[str, Any], body: bytes | None) -> bytes:
     return text.encode() if body is None else b'{"body": "' + body + b'", ' + text[1:].encode()
 
 
-def _waits(headers: dict[str, Any]) -> bool:
-    """Whether a message waits for its time, so that no death is its doing."""
+def waits(headers: dict[str, Any], longer_than: timedelta = timedelta(0)) -> bool:
+    """Whether a message waits for its time, which is no time where it cannot be read."""
+    eta = headers.get("eta")
     try:
-        return datetime.fromisoformat(headers["eta"]).astimezone(UTC) > datetime.now(UTC)
-    except (LookupError, TypeError, ValueError, OverflowError):
+        due = eta if isinstance(eta, datetime) else datetime.fromisoformat(eta)  # type: ignore[arg-type]
+        return due.astimezone(UTC) > datetime.now(UTC) + longer_than
+    except (TypeError, ValueError, OverflowError):
         return False
 
 
