@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 
-from celery import Celery
+from celery import Celery, current_task
 
 from wasmfleet.config.celery import options
 from wasmfleet.config.settings import settings
@@ -17,6 +17,11 @@ app = Celery(
     set_as_current=False,
 )
 app.conf.update(options(settings(), broker.celery_url(settings()), broker.address(settings())))
+
+
+def in_a_call() -> bool:
+    """Whether a call of this fleet runs here; a task of another app is a client like any other."""
+    return bool(current_task) and current_task.app is app and not current_task.request.called_directly
 
 
 def families() -> list[str]:

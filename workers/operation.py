@@ -20,7 +20,7 @@ from wasmfleet.config import celery as queues
 from wasmfleet.config.settings import MIB, Lane, settings
 from wasmfleet.workers import backpressure, sealed_calls
 from wasmfleet.workers.again import Again
-from wasmfleet.workers.app import app
+from wasmfleet.workers.app import app, in_a_call
 from wasmfleet.workers.contract import Arguments, Contract
 from wasmfleet.workers.errors import BrokerUnavailable, InputTooLarge, InvalidArguments, WasmfleetError
 from wasmfleet.workers.undecoded import Unreadable
@@ -117,7 +117,7 @@ class Operation(Task, Generic[P, R]):  # type: ignore[type-arg]
         options |= zip(_BY_PLACE, positional, strict=False)
         options.setdefault("argsrepr", _short(args or ()))
         options.setdefault("kwargsrepr", _short(kwargs or {}))
-        if not _follows_a_call():
+        if not in_a_call():
             check_size(self.name, len(self.contract.encode(self.contract.check(args or (), kwargs or {}))))
             options |= sealed_calls.following(options)
             args, kwargs = sealed_calls.sealed(self.name, args or (), kwargs or {})
@@ -151,12 +151,7 @@ def _publish_once(send: Callable[..., Any], *args: Any, **options: Any) -> Any:
 def _unsent(error: BaseException) -> Exception:
     """A call in a worker that could not send another one, or send itself on, goes back to its queue."""
     reason = f"the broker does not answer: {error}; nothing was queued"
-    return Again(reason) if _follows_a_call() else BrokerUnavailable(reason)
-
-
-def _follows_a_call() -> bool:
-    """Whether a call of this fleet runs here, and sends another; a task of another app is a client like any other."""
-    return bool(current_task) and current_task.app is app and not current_task.request.called_directly
+    return Again(reason) if in_a_call() else BrokerUnavailable(reason)
 
 
 def stamp(lane: Lane, options: dict[str, Any]) -> dict[str, Any]:
@@ -171,7 +166,7 @@ def stamp(lane: Lane, options: dict[str, Any]) -> dict[str, Any]:
 
 def _reply() -> str:
     """What the reader of the result reads: ours MessagePack; of a chain or a chord, whatever its first call asked."""
-    if not _follows_a_call():
+    if not in_a_call():
         return "msgpack"
     header = getattr(current_task.request, "wasmfleet", None) or {}
     return str(header.get("reply", "json"))

@@ -25,6 +25,7 @@ from wasmfleet.config import celery as queues
 from wasmfleet.config.settings import MIB, settings
 from wasmfleet.workers import sealed_calls, stored
 from wasmfleet.workers.again import Again, LargeResultRefused, ResultRefused
+from wasmfleet.workers.app import in_a_call
 from wasmfleet.workers.errors import OutputTooLarge, UnreadableResult, WasmfleetError
 from wasmfleet.workers.outside import storable
 
@@ -164,9 +165,9 @@ class Results(RedisBackend):
         """Celery's, opened where it is sealed; what is no result is a failed call whose error says so."""
         try:
             meta = self.meta_from_decoded(stored.checked(self.decode(_small(payload)), self.app))  # type: ignore[attr-defined]
-            return (
-                meta if self._is_read_by_a_call() else meta | {"result": sealed_calls.result(meta["result"])}
-            )
+            if in_a_call():  # Celery hands results on to a chord's body; they stay sealed
+                return meta
+            return meta | {"result": sealed_calls.result(meta["result"])}
         except WasmfleetError as error:
             return _unreadable(error)
         except Exception as error:  # noqa: BLE001 - decoders raise what they like
@@ -174,12 +175,6 @@ class Results(RedisBackend):
             return _unreadable(
                 UnreadableResult(f"what is stored as the call's result does not decode ({kind})")
             )
-
-    def _is_read_by_a_call(self) -> bool:
-        """Whether a worker reads what it hands on, as Celery does for a chord; that stays sealed."""
-        if not current_task:
-            return False
-        return current_task.app is self.app and not current_task.request.called_directly  # type: ignore[attr-defined]
 
     def exception_to_python(self, exc: Any) -> Any:
         """Celery's, which makes any class that a loaded module has by the stored name."""
