@@ -112,6 +112,17 @@ class Installation:
         self._processes[name] = process
         return process.pid
 
+    def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """What `wasmfleet` with these words says, in this installation's environment."""
+        return subprocess.run(
+            [sys.executable, "-m", "wasmfleet", *words],
+            env=self.environment,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
     def start_fleet(self, *roles: str) -> None:
         """Starts the broker and workers of these roles, and waits until each has sent a heartbeat."""
         self.start("broker")

@@ -20,17 +20,6 @@ def fleet(misbehaving: ChaosFleet) -> ChaosFleet:
     return misbehaving
 
 
-def wasmfleet(fleet: ChaosFleet, *words: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "wasmfleet", *words],
-        env=fleet.environment,
-        cwd=fleet.folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-
-
 _BUSY = """
 import time
 from wasmfleet.workers.batch import find
@@ -73,18 +62,18 @@ def test_a_drained_worker_ends_what_it_has_and_takes_nothing_more(fleet: ChaosFl
     first = fleet.publish(2, "chaos.nap", seconds=5.0)
     until(lambda: fleet.held() == 2, what="the worker has taken both")
 
-    drained = wasmfleet(fleet, "drain")
+    drained = fleet.command("drain")
 
     assert (drained.returncode, drained.stdout.startswith("drained: python-")) == (0, True), drained.stderr
     assert len(fleet.executions(first)) == 2
     until(lambda: all(worker.idle_because for worker in fleet.workers()), what="its heartbeat says so")
-    assert "it takes no messages: it is drained" in wasmfleet(fleet, "doctor").stdout
-    asked = wasmfleet(fleet, "submit", "digest.digest", "--arg", "data=x")
+    assert "it takes no messages: it is drained" in fleet.command("doctor").stdout
+    asked = fleet.command("submit", "digest.digest", "--arg", "data=x")
     assert (asked.returncode, "no worker takes messages" in asked.stderr) == (2, True)
     time.sleep(EXPIRY_S + 2)  # by then a fallback worker that is alone would take the lane any as well
     more = [*fleet.publish(1, "chaos.nap"), *fleet.publish(1, "chaos.nap", lane="any")]
     assert fleet.queued() == 2
-    assert "serving again" in wasmfleet(fleet, "drain", "--resume").stdout
+    assert "serving again" in fleet.command("drain", "--resume").stdout
     assert len(fleet.settle(more, seconds=30)) == 2
 
 
@@ -94,7 +83,7 @@ def test_a_drained_worker_gives_back_what_waits_for_its_time_when_it_stops(fleet
     nap.apply_async(countdown=300)
     until(lambda: fleet.held() == 1, what="the worker has taken it")
 
-    drained = wasmfleet(fleet, "drain")
+    drained = fleet.command("drain")
     fleet.stop_worker()
 
     assert (drained.returncode, fleet.queued()) == (0, 1)
@@ -143,17 +132,17 @@ def test_a_message_nobody_can_read_is_set_aside_whole_and_can_be_dropped(fleet: 
     entries = {entry["kind"] + entry["operation"]: entry for entry in fleet.quarantine()}
 
     assert entries["refused"]["message"]["body"] == "no message at all"
-    assert wasmfleet(fleet, "quarantine", "retry", entries["refused"]["id"]).returncode == 0
+    assert fleet.command("quarantine", "retry", entries["refused"]["id"]).returncode == 0
     until(lambda: len(fleet.quarantine()) == 2, what="it is refused again", log=fleet.output)
     entries = {entry["kind"] + entry["operation"]: entry for entry in fleet.quarantine()}
     assert entries["refused"]["message"]["body"] == "no message at all"
     assert entries["refusedwasmfleet.no.such"]["id"] == sent
     assert entries["refusedwasmfleet.no.such"]["reason"].startswith("UnknownOperation: ")
     for entry in entries.values():
-        assert json.loads(wasmfleet(fleet, "quarantine", "show", entry["id"]).stdout)["id"] == entry["id"]
-        assert wasmfleet(fleet, "quarantine", "drop", entry["id"]).returncode == 0
-    assert "nothing is set aside" in wasmfleet(fleet, "quarantine", "list").stderr
-    assert wasmfleet(fleet, "quarantine", "show", sent).returncode == 2
+        assert json.loads(fleet.command("quarantine", "show", entry["id"]).stdout)["id"] == entry["id"]
+        assert fleet.command("quarantine", "drop", entry["id"]).returncode == 0
+    assert "nothing is set aside" in fleet.command("quarantine", "list").stderr
+    assert fleet.command("quarantine", "show", sent).returncode == 2
     fleet.nothing_is_held()
 
 
@@ -166,7 +155,7 @@ def test_a_call_set_aside_is_sent_again_as_a_new_task(fleet: ChaosFleet) -> None
     fleet.stop_worker()
     fleet.start_worker("python")
 
-    said = wasmfleet(fleet, "quarantine", "retry", id).stdout
+    said = fleet.command("quarantine", "retry", id).stdout
 
     new = said.removeprefix("sent again as ").strip()
     assert fleet.settle([new], seconds=30) == {new: 1}
@@ -212,8 +201,8 @@ def test_a_fleet_gets_by_with_the_rights_that_the_guide_names(fleet: ChaosFleet)
         ids = fleet.publish(20, "ast.outline", lane="any", source="let a", language="javascript")
 
         until(lambda: len(fleet.rows(*ids)) == 20, what="all are served", log=fleet.output)
-        assert "drained" in wasmfleet(fleet, "drain").stdout
-        assert "hidden" not in wasmfleet(fleet, "doctor").stdout
+        assert "drained" in fleet.command("drain").stdout
+        assert "hidden" not in fleet.command("doctor").stdout
         fleet.environment["WASMFLEET_BROKER_URL"] = f"redis://fleet:secret@{address}"
-        assert "can lose the message" in wasmfleet(fleet, "doctor").stdout
+        assert "can lose the message" in fleet.command("doctor").stdout
         assert administrator.execute_command("ACL", "LOG") == []

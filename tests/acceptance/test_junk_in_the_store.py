@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -225,14 +224,7 @@ def _name(fleet: ChaosFleet) -> str:
 
 
 def _said(fleet: ChaosFleet, *words: str) -> "subprocess.CompletedProcess[str]":
-    done = subprocess.run(
-        [sys.executable, "-m", "wasmfleet", *words],
-        env=fleet.environment,
-        cwd=fleet.folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = fleet.command(*words)
     assert "Traceback" not in done.stderr
     return done
 

@@ -1,8 +1,6 @@
 """Orders that anybody at the broker may send to a worker: each is obeyed or refused, and the worker serves on."""
 
 import json
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -158,13 +156,7 @@ def test_a_worker_that_may_obey_all_does_and_the_doctor_warns_of_it(
 ) -> None:
     pid = fleet.start_with("python", {"WASMFLEET_REMOTE_CONTROL": "all"})
     [name] = until(lambda: [worker.worker for worker in fleet.workers() if worker.pid == pid])
-    warned = subprocess.run(
-        [sys.executable, "-m", "wasmfleet", "doctor"],
-        env=fleet.environment,
-        cwd=fleet.folder,
-        capture_output=True,
-        text=True,
-    )
+    warned = fleet.command("doctor")
 
     client.control.shutdown(destination=[name])
 

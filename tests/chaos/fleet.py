@@ -157,10 +157,8 @@ class ChaosFleet(Installation):
 
     def quarantine(self) -> list[dict[str, Any]]:
         """What `wasmfleet quarantine list` gives."""
-        command = [sys.executable, "-m", "wasmfleet", "quarantine", "list", "--format", "json"]
-        listed = subprocess.run(
-            command, env=self.environment, cwd=self.folder, capture_output=True, check=True
-        )
+        listed = self.command("quarantine", "list", "--format", "json")
+        listed.check_returncode()
         entries: list[dict[str, Any]] = json.loads(listed.stdout)
         return entries
 
