@@ -11,12 +11,16 @@ from kombu import Connection
 from tests.acceptance.installation import free_port, until
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+_NAMES = Path("/usr/bin/epmd")
 
 
 class RabbitMQ:
     """The node; `url` is its address, `environment` what its own tools need to find it."""
 
     def __init__(self, folder: Path) -> None:
+        names = free_port()
+        # Erlang's table of names. The node would start it as a daemon, which outlives the node.
+        self._names = subprocess.Popen([_NAMES, "-port", str(names)])
         self.port = free_port()
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}//"
         name = f"chaos{self.port}@localhost"
@@ -30,7 +34,7 @@ class RabbitMQ:
             "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
             "RABBITMQ_LOG_BASE": str(folder / "logs"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
-            "ERL_EPMD_PORT": str(free_port()),
+            "ERL_EPMD_PORT": str(names),
         }
         (folder / "plugins").write_text("[].\n")
         self.start()
@@ -51,6 +55,12 @@ class RabbitMQ:
     def kill(self) -> None:
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+    def close(self) -> None:
+        """Kills the node and what it needs."""
+        self.kill()
+        self._names.kill()
+        self._names.wait()
 
     def _answers(self) -> bool:
         try:

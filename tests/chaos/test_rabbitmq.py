@@ -31,7 +31,7 @@ def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
         pytest.skip("rabbitmq-server is not installed")
     node = RabbitMQ(tmp_path_factory.mktemp("rabbitmq"))
     yield node
-    node.kill()
+    node.close()
 
 
 @pytest.fixture
