@@ -11,7 +11,7 @@ import wasmtime
 from bench.harness import Contender, measure
 from wasmfleet.config.settings import MIB
 from wasmfleet.tasks import digest
-from wasmfleet.workers import execute, sandbox, twin, twin_process
+from wasmfleet.workers.execution import execute, sandbox, twin, twin_process
 from wasmfleet.workers.runtime import invoke
 from wasmfleet.workers.runtime.instance import Guest
 
@@ -26,9 +26,10 @@ def costs() -> dict[str, float]:
     module, data = sandbox.modules().ready("digest"), b"x" * 1000
     guest = _guest(module)
     operation = module.binary.operations["digest"]
-    request = invoke.framed([digest.digest.contract.encode(digest.digest.contract.check((data,), {}))])
+    contract = digest.digest.operation.contract
+    request = invoke.framed([contract.encode(contract.check((data,), {}))])
     echo = _echo(module.engine)
-    item = execute._item(digest.digest, digest.digest.contract.check((data,), {}))
+    item = execute._item(digest.digest.operation, contract.check((data,), {}))
     patience = twin.Limits.from_now(3600)
     jobs: dict[str, Callable[[], Any]] = {
         "an entry of 1 kB into a warm guest, hashing included": lambda: guest.call(operation.index, request),

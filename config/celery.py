@@ -123,7 +123,7 @@ def _broker(settings: Settings, broker_url: str, store_url: str) -> dict[str, An
     }
     return {
         "broker_url": broker_url,
-        "result_backend": f"wasmfleet.workers.results:Results+{settings.result_url or store_url}",
+        "result_backend": f"wasmfleet.workers.records.results:Results+{settings.result_url or store_url}",
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # a worker waits for its broker as long as it takes
         "broker_transport_options": _transport(settings, broker_url, socket),
@@ -186,7 +186,7 @@ def _workers(settings: Settings) -> dict[str, Any]:
         "task_time_limit": settings.hard_time_limit,  # Celery's kill; the call's own limit is enforced by the lane
         "worker_lost_wait": 1.0,  # seconds a result of a dead child may still be under way
         "worker_proc_alive_timeout": 30.0,  # at the default of 4 s, slow starts kill replacement children for ever
-        "worker_consumer": "wasmfleet.workers.consumer:TypedConsumer",  # refuses with typed errors
+        "worker_consumer": "wasmfleet.workers.reception.consumer:TypedConsumer",  # refuses with typed errors
         "worker_hijack_root_logger": False,
         "worker_send_task_events": False,  # they cost a third of the throughput; a running Flower turns them on
         "worker_concurrency": settings.concurrency,

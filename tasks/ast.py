@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, TypedDict
 
-from wasmfleet.workers.operation import operation
+from wasmfleet.workers.calls.catalogue import operation
 
 Language = Literal["auto", "javascript", "jsx", "typescript", "tsx"]
 SourceType = Literal["auto", "script", "module"]

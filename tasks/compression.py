@@ -2,7 +2,7 @@
 
 from typing import Final, Literal, TypedDict
 
-from wasmfleet.workers.operation import operation
+from wasmfleet.workers.calls.catalogue import operation
 
 Codec = Literal["gzip", "deflate", "zlib", "brotli", "lz4"]
 MAX_SIZE: Final = 64 << 20

@@ -3,9 +3,9 @@
 from typing import Any, Literal
 
 from wasmfleet.tasks import digest
-from wasmfleet.workers import keyring
-from wasmfleet.workers.contract import supplied
-from wasmfleet.workers.operation import alias, operation
+from wasmfleet.workers.calls.catalogue import alias, operation
+from wasmfleet.workers.contracts.contract import supplied
+from wasmfleet.workers.secrecy import keyring
 
 Algorithm = Literal["aes-256-gcm", "chacha20-poly1305"]
 

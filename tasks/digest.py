@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from wasmfleet.workers.operation import operation
+from wasmfleet.workers.calls.catalogue import operation
 
 Algorithm = Literal["sha256", "sha512", "md5", "blake3", "crc32", "xxh3_64", "xxh3_128"]
 

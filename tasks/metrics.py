@@ -2,7 +2,7 @@
 
 from typing import TypedDict
 
-from wasmfleet.workers.operation import operation
+from wasmfleet.workers.calls.catalogue import operation
 
 
 class Bucket(TypedDict):

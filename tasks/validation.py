@@ -3,7 +3,7 @@
 from typing import Any
 
 from wasmfleet.tasks import ast
-from wasmfleet.workers.operation import alias
+from wasmfleet.workers.calls.catalogue import alias
 
 
 @alias(ast.validate)

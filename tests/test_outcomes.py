@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from wasmfleet.config.settings import Settings, settings
-from wasmfleet.workers.outcomes import Log, Row, open_log, path, query
+from wasmfleet.workers.node.data_folder import result_log
+from wasmfleet.workers.records.outcomes import Log, Row, open_log, query
 
 
 @pytest.fixture
@@ -72,6 +73,6 @@ def test_a_child_writes_through_a_connection_of_its_own(own: Settings) -> None:
 def test_the_log_is_readable_while_it_is_written(own: Settings) -> None:
     open_log(own).close()
 
-    with sqlite3.connect(path(own)) as connection:
+    with sqlite3.connect(result_log(own)) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()

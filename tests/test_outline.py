@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wasmfleet.workers import outline
+from wasmfleet.workers.untrusted import outline
 
 _NUMBERS = st.floats() | st.integers(-(2**63), 2**64 - 1)
 _VALUES = st.recursive(

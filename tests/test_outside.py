@@ -6,7 +6,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wasmfleet.workers.outside import LineFormatter, shown, storable
+from wasmfleet.workers.safe_text import LineFormatter, shown, storable
 
 _TEXT = st.text() | st.text(st.sampled_from("\x1b[31m\n\r\t\u202e\u2028\ud800\0ab0xfx7"))
 _ADDRESS = re.compile(r"0[xX][0-9a-fA-F]{9,}")

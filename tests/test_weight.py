@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wasmfleet.workers.weight import Malformed, TooHeavy, check_json, check_msgpack, is_light
+from wasmfleet.workers.untrusted.weight import Malformed, TooHeavy, check_json, check_msgpack, is_light
 
 MANY, DEEP = 4_000_000, 64
 

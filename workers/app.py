@@ -2,18 +2,24 @@
 
 import importlib
 import pkgutil
+from importlib.util import find_spec
+from typing import Final
 
 from celery import Celery, current_task
 
 from wasmfleet.config.celery import options
 from wasmfleet.config.settings import settings
-from wasmfleet.workers import broker, transport
+from wasmfleet.workers import transport
+from wasmfleet.workers.node import broker
+
+#: The class of a message in a worker's main process, by the name with which Celery finds it.
+REQUEST: Final = "wasmfleet.workers.reception.request:LoggedRequest"
 
 transport.register()
 app = Celery(
     "wasmfleet",
-    events="wasmfleet.workers.events:Events",
-    control="wasmfleet.workers.remote:Control",
+    events="wasmfleet.workers.reception.events:Events",
+    control="wasmfleet.workers.reception.remote:Control",
     set_as_current=False,
 )
 app.conf.update(options(settings(), broker.celery_url(settings()), broker.address(settings())))
@@ -26,12 +32,9 @@ def in_a_call() -> bool:
 
 def families() -> list[str]:
     """The task modules that exist: a file in `tasks/` is a family."""
-    import wasmfleet.tasks
-
-    prefix = f"{wasmfleet.tasks.__name__}."
-    return [
-        prefix + module.name for module in pkgutil.iter_modules(wasmfleet.tasks.__path__) if not module.ispkg
-    ]
+    spec = find_spec("wasmfleet.tasks")
+    places = spec.submodule_search_locations if spec else None
+    return [f"wasmfleet.tasks.{found.name}" for found in pkgutil.iter_modules(places) if not found.ispkg]
 
 
 def load_families() -> None:
@@ -41,8 +44,8 @@ def load_families() -> None:
 
 
 app.conf.include = [
-    "wasmfleet.workers.batch",
-    "wasmfleet.workers.lifecycle",
-    "wasmfleet.workers.drain",
+    "wasmfleet.workers.calls.batch",
+    "wasmfleet.workers.reception.lifecycle",
+    "wasmfleet.workers.reception.drain",
     *families(),
 ]

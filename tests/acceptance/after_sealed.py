@@ -4,8 +4,8 @@ import os
 import signal
 from typing import Any
 
+from wasmfleet.workers.calls.catalogue import operation
 from wasmfleet.workers.errors import InvalidSource
-from wasmfleet.workers.operation import operation
 
 
 @operation(parity="exact")

@@ -18,8 +18,8 @@ from redis import Redis
 
 from tests.conftest import compile_modules, share_compiled_modules
 from wasmfleet.config.settings import Settings
-from wasmfleet.workers import credentials
-from wasmfleet.workers.presence import Presence, present
+from wasmfleet.workers.fleet_state.heartbeats import Presence, present
+from wasmfleet.workers.node import credentials
 
 _SOURCE = Path(__file__).parents[2] / "src" / "wasmfleet"
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any, Final
 
-from wasmfleet.workers import drain
+from wasmfleet.workers.reception import drain
 
 #: Every order that Celery 5.7 knows, with arguments that are right. A new one fails a test here until it is decided.
 OBEYED: Final[dict[str, dict[str, Any]]] = {

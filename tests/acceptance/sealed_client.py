@@ -13,7 +13,7 @@ from celery import chord, group
 from wasmfleet.tasks import after, crypto, digest
 from wasmfleet.workers.app import app
 from wasmfleet.workers.errors import WasmfleetError
-from wasmfleet.workers.sealing import MARK, Seal, sealed
+from wasmfleet.workers.secrecy.sealing import MARK, Seal, sealed
 
 KEY = {"key_id": "data"}
 

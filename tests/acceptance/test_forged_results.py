@@ -14,7 +14,7 @@ import base64, json, sys, threading, time, uuid
 from redis import Redis
 from celery.exceptions import TimeoutError
 from wasmfleet.workers.app import app
-from wasmfleet.workers.batch import Batch
+from wasmfleet.workers.calls.batch import Batch
 from wasmfleet.workers.errors import WasmfleetError
 url, forged, count, moments = json.load(sys.stdin)
 store = Redis.from_url(url)

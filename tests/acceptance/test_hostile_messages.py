@@ -84,7 +84,7 @@ _ARGUMENTS: list[Any] = [
     [[], {"": 1}, {}],
 ]
 _PUBLISH_FROM_A_NEWER_CLIENT = """
-from wasmfleet.workers.operation import operation
+from wasmfleet.workers.calls.catalogue import operation
 @operation(parity="exact")
 def newer() -> None: ...
 items = list(newer.many([{}] * 2, lane="python").results(timeout=20))

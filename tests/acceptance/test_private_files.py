@@ -10,11 +10,13 @@ import pytest
 
 from tests.conftest import share_compiled_modules
 from wasmfleet.config.settings import Settings
-from wasmfleet.workers import credentials, data_folder, digests, keyring, outcomes, private
 from wasmfleet.workers.errors import UnknownKey
+from wasmfleet.workers.node import credentials, data_folder, digests, private
+from wasmfleet.workers.records import outcomes
 from wasmfleet.workers.runtime import modules
 from wasmfleet.workers.runtime.cache import Artefact, Cache
 from wasmfleet.workers.runtime.engine import Engine
+from wasmfleet.workers.secrecy import keyring
 
 _SOMEBODY = 65534
 _as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
@@ -112,7 +114,7 @@ def test_what_is_made_is_private_whatever_the_umask(tmp_path: Path) -> None:
 
 
 def test_a_log_of_an_older_version_that_others_can_read_is_still_used(own: Settings) -> None:
-    outcomes.path(own).chmod(0o644)
+    data_folder.result_log(own).chmod(0o644)
 
     assert list(data_folder.troubles(own)) == []
 

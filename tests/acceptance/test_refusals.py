@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.acceptance.conftest import CommandLine, one_line
-from wasmfleet.workers import private
+from wasmfleet.workers.node import private
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_who_begins_to_wait_while_the_broker_is_away_gets_the_result(fleet: Chao
     waiting = (
         "import time\n"
         "from redis import Redis, RedisError\n"
-        "from wasmfleet.workers.batch import find\n"
+        "from wasmfleet.workers.calls.catalogue import find\n"
         "batch = find('chaos.nap').many([{'seconds': 0.0}], lane='python')\n"
         "try:\n"
         f"    while Redis.from_url({fleet.url!r}).ping(): time.sleep(0.05)\n"
@@ -56,7 +56,7 @@ def _restart_broker(fleet: ChaosFleet, away_s: float) -> None:
 def test_who_waits_for_a_result_outlives_the_broker(fleet: ChaosFleet, runs_s: int, away_s: int) -> None:
     fleet.start_worker("python")
     waiting = (
-        "from wasmfleet.workers.batch import find\n"
+        "from wasmfleet.workers.calls.catalogue import find\n"
         f"[item] = find('chaos.nap').many([{{'seconds': {runs_s}}}], lane='python').results(timeout=60)\n"
         "print(item.error)"
     )

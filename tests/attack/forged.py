@@ -20,7 +20,7 @@ _READ: Final = """
 import json, os, sys, traceback
 from celery.exceptions import TimeoutError as Late
 from wasmfleet.tasks import digest
-from wasmfleet.workers.batch import Batch
+from wasmfleet.workers.calls.batch import Batch
 from wasmfleet.workers.errors import WasmfleetError
 
 def outcome(read):

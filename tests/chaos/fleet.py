@@ -23,7 +23,7 @@ from wasmfleet.config.settings import Settings
 
 _PUBLISH = """
 import json, sys, time
-from wasmfleet.workers.batch import find
+from wasmfleet.workers.calls.catalogue import find
 count, name, arguments, options = json.load(sys.stdin)
 operation, ids = find(name), []
 for _ in range(count):
@@ -32,7 +32,7 @@ print(json.dumps(ids))
 """
 _PUBLISH_WHAT_IT_CAN = """
 import json, sys
-from wasmfleet.workers.batch import find
+from wasmfleet.workers.calls.catalogue import find
 from wasmfleet.workers.errors import BrokerUnavailable
 count, name, arguments, options = json.load(sys.stdin)
 operation, ids, refused = find(name), [], 0
@@ -46,7 +46,7 @@ print(json.dumps([ids, refused]))
 _PUBLISH_AT_ONCE = """
 import json, sys
 from concurrent.futures import ThreadPoolExecutor
-from wasmfleet.workers.batch import find
+from wasmfleet.workers.calls.catalogue import find
 count, name, arguments = json.load(sys.stdin)
 operation = find(name)
 with ThreadPoolExecutor(16) as pool:

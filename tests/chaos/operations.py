@@ -8,7 +8,7 @@ from typing import Any
 
 from celery import signals
 
-from wasmfleet.workers.operation import operation
+from wasmfleet.workers.calls.catalogue import operation
 
 
 @operation(parity="exact")

@@ -22,7 +22,7 @@ from tests.chaos.proxy import Proxy
 
 _PUBLISH_FOR = """
 import json, sys, time
-from wasmfleet.workers.batch import find
+from wasmfleet.workers.calls.catalogue import find
 from wasmfleet.workers.errors import BrokerUnavailable
 seconds, name, arguments = json.load(sys.stdin)
 operation, ids, refused, longest = find(name), [], 0, 0.0

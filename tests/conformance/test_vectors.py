@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from wasmfleet.config import settings as configured
-from wasmfleet.workers import keyring
-from wasmfleet.workers.batch import find
+from wasmfleet.workers.calls.catalogue import find
+from wasmfleet.workers.calls.task import OperationTask
 from wasmfleet.workers.errors import NotSupportedInLane, WasmfleetError
-from wasmfleet.workers.operation import Operation
+from wasmfleet.workers.secrecy import keyring
 
 _VECTORS = Path(__file__).parents[1] / "vectors"
 _UNDO = {"compression.compress": "compression.decompress", "memory.compress": "memory.decompress"}
@@ -48,7 +48,7 @@ def keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(keyring, "settings", lambda: replace(configured.settings(), keyring=file))
 
 
-def run(operation: Operation, lane: str, arguments: dict[str, Any]) -> Any:  # type: ignore[type-arg]
+def run(operation: OperationTask, lane: str, arguments: dict[str, Any]) -> Any:  # type: ignore[type-arg]
     return getattr(operation, lane)(**arguments)
 
 
@@ -63,14 +63,14 @@ def test_vector(name: str, vector: dict[str, Any], lane: str) -> None:
         assert_right(name, run(operation, lane, vector["arguments"]), vector, lane)
 
 
-def assert_says_what_it_leaves_out(operation: Operation, vector: dict[str, Any]) -> None:  # type: ignore[type-arg]
+def assert_says_what_it_leaves_out(operation: OperationTask, vector: dict[str, Any]) -> None:  # type: ignore[type-arg]
     left_out = ["NotSupportedInLane"]
     with contextlib.suppress(NotSupportedInLane):
         left_out = operation.python(**vector["arguments"])["unchecked"]
     assert left_out
 
 
-def assert_fails(operation: Operation, vector: dict[str, Any], lane: str) -> None:  # type: ignore[type-arg]
+def assert_fails(operation: OperationTask, vector: dict[str, Any], lane: str) -> None:  # type: ignore[type-arg]
     with pytest.raises(WasmfleetError) as raised:
         run(operation, lane, vector["arguments"])
 

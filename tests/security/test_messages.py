@@ -18,7 +18,7 @@ from redis import Redis
 from tests.acceptance.installation import until
 from tests.chaos.fleet import ChaosFleet, chaos_fleet, children
 from tests.security.bombs import BOMBS, message
-from wasmfleet.workers.liveness import started_ticks
+from wasmfleet.workers.node.liveness import started_ticks
 
 _MOST_MAIN_MIB = 400
 _MOST_CHILD_MIB = 600

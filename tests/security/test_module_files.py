@@ -17,11 +17,11 @@ from tests.security import odd_files
 from tests.security.odd_files import declaring, nested_loops
 from wasmfleet.config.settings import Settings, settings
 from wasmfleet.workers.app import app
+from wasmfleet.workers.calls.own_modules import register
+from wasmfleet.workers.calls.task import OperationTask
+from wasmfleet.workers.contracts.signatures import parsed
 from wasmfleet.workers.errors import VersionMismatch
-from wasmfleet.workers.operation import Operation
-from wasmfleet.workers.own_modules import register
 from wasmfleet.workers.runtime import modules
-from wasmfleet.workers.signatures import parsed
 
 
 @pytest.fixture
@@ -210,4 +210,4 @@ def test_a_user_module_is_an_operation(tmp_path: Path, here: Settings) -> None:
     (tmp_path / "tools.wasm").write_bytes(declaring("shout"))
 
     assert register(here) == {}
-    assert isinstance(app.tasks["wasmfleet.tools.shout"], Operation)
+    assert isinstance(app.tasks["wasmfleet.tools.shout"], OperationTask)

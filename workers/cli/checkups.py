@@ -34,13 +34,14 @@ def _own_data(settings: Settings) -> Iterator[Checkup]:
 
 
 def _data_folder(settings: Settings) -> Checkup:
-    from wasmfleet.workers import filesystem, outcomes, private
+    from wasmfleet.workers.node import data_folder, private
+    from wasmfleet.workers.records import filesystem
 
     what, folder = "data folder", settings.data_dir
     try:
         private.folder(folder)
-        private.create(outcomes.path(settings))
-        with outcomes.path(settings).open("ab"):
+        private.create(data_folder.result_log(settings))
+        with data_folder.result_log(settings).open("ab"):
             pass
     except SettingsError as error:
         return problem(what, str(error), "set WASMFLEET_DATA_DIR to a folder of this user")
@@ -59,7 +60,7 @@ def _data_folder(settings: Settings) -> Checkup:
 
 def _shared(settings: Settings) -> Iterator[Checkup]:
     """What other users may change or read. Nothing that depends on it is looked at before it is mended."""
-    from wasmfleet.workers import data_folder
+    from wasmfleet.workers.node import data_folder
 
     for trouble in data_folder.troubles(settings):
         yield problem("data folder", trouble.finding, trouble.mend)
@@ -130,7 +131,7 @@ def _hand_overs(settings: Settings) -> Checkup:
 
 
 def _keyring(settings: Settings) -> Checkup:
-    from wasmfleet.workers import private
+    from wasmfleet.workers.node import private
 
     path = settings.keyring
     if path is None:

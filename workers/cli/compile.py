@@ -14,7 +14,7 @@ _POLL_S: Final = 0.2
 
 def compile() -> None:
     """Compile every module that is not compiled yet. Exits with 1 when one failed."""
-    from wasmfleet.workers import data_folder, private
+    from wasmfleet.workers.node import data_folder, private
     from wasmfleet.workers.runtime import modules
 
     private.folder(settings().data_dir)

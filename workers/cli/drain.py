@@ -43,7 +43,7 @@ def _chosen(asked: list[str] | None) -> list[str]:
 
 
 def _order(app: Any, names: list[str], *, wanted: bool) -> None:
-    from wasmfleet.workers.drain import COMMAND
+    from wasmfleet.workers.reception.drain import COMMAND
 
     said = app.control.broadcast(
         COMMAND, arguments={"wanted": wanted}, destination=names, reply=True, timeout=_REPLY_S

@@ -7,11 +7,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from wasmfleet.config.settings import Lane, Settings
+from wasmfleet.workers.cli import running
 from wasmfleet.workers.errors import BrokerUnavailable, RuntimeUnavailable, Unavailable
 
 if TYPE_CHECKING:
-    from wasmfleet.workers.batch import Batch, Item
-    from wasmfleet.workers.presence import Presence
+    from wasmfleet.workers.calls.batch import Batch, Item
+    from wasmfleet.workers.fleet_state.heartbeats import Presence
 
 R = TypeVar("R")
 _LOOK_S: Final = 5.0
@@ -25,13 +26,11 @@ _REGAIN_S: Final = 15.0
 @contextmanager
 def joined(settings: Settings, lane: Lane, module: str, say: Callable[[str], None]) -> Iterator[None]:
     """A fleet that serves this lane and module: the one that runs, else one for the time of the job."""
-    from wasmfleet.workers.cli import processes
-
     if _runs(settings):
         starting: AbstractContextManager[None] = nullcontext()
     else:
         say("no fleet runs here; one is started for this job")
-        starting = processes.temporary(settings)
+        starting = running.temporary(settings)
     with starting:
         settle(settings, module)
         demand(settings, lane, module)
@@ -42,12 +41,13 @@ def workers(settings: Settings) -> "list[Presence]":
     """Every worker that beats. Raises BrokerUnavailable."""
     from redis import RedisError
 
-    from wasmfleet.workers import broker, presence, state
+    from wasmfleet.workers.fleet_state import heartbeats, state
+    from wasmfleet.workers.node import broker
 
     broker.wait(settings, _BROKER_S)
     try:
         with state.client(settings) as connection:
-            return presence.present(connection)
+            return heartbeats.present(connection)
     except RedisError as error:
         raise BrokerUnavailable(f"the heartbeats cannot be read: {error}") from None
 
@@ -124,7 +124,7 @@ def withdraw(batches: "list[Batch[Any]]") -> None:
 
 def _runs(settings: Settings) -> bool:
     """Whether workers are seen; a fleet of this folder that has only begun to start gets its time."""
-    from wasmfleet.workers import broker, supervisor
+    from wasmfleet.workers.node import broker, supervisor
 
     deadline = time.monotonic() + _SETTLE_S
     not_yet = (BrokerUnavailable,) if settings.embedded else ()

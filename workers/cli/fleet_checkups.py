@@ -11,7 +11,7 @@ from wasmfleet.workers.errors import BrokerUnavailable
 if TYPE_CHECKING:
     from redis import Redis
 
-    from wasmfleet.workers.presence import Presence
+    from wasmfleet.workers.fleet_state.heartbeats import Presence
 
 _BROKER_S: Final = 1.0
 _FLOWER_S: Final = 1.0
@@ -21,7 +21,8 @@ def examine(settings: Settings) -> Iterator[Checkup]:
     """The broker first: without it nothing else can be seen."""
     from redis import RedisError
 
-    from wasmfleet.workers import broker, presence, quarantine, state
+    from wasmfleet.workers.fleet_state import heartbeats, quarantine, state
+    from wasmfleet.workers.node import broker
 
     try:
         url = broker.wait(settings, _BROKER_S)
@@ -43,7 +44,7 @@ def examine(settings: Settings) -> Iterator[Checkup]:
                 yield _patience(settings)
             elif not settings.embedded:
                 yield from _durability(settings, url)
-            yield from _workers(presence.present(connection))
+            yield from _workers(heartbeats.present(connection))
             yield from _quarantine(quarantine.count())
     except RedisError as error:
         yield problem(
@@ -95,7 +96,7 @@ def _durability(settings: Settings, url: str) -> Iterator[Checkup]:
 
 def _patience(settings: Settings) -> Checkup:
     """RabbitMQ closes the channel of a consumer that leaves a message unacknowledged for its consumer_timeout."""
-    from wasmfleet.workers import consumer_timeout
+    from wasmfleet.workers.node import consumer_timeout
 
     needed_s = consumer_timeout.needed_s(settings)
     allowed_s = consumer_timeout.read_s(settings)
@@ -157,7 +158,7 @@ def _worker(worker: "Presence") -> Checkup:
 def _flower(settings: Settings) -> Checkup:
     from urllib.parse import urlsplit
 
-    from wasmfleet.workers import addresses
+    from wasmfleet.workers.node import addresses
 
     url = urlsplit(addresses.flower(settings))
     try:

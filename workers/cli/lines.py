@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import typer
 
-from wasmfleet.workers.outside import shown, storable
+from wasmfleet.workers.safe_text import shown, storable
 
 _MOST_LEVELS: Final = 60
 #: What a spreadsheet takes for a formula when it opens a CSV file.

@@ -12,21 +12,22 @@ from typer.core import TyperGroup
 
 from wasmfleet.config.settings import SettingsError
 from wasmfleet.workers.cli import (
-    catalogue,
     check,
     compile,
     doctor,
     drain,
     lines,
+    ops,
     processes,
     quarantine,
     results,
     submit,
+    up,
     url,
 )
 from wasmfleet.workers.cli.version import version
 from wasmfleet.workers.errors import WasmfleetError
-from wasmfleet.workers.outside import shown
+from wasmfleet.workers.safe_text import shown
 
 COULD_NOT_RUN: Final = 2
 
@@ -63,11 +64,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
-    processes.up,
+    up.up,
     check.check,
     submit.submit,
     results.results,
-    catalogue.ops,
+    ops.ops,
     doctor.doctor,
     drain.drain,
     url.url,

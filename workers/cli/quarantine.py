@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 import typer
 
-from wasmfleet.workers import quarantine as store
 from wasmfleet.workers.cli import lines, tables
+from wasmfleet.workers.fleet_state import quarantine as store
 
 Format = Literal["table", "json"]
 _Id = Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")]

@@ -3,9 +3,11 @@
 import inspect
 from collections.abc import Iterable, Iterator
 from itertools import groupby
+from typing import Any
 
-from wasmfleet.workers.cli import catalogue
-from wasmfleet.workers.operation import PREFIX, Operation
+from wasmfleet.workers.calls.task import OperationTask
+from wasmfleet.workers.cli import signatures
+from wasmfleet.workers.contracts.operation import PREFIX, Operation
 
 _HEAD = """# Operations
 
@@ -15,20 +17,20 @@ meaning, *reduced* checks less and says what it left out.
 """
 
 
-def markdown(operations: "Iterable[Operation[..., object]]") -> str:
+def markdown(tasks: Iterable[OperationTask[..., Any]]) -> str:
     """The whole page."""
-    families = groupby(sorted(operations, key=lambda one: one.name), key=lambda one: one.module)
+    families = groupby(sorted(tasks, key=lambda one: one.name), key=lambda one: one.operation.module)
     sections = [f"## {family}\n\n" + "\n".join(map(_section, members)) for family, members in families]
     return _HEAD + "\n" + "\n".join(sections)
 
 
-def _section(operation: "Operation[..., object]") -> str:
-    name = operation.name.removeprefix(PREFIX)
-    title = f"### {name}\n\n`{name}{catalogue.signature(operation)}`\n"
-    return "\n".join([title, *_facts(operation), inspect.getdoc(operation) or "", ""])
+def _section(task: OperationTask[..., Any]) -> str:
+    name = task.name.removeprefix(PREFIX)
+    title = f"### {name}\n\n`{name}{signatures.spelled(task.operation)}`\n"
+    return "\n".join([title, *_facts(task.operation), inspect.getdoc(task) or "", ""])
 
 
-def _facts(operation: "Operation[..., object]") -> Iterator[str]:
+def _facts(operation: Operation) -> Iterator[str]:
     if operation.alias_of is not None:
         yield f"Alias of `{operation.alias_of.name.removeprefix(PREFIX)}`. Parity: {operation.parity}.\n"
     else:

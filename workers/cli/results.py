@@ -66,9 +66,10 @@ def _age_s(text: str) -> float:
 
 
 def _rows(where: str, parameters: Sequence[Any], limit: int) -> list[dict[str, Any]]:
-    from wasmfleet.workers import outcomes
+    from wasmfleet.workers.node import data_folder
+    from wasmfleet.workers.records import outcomes
 
-    if not outcomes.path(settings()).exists():
+    if not data_folder.result_log(settings()).exists():
         return []
     return outcomes.query(settings(), where, parameters, limit)
 

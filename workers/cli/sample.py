@@ -15,7 +15,7 @@ from wasmfleet.workers.errors import InputError, NotSupportedInLane, UnknownOper
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from wasmfleet.workers.batch import Item
+    from wasmfleet.workers.calls.batch import Item
 
 _MOST_BYTES: Final = 12 * MIB
 _LARGEST_BYTES: Final = MIB
@@ -141,7 +141,7 @@ def _items(step: _Step, files: Sequence[_File], done: _Done) -> "Iterator[Item[A
     operation = catalogue.named(known, step.operation)
     batch = operation.many([step.call(file) for file in files])
     done.task_ids += batch.task_ids
-    return fleet.each(batch, lambda: fleet.demand(settings(), settings().lane, operation.module))
+    return fleet.each(batch, lambda: fleet.demand(settings(), settings().lane, operation.operation.module))
 
 
 def _aggregated(settings: Settings, done: Sequence[_Done]) -> tuple[dict[str, Any], bool]:
@@ -214,7 +214,7 @@ def _tell_lanes(settings: Settings, done: Sequence[_Done]) -> bool:
 
 
 def _tell_next(settings: Settings) -> None:
-    from wasmfleet.workers import addresses
+    from wasmfleet.workers.node import addresses
 
     lines.say("", f"Flower: {addresses.flower(settings)}")
     lines.say("next: wasmfleet check PATH, wasmfleet results --stats, wasmfleet ops, wasmfleet doctor")

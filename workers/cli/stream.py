@@ -14,7 +14,7 @@ from wasmfleet.workers.cli.findings import Finding, Validation, of_diagnostic
 from wasmfleet.workers.errors import BrokerUnavailable, Cancelled, Unavailable, UnreadableResult
 
 if TYPE_CHECKING:
-    from wasmfleet.workers.batch import Batch, Item
+    from wasmfleet.workers.calls.batch import Batch, Item
 
 CHUNK_BYTES: Final = MIB // 2
 CHUNK_FILES: Final = 200
@@ -75,10 +75,10 @@ class Stream:
         self._flying = deque((chunk, self._sent(chunk)) for chunk, _ in self._flying)
 
     def _sent(self, chunk: list[_File]) -> "Batch[Any]":
-        from wasmfleet.tasks import ast
+        from wasmfleet.workers.calls.catalogue import find
 
         calls = [{"source": f.text, "filename": sources.shown(f.path)} for f in chunk if not f.refused]
-        return ast.validate.many(calls, lane=self.lane, expires=_EXPIRES_S)
+        return find("ast.validate").many(calls, lane=self.lane, expires=_EXPIRES_S)
 
     def _landed(self) -> Iterator[Checked]:
         items = iter(self._answers())

@@ -14,7 +14,7 @@ from wasmfleet.workers.errors import InvalidArguments, RuntimeUnavailable
 if TYPE_CHECKING:
     from celery.result import AsyncResult
 
-    from wasmfleet.workers.operation import Operation
+    from wasmfleet.workers.calls.task import OperationTask
 
 
 def submit(
@@ -52,16 +52,16 @@ def submit(
     known, _ = catalogue.operations(settings())
     target = catalogue.named(known, operation)
     arguments = _arguments(target, arg or [], file or [], json)
-    target.contract.check((), arguments)
+    target.operation.contract.check((), arguments)
     chosen = lane or settings().lane
-    fleet.demand(settings(), chosen, catalogue.served_as(target).module)
+    fleet.demand(settings(), chosen, target.operation.target.module)
     _print(_answer(target, arguments, chosen, timeout), output)
 
 
 def _arguments(
-    target: "Operation[..., Any]", args: list[str], files: list[str], json: str | None
+    target: "OperationTask[..., Any]", args: list[str], files: list[str], json: str | None
 ) -> dict[str, Any]:
-    kinds = target.contract.types
+    kinds = target.operation.contract.types
     given = _object(target, json) if json is not None else {}
     for text in args:
         name, value = _split(text, "--arg")
@@ -80,13 +80,14 @@ def _split(text: str, option: str) -> tuple[str, str]:
     return name, value
 
 
-def _typed(target: "Operation[..., Any]", name: str, kind: Any, value: str) -> Any:
+def _typed(target: "OperationTask[..., Any]", name: str, kind: Any, value: str) -> Any:
     if kind is bytes:
         return value.encode(errors="surrogateescape")
     if _takes_text(kind):
         return value
     return _parsed(
-        value, lambda reason: f"{target.contract.name}: `{name}`: {value[:80]!r} is not JSON ({reason})"
+        value,
+        lambda reason: f"{target.operation.contract.name}: `{name}`: {value[:80]!r} is not JSON ({reason})",
     )
 
 
@@ -98,18 +99,18 @@ def _takes_text(kind: Any) -> bool:
     return kind is str or any(member is str or isinstance(member, str) for member in members)
 
 
-def _object(target: "Operation[..., Any]", text: str) -> dict[str, Any]:
+def _object(target: "OperationTask[..., Any]", text: str) -> dict[str, Any]:
     value = _parsed(text, lambda reason: f"--json is not JSON: {reason}")
     if not isinstance(value, dict):
         raise InvalidArguments(f"--json must be an object of argument names, not {type(value).__name__}")
     return _with_bytes(target, value)
 
 
-def _with_bytes(target: "Operation[..., Any]", given: dict[str, Any]) -> dict[str, Any]:
+def _with_bytes(target: "OperationTask[..., Any]", given: dict[str, Any]) -> dict[str, Any]:
     import base64
     import binascii
 
-    for name, kind in target.contract.types.items():
+    for name, kind in target.operation.contract.types.items():
         if kind is bytes and isinstance(given.get(name), str):
             try:
                 given[name] = base64.b64decode(given[name], validate=True)
@@ -127,15 +128,17 @@ def _parsed(text: str, complaint: Callable[[str], str]) -> Any:
         raise InvalidArguments(complaint(str(error))) from None
 
 
-def _text(target: "Operation[..., Any]", name: str, path: str, content: bytes) -> str:
+def _text(target: "OperationTask[..., Any]", name: str, path: str, content: bytes) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError as error:
         reason = f"{path} is not UTF-8 at byte {error.start:,}, and `{name}` takes text"
-        raise InvalidArguments(f"{target.contract.name}: {reason}") from None
+        raise InvalidArguments(f"{target.operation.contract.name}: {reason}") from None
 
 
-def _answer(target: "Operation[..., Any]", arguments: dict[str, Any], lane: Lane, timeout_s: float) -> Any:
+def _answer(
+    target: "OperationTask[..., Any]", arguments: dict[str, Any], lane: Lane, timeout_s: float
+) -> Any:
     sent = target.apply_async(kwargs=arguments, lane=lane, expires=timeout_s)
     try:
         return _await(sent, lane, target, timeout_s)
@@ -144,7 +147,7 @@ def _answer(target: "Operation[..., Any]", arguments: dict[str, Any], lane: Lane
         raise
 
 
-def _await(sent: "AsyncResult[Any]", lane: Lane, target: "Operation[..., Any]", timeout_s: float) -> Any:
+def _await(sent: "AsyncResult[Any]", lane: Lane, target: "OperationTask[..., Any]", timeout_s: float) -> Any:
     from celery.exceptions import TimeoutError as NotYet
 
     try:
@@ -152,7 +155,7 @@ def _await(sent: "AsyncResult[Any]", lane: Lane, target: "Operation[..., Any]", 
     except NotYet:
         sent.revoke()
         sent.forget()  # or its end would ask a store for it that the interpreter has taken down
-        fleet.demand(settings(), lane, catalogue.served_as(target).module)
+        fleet.demand(settings(), lane, target.operation.target.module)
         raise RuntimeUnavailable(f"no answer within {timeout_s:g} s; the call is cancelled") from None
     if isinstance(answer, RuntimeUnavailable):
         raise answer

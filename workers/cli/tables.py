@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from wasmfleet.workers.outside import shown
+from wasmfleet.workers.safe_text import shown
 
 _WIDE: Final = 240
 

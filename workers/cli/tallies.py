@@ -8,7 +8,8 @@ from typing import Any, Final
 import msgspec
 
 from wasmfleet.config.settings import Settings
-from wasmfleet.workers import outcomes
+from wasmfleet.workers.node import data_folder
+from wasmfleet.workers.records import outcomes
 
 _IDS_A_QUERY: Final = 500
 
@@ -99,7 +100,7 @@ def _percentile_ms(
 
 
 def _select(settings: Settings, query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-    if not outcomes.path(settings).exists():
+    if not data_folder.result_log(settings).exists():
         return []
     log = outcomes.open_log(settings)
     try:

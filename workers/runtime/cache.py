@@ -16,7 +16,7 @@ from typing import Final
 
 import wasmtime
 
-from wasmfleet.workers import private
+from wasmfleet.workers.node import private
 from wasmfleet.workers.runtime.engine import fingerprint
 
 _TAG_BYTES: Final = 32

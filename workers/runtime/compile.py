@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from wasmfleet.config.settings import MIB, Settings, settings
-from wasmfleet.workers.outside import LineFormatter, shown
 from wasmfleet.workers.runtime import compiler, module_file
 from wasmfleet.workers.runtime.cache import Cache
 from wasmfleet.workers.runtime.module_file import Unreadable
 from wasmfleet.workers.runtime.modules import Binary, NotReady, files, read, state
+from wasmfleet.workers.safe_text import LineFormatter, shown
 
 _log = logging.getLogger("wasmfleet.compile")
 #: How a process ends that somebody else ended: it says nothing about the module.

@@ -6,8 +6,8 @@ what is entered is looked at, and the first to look is the compiler's process, w
 
 import wasmtime
 
-from wasmfleet.workers.outside import storable
 from wasmfleet.workers.runtime.interface import ENTERED, Function, Interface, Memory, Other, Unfit, check
+from wasmfleet.workers.safe_text import storable
 
 
 def check_compiled(module: wasmtime.Module) -> None:

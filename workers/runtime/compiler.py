@@ -9,10 +9,10 @@ from typing import Final
 
 import wasmtime
 
-from wasmfleet.workers.outside import storable
 from wasmfleet.workers.runtime.compiled import check_compiled
 from wasmfleet.workers.runtime.engine import compiler
 from wasmfleet.workers.runtime.interface import Unfit
+from wasmfleet.workers.safe_text import storable
 
 #: The largest built-in module takes 5 s and 200 MiB.
 CPU_S: Final = 60

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from wasmfleet.workers.errors import DeadlineExceeded, InternalError, WasmfleetError
-from wasmfleet.workers.outside import storable
 from wasmfleet.workers.runtime.engine import ticks
 from wasmfleet.workers.runtime.instance import Guest
 from wasmfleet.workers.runtime.modules import Loaded
 from wasmfleet.workers.runtime.replies import Budget, decoded
 from wasmfleet.workers.runtime.replies import Reply as Reply
 from wasmfleet.workers.runtime.section import Declared
+from wasmfleet.workers.safe_text import storable
 
 _LENGTH: Final = struct.Struct("<I")
 

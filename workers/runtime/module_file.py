@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from wasmfleet.workers.errors import VersionMismatch
-from wasmfleet.workers.outside import shown, storable
 from wasmfleet.workers.runtime.binary import BadBinary, Sections
 from wasmfleet.workers.runtime.interface import Interface, Unfit, check, of_binary
 from wasmfleet.workers.runtime.section import Declared, declared
+from wasmfleet.workers.safe_text import shown, storable
 
 MOST_BYTES: Final = 32 << 20
 #: A file that changed this recently may change again without a later time of change: it is read again.

@@ -17,11 +17,11 @@ import msgspec
 
 from wasmfleet.config.celery import BATCH
 from wasmfleet.config.settings import MIB, Settings, SettingsError
-from wasmfleet.workers.outside import shown, storable
 from wasmfleet.workers.runtime import module_file
 from wasmfleet.workers.runtime.interface import Interface, Unfit
 from wasmfleet.workers.runtime.module_file import Absent, Identity, Unreadable
 from wasmfleet.workers.runtime.section import Declared
+from wasmfleet.workers.safe_text import shown, storable
 
 if TYPE_CHECKING:
     from wasmfleet.workers.runtime.cache import Artefact

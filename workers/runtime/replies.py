@@ -12,9 +12,9 @@ from typing import Any, Final
 import msgspec
 
 from wasmfleet.workers.errors import BY_CODE, HostileReply, OutputTooLarge, WasmfleetError
-from wasmfleet.workers.outside import storable
 from wasmfleet.workers.runtime.instance import Guest, Range
-from wasmfleet.workers.weight import Malformed, TooHeavy, check_msgpack
+from wasmfleet.workers.safe_text import storable
+from wasmfleet.workers.untrusted.weight import Malformed, TooHeavy, check_msgpack
 
 MOST_LEVELS: Final = 128
 #: The codes that wasm_src/abi/src/fault.rs has; the others speak of the host, which is not the guest's to do.

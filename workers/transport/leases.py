@@ -14,17 +14,14 @@ import re
 import threading
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final, Protocol
 
 from redis import ConnectionPool, Redis
 from redis.exceptions import RedisError, ResponseError
 
-from wasmfleet.workers.liveness import started_ticks
-from wasmfleet.workers.reading import skip
-from wasmfleet.workers.transport.store import Store
-
-if TYPE_CHECKING:
-    from wasmfleet.workers.transport.consuming import Consuming
+from wasmfleet.workers.node.liveness import started_ticks
+from wasmfleet.workers.transport.store import Keys, Store
+from wasmfleet.workers.untrusted.reading import skip
 
 BEAT_S: Final = 1.0
 LEASE_BEATS: Final = 15
@@ -72,10 +69,31 @@ def new_holder() -> str:
     return f"{NODE}|{process(os.getpid())}|{next(_numbers)}"
 
 
+class Leasing(Protocol):
+    """What a keeper needs of the consuming channel whose leases it renews."""
+
+    active_queues: list[str]
+    fetching: str
+    qos: Any
+    visibility_timeout: float
+
+    @property
+    def fails(self) -> bool: ...
+
+    @property
+    def keys(self) -> Keys: ...
+
+    @property
+    def store(self) -> Store: ...
+
+    def restore_unleased(self, tag: str) -> None:
+        """Put back what a plain Celery worker took."""
+
+
 class Keeper(threading.Thread):
     """The thread, with a connection of its own, that renews one channel's leases and hands on dead holders'."""
 
-    def __init__(self, channel: "Consuming", pool: ConnectionPool) -> None:
+    def __init__(self, channel: "Leasing", pool: ConnectionPool) -> None:
         super().__init__(name="wasmfleet-leases", daemon=True)
         self._channel, self._pool = weakref.ref(channel), pool
         self._store = Store(Redis(connection_pool=pool), channel.keys, channel.store.holder)
@@ -109,7 +127,7 @@ class Keeper(threading.Thread):
             self._hand_on(self._store.holder, score="")
         self._pool.disconnect()
 
-    def _beat(self, channel: "Consuming") -> None:
+    def _beat(self, channel: "Leasing") -> None:
         leases, scores = self._store.renew()
         channel.qos.settle(self._store)  # when no turn of the event loop does
         if self._beats % _ALL_EVERY == 0:
@@ -131,7 +149,7 @@ class Keeper(threading.Thread):
         except ResponseError as error:  # the others are not to wait for what is wrong with one
             skip("what is held by", holder, error)
 
-    def _hand_on_strays(self, channel: "Consuming") -> None:
+    def _hand_on_strays(self, channel: "Leasing") -> None:
         """What is booked for this channel but never arrived: its fetch's answer was lost with a connection."""
         for tag, lease in self._store.leases(self._store.holder).items():
             # In this order: a fetch is over only after its messages are held.
@@ -162,7 +180,7 @@ class Keeper(threading.Thread):
             _log.warning("handed on %d messages that the lost worker %s held", len(restored), holder)
         self._store.forget(holder, score)
 
-    def _hand_on_abandoned(self, channel: "Consuming") -> None:
+    def _hand_on_abandoned(self, channel: "Leasing") -> None:
         """As kombu does for plain Celery workers, but only what two looks a minute apart found untouched."""
         now = self._store.abandoned(channel.visibility_timeout)
         for tag in [tag for tag, score in now.items() if self._old.get(tag) == score]:

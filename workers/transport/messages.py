@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from kombu.utils.json import dumps, loads, object_hook
 
-from wasmfleet.workers import weight
+from wasmfleet.workers.untrusted import weight
 
 # Kombu's `loads` makes a decoder for each message.
 _decode: Final = JSONDecoder(object_hook=object_hook).decode

@@ -1,0 +1,67 @@
+"""Your own modules: a `.wasm` file in WASMFLEET_MODULES becomes tasks by its custom section.
+
+`tools.wasm` that declares `reverse` becomes `wasmfleet.tools.reverse(data: bytes) -> bytes`. They run in
+a sandbox only: there is no twin.
+"""
+
+from collections.abc import Iterable
+
+from wasmfleet.config.settings import Settings
+from wasmfleet.workers.calls import catalogue
+from wasmfleet.workers.contracts.contract import Arguments, Contract
+from wasmfleet.workers.contracts.operation import PREFIX, Operation
+from wasmfleet.workers.contracts.signatures import parsed
+from wasmfleet.workers.errors import VersionMismatch
+from wasmfleet.workers.runtime.modules import NotReady, files, manifest, read, refused
+from wasmfleet.workers.runtime.section import Declared
+from wasmfleet.workers.safe_text import shown, storable
+
+
+class _BytesContract(Contract):
+    """Bytes in, bytes out: the request is the data itself."""
+
+    def encode(self, arguments: Arguments) -> bytes:
+        data: bytes = arguments["data"]
+        return data
+
+
+def register(settings: Settings) -> dict[str, str]:
+    """Make every operation of every user's module a task; give the refused files, each with the reason.
+
+    Whatever a file says, it costs that file only: a worker boots without it.
+    """
+    built_in, refusals = manifest(), refused(settings)
+    for name, path in files(settings).items():
+        if name not in built_in:
+            try:
+                operations = _operations(name, read(name, path).operations.values())
+            except (NotReady, VersionMismatch) as error:
+                refusals[path.name] = shown(storable(error))
+            except Exception as error:  # noqa: BLE001 - what a file may bring about is not ours to foresee
+                refusals[path.name] = shown(
+                    f"it cannot be a module: {type(error).__name__}: {storable(error)}"
+                )
+            else:
+                for operation, description in operations:
+                    catalogue.register(operation, __doc__=description)
+    return refusals
+
+
+def _operations(module: str, declared: Iterable[Declared]) -> list[tuple[Operation, str]]:
+    """The operations that a module declares, each with its description."""
+    return [(_operation(module, one), _description(module, one)) for one in declared]
+
+
+def _operation(module: str, declared: Declared) -> Operation:
+    contract = _contract(f"{module}.{declared.name}", declared)
+    return Operation(f"{PREFIX}{module}.{declared.name}", contract, module, declared.name)
+
+
+def _description(module: str, declared: Declared) -> str:
+    return f"An operation of {module}.wasm: {declared.signature or 'bytes in, bytes out'}."
+
+
+def _contract(name: str, declared: Declared) -> Contract:
+    if not declared.signature:
+        return _BytesContract(name, *parsed("(data: bytes) -> bytes"))
+    return Contract(name, *parsed(declared.signature))

@@ -1,0 +1,64 @@
+"""How a message leaves this process: to which queue, with which header, and what is raised where it cannot."""
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from celery import current_task
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from wasmfleet.config import celery as queues
+from wasmfleet.config.settings import Lane
+from wasmfleet.workers.again import Again
+from wasmfleet.workers.app import in_a_call
+from wasmfleet.workers.calls import backpressure
+from wasmfleet.workers.errors import BrokerUnavailable
+
+QUEUES: Final[dict[Lane, str]] = {"any": queues.ANY, "wasm": queues.WASM, "python": queues.PYTHON}
+
+
+def publish(send: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """Send a message with one of Celery's functions, and give what that gives.
+
+    Raises BrokerUnavailable where the broker or the store of results does not answer, FleetBusy where too much is
+    queued.
+    """
+    return backpressure.patiently(lambda: _publish_once(send, *args, **options))
+
+
+def _publish_once(send: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    try:
+        backpressure.check_age(options["queue"])
+        options.setdefault("retry_policy", queues.jittered(queues.CLIENT_PATIENCE))
+        return send(*args, confirm_timeout=queues.BROKER_TIMEOUT_S, **options)
+    except (OperationalError, RedisError) as error:
+        raise _unsent(error) from error
+    except RuntimeError as error:
+        if error.__cause__ is None or not isinstance(error.__cause__, RedisError):
+            raise
+        raise _unsent(error.__cause__) from error
+
+
+def _unsent(error: BaseException) -> Exception:
+    """A call in a worker that could not send another one, or send itself on, goes back to its queue."""
+    reason = f"the broker does not answer: {error}; nothing was queued"
+    return Again(reason) if in_a_call() else BrokerUnavailable(reason)
+
+
+def stamp(lane: Lane, options: dict[str, Any]) -> dict[str, Any]:
+    """What a message says of itself. The caller's soft limit becomes ours: Celery's would strike inside a log write."""
+    header: dict[str, Any] = {"lane": lane, "queued_at": time.time(), "reply": _reply()}
+    limit_s = options.pop("soft_time_limit", None)
+    if limit_s:
+        header["limit_s"] = float(limit_s)
+        options["time_limit"] = options.get("time_limit") or limit_s + 5  # handed over, it is there and None
+    return header
+
+
+def _reply() -> str:
+    """What the reader of the result reads: ours MessagePack; of a chain or a chord, whatever its first call asked."""
+    if not in_a_call():
+        return "msgpack"
+    header = getattr(current_task.request, "wasmfleet", None) or {}
+    return str(header.get("reply", "json"))

@@ -1,0 +1,120 @@
+"""The Celery task of an operation: called in this process, published one by one, or published many at once."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, ParamSpec, TypeVar
+
+from celery import Task
+
+from wasmfleet.config import celery as queues
+from wasmfleet.config.settings import Lane, settings
+from wasmfleet.workers.app import REQUEST, in_a_call
+from wasmfleet.workers.calls import batch
+from wasmfleet.workers.calls.batch import Batch
+from wasmfleet.workers.calls.publishing import QUEUES, publish, stamp
+from wasmfleet.workers.contracts.operation import Operation, check_size
+from wasmfleet.workers.errors import InvalidArguments, WasmfleetError
+from wasmfleet.workers.execution import execute
+from wasmfleet.workers.secrecy import sealed_calls
+from wasmfleet.workers.untrusted.undecoded import Unreadable
+
+if TYPE_CHECKING:
+    from celery.result import AsyncResult
+
+P = ParamSpec("P")
+R = TypeVar("R")
+#: What Celery's `apply_async` takes after the arguments, by place (celery/app/task.py, 5.7).
+_BY_PLACE: Final = ("task_id", "producer", "link", "link_error", "shadow")
+
+
+class OperationTask(Task, Generic[P, R]):  # type: ignore[type-arg]
+    """An operation as a Celery task with two lanes.
+
+    Called, it runs in this process; `.delay()` and the like publish it. A worker's child calls it with the request of
+    a message.
+    """
+
+    abstract = True
+    Request = REQUEST
+    throws = (WasmfleetError,)
+    max_retries = None
+    typing = False  # the contract checks more than Celery's signature check
+
+    operation: ClassVar[Operation]
+
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Runs in this process: in the sandbox where it is ready, else as plain Python."""
+        if self.request.called_directly:
+            return execute.here(self.operation, "any", args, kwargs)  # type: ignore[no-any-return]
+        if args and isinstance(args[0], Unreadable):
+            execute.refuse(self.name, self.request, args[0].error)
+        return execute.message(self, self.request, args, kwargs)  # type: ignore[no-any-return]
+
+    def wasm(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Runs in this process in the sandbox, or raises RuntimeUnavailable."""
+        return execute.here(self.operation, "wasm", args, kwargs)  # type: ignore[no-any-return]
+
+    def python(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Runs in this process as plain Python."""
+        return execute.here(self.operation, "python", args, kwargs)  # type: ignore[no-any-return]
+
+    def many(
+        self, calls: Iterable[Mapping[str, Any]], *, lane: Lane | None = None, expires: float | None = None
+    ) -> Batch[R]:
+        """Publishes any number of calls as few messages, each withdrawn when no worker took it within `expires`
+        seconds. Iterate over the result; see Batch."""
+        return batch.publish(self.operation, calls, lane=lane, expires=expires)
+
+    def run(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self(*args, **kwargs)
+
+    def map(self, it: Any) -> Any:
+        """Refused: Celery's `map`, `starmap` and `chunks` would call the operation past its contract and its log."""
+        raise InvalidArguments(f"{self.name}: Celery's map, starmap and chunks are not served; use `.many`")
+
+    def starmap(self, it: Any) -> Any:
+        """Refused, as `map` is."""
+        return self.map(it)
+
+    def chunks(self, it: Any, n: int) -> Any:
+        """Refused, as `map` is."""
+        return self.map(it)
+
+    def apply_async(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        *positional: Any,
+        lane: Lane | None = None,
+        **options: Any,
+    ) -> "AsyncResult[R]":
+        """Celery's own, with the arguments checked first and a `lane`. Raises InvalidArguments, InputTooLarge,
+        BrokerUnavailable, FleetBusy.
+
+        What follows a call (a link, the next of a chain) is checked where it arrives: there its failure has a row
+        and a result, here it would be an error of the call before it."""
+        options |= zip(_BY_PLACE, positional, strict=False)
+        options.setdefault("argsrepr", _short(args or ()))
+        options.setdefault("kwargsrepr", _short(kwargs or {}))
+        if not in_a_call():
+            contract = self.operation.contract
+            check_size(self.name, len(contract.encode(contract.check(args or (), kwargs or {}))))
+            options |= sealed_calls.following(options)
+            args, kwargs = sealed_calls.sealed(self.name, args or (), kwargs or {})
+        chosen = lane or settings().lane
+        options.setdefault("queue", queues.of_call(QUEUES[chosen], options.get("priority"), settings()))
+        given = options.get("headers") or {}
+        options["headers"] = given | {"wasmfleet": stamp(chosen, options) | given.get("wasmfleet", {})}
+        result: AsyncResult[R] = publish(super().apply_async, args, kwargs, **options)
+        return result
+
+
+def _short(values: Sequence[Any] | Mapping[str, Any]) -> str:
+    """What Flower shows: the shape of the arguments, never their content."""
+    if isinstance(values, Mapping):
+        return "{" + ", ".join(f"{name}: {_shape(value)}" for name, value in values.items()) + "}"
+    return "(" + ", ".join(_shape(value) for value in values) + ")"
+
+
+def _shape(value: Any) -> str:
+    sized = isinstance(value, str | bytes | list | tuple | dict)
+    return f"<{type(value).__name__} of {len(value)}>" if sized else f"<{type(value).__name__}>"

@@ -1,0 +1,45 @@
+"""An operation's signature as a caller reads it."""
+
+import inspect
+from typing import Any, Literal, get_args, get_origin
+
+from wasmfleet.workers.contracts.contract import Supplied
+from wasmfleet.workers.contracts.operation import Operation
+
+
+def spelled(operation: Operation) -> str:
+    """Give the signature in Python's spelling, without what the worker supplies."""
+    if operation.twin is None:
+        shown = ", ".join(f"{name}: {_type(kind)}" for name, kind in operation.contract.types.items())
+        return f"({shown})"
+    signature = inspect.signature(operation.twin)
+    sent = [_spelled(p) for p in signature.parameters.values() if not isinstance(p.default, Supplied)]
+    given = inspect.signature(operation.target.twin or operation.twin).return_annotation
+    return str(signature.replace(parameters=sent, return_annotation=_spelled_type(given)))
+
+
+def _spelled(parameter: inspect.Parameter) -> inspect.Parameter:
+    return parameter.replace(annotation=_spelled_type(parameter.annotation))
+
+
+class _Spelled:
+    """A type that a signature prints as it stands."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def _spelled_type(annotation: Any) -> Any:
+    return _Spelled(_type(annotation))
+
+
+def _type(annotation: Any) -> str:
+    """As it was written, but choices by their values."""
+    if get_origin(annotation) is Literal:
+        return " | ".join(map(repr, get_args(annotation)))
+    if isinstance(annotation, type) and not get_args(annotation):
+        return annotation.__name__
+    return str(annotation).replace("typing.", "").replace("wasmfleet.tasks.", "")

@@ -1,0 +1,95 @@
+"""`wasmfleet up`: the whole fleet of this node, until Ctrl-C."""
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from wasmfleet.config.settings import SettingsError, settings, without_password
+from wasmfleet.workers.cli import lines, running
+
+if TYPE_CHECKING:
+    from wasmfleet.workers.node.supervisor import Supervisor
+
+_LOOK_S: Final = 0.1
+_COLOURS: Final = {"broker": "magenta", "wasm": "cyan", "python": "yellow", "flower": "green"}
+
+
+def up(
+    scale: Annotated[
+        list[str] | None, typer.Argument(help="Counts, as in wasm=4.", show_default=False)
+    ] = None,
+    sample: Annotated[bool, typer.Option("--sample", help="Put real files through the fleet.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="With --sample: stop after it.")] = False,
+) -> None:
+    """Start the fleet: the broker, accelerated and plain-Python workers, and Flower.
+
+    What exits is started again. Ctrl-C stops all of it in order, and leaves nothing behind.
+    """
+    if once and not sample:
+        raise SettingsError("--once goes with --sample")
+    counts = dict(_count(word) for word in scale or [])
+    if sample and _joins():
+        lines.say("a fleet already runs; the sample joins it, and leaves it running")
+        raise typer.Exit(_sample())
+    with running.fleet(settings(), counts, _printed) as supervisor:
+        code = _job(supervisor, sample, once)
+    raise typer.Exit(code)
+
+
+def _count(word: str) -> tuple[str, int]:
+    name, _, number = word.partition("=")
+    if not number.isdecimal():
+        raise SettingsError(f"{word!r} is no count; write wasm=4")
+    return name, int(number)
+
+
+def _joins() -> bool:
+    from wasmfleet.workers.node import supervisor
+
+    return supervisor.running(settings()) is not None
+
+
+def _sample() -> int:
+    from wasmfleet.workers.cli import sample
+
+    return sample.run(settings())
+
+
+def _job(supervisor: "Supervisor", sample: bool, once: bool) -> int:
+    stopped = threading.Event()
+    with running.signals(stopped.set):
+        lines.say(f"starting the fleet; its data is in {_short(settings().data_dir)}{_elsewhere()}")
+        running.wait_for_workers(settings(), stopped)
+        code = _sample() if sample and not stopped.is_set() else 0
+        if not once:
+            _tell_where(stopped)
+            while not stopped.wait(_LOOK_S):
+                pass
+    lines.say("stopping the fleet: workers, Flower, broker")
+    return code
+
+
+def _elsewhere() -> str:
+    if settings().embedded:
+        return ""
+    return f", its broker at {without_password(settings().broker_url)}"
+
+
+def _short(path: Path) -> str:
+    """A path as people write it."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
+
+
+def _tell_where(stopped: threading.Event) -> None:
+    from wasmfleet.workers.node import addresses
+
+    if not stopped.is_set():
+        lines.say(f"the fleet is up; Flower: {addresses.flower(settings())}; Ctrl-C stops it")
+
+
+def _printed(name: str, line: str) -> None:
+    colour = _COLOURS.get(name.partition(".")[0], "white")
+    lines.say(line, err=True, before=typer.style(f"{name:<8} | ", fg=colour))

@@ -1,0 +1,92 @@
+"""A batch that killed its process twice: its items one by one, and the one that kills set aside."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from wasmfleet.workers.contracts.operation import Operation
+from wasmfleet.workers.errors import Quarantined, from_code
+from wasmfleet.workers.execution import call
+from wasmfleet.workers.execution.call import Item, Outcome
+from wasmfleet.workers.fleet_state import poison, quarantine
+from wasmfleet.workers.secrecy import confidential
+from wasmfleet.workers.untrusted import reading
+
+
+def evaluate(operation: Operation, request: Any, items: Sequence[Item], run: Callable[[Item], None]) -> None:
+    """Runs each item that has no outcome yet, between a mark of its beginning and its stored end.
+
+    What an earlier try has ended is taken from there, and an item that died three times is set aside.
+    Raises redis.RedisError.
+    """
+    died = poison.deaths(request.id, range(len(items)))
+    for index, item in enumerate(items):
+        if item.outcome.error is not None:
+            continue
+        if (ended := _ended(request.id, index)) is not None:
+            item.outcome = ended
+        elif died[index] >= poison.MOST_DEATHS:
+            item.outcome.error = _set_aside(operation, request, index, item)
+        else:
+            poison.begin(request.id, index)
+            run(item)
+            poison.end(request.id, index, _packed(item.outcome))
+
+
+def _set_aside(operation: Operation, request: Any, index: int, item: Item) -> Quarantined:
+    reason = f"it killed its process {poison.MOST_DEATHS} times"
+    quarantine.keep(
+        quarantine.entry(
+            f"{request.id}.{index}",
+            "killed",
+            reason,
+            operation=operation.name,
+            queue=str(request.delivery_info.get("routing_key") or ""),
+            worker=request.hostname,
+            message=_message(operation, request, item),
+            secret=item.seal is not None
+            or confidential.is_named(
+                operation.name, str(call.of_batch(request.args, request.kwargs)["operation"])
+            ),
+            input_digest=item.outcome.input_digest,
+            module_sha256=item.outcome.module_sha256,
+        )
+    )
+    return Quarantined(f"{reason} and is set aside; `wasmfleet quarantine show {request.id}.{index}`")
+
+
+def _message(operation: Operation, request: Any, item: Item) -> quarantine.Message:
+    """The item as a call of its own."""
+    return quarantine.Message(
+        body=msgspec.msgpack.encode([[], item.arguments, {}]),
+        content_type="application/x-msgpack",
+        content_encoding="binary",
+        headers={
+            "lang": "py",
+            "task": operation.name,
+            "wasmfleet": getattr(request, "wasmfleet", None) or {},
+        },
+    )
+
+
+def _packed(outcome: Outcome) -> bytes:
+    error = outcome.error and (outcome.error.code, outcome.error.message, outcome.error.details)
+    fields = {name: getattr(outcome, name) for name in Outcome.__slots__}
+    return msgspec.msgpack.encode(fields | {"error": error})
+
+
+def _ended(task_id: str, index: int) -> Outcome | None:
+    """What an earlier try came to; nothing where that cannot be read, so that the item runs again."""
+    packed = poison.outcome(task_id, index)
+    try:
+        return None if packed is None else _unpacked(packed)
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        reading.skip("the stored outcome of", f"{task_id}, item {index}", error)
+        return None
+
+
+def _unpacked(packed: bytes) -> Outcome:
+    fields = msgspec.msgpack.decode(packed)
+    error = fields.pop("error")
+    return msgspec.convert(fields | {"error": error and from_code(*error)}, Outcome)

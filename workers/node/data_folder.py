@@ -1,0 +1,48 @@
+"""The data folder of a node: nothing starts where another user of the machine could change it or read its secrets."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from wasmfleet.config.settings import Settings
+from wasmfleet.workers.node import credentials, digests, private
+
+
+def result_log(settings: Settings) -> Path:
+    """The SQLite file with one row for each outcome."""
+    return settings.data_dir / "results.sqlite"
+
+
+def troubles(settings: Settings) -> Iterator[private.NotPrivate]:
+    """Everything in the data folder that another user may change, and each secret there that another user may read.
+
+    Of what lies below a folder that is told, nothing is.
+    """
+    log, compiled = result_log(settings), settings.data_dir / "compiled"
+    written = [settings.data_dir, compiled, credentials.folder(settings), log]
+    written += [log.with_name(log.name + end) for end in ("-wal", "-shm")]
+    secrets = [compiled / "key", digests.key_file(settings)]
+    secrets += [credentials.password_file(settings), credentials.users_file(settings)]
+    told: set[Path] = set()
+    for path in [*written, *secrets]:
+        if told.isdisjoint(path.parents):
+            for trouble in _trouble(path, secret=path in secrets):
+                told.add(path)
+                yield trouble
+
+
+def refuse_shared(settings: Settings) -> None:
+    """Raise NotPrivate for the first of the troubles, those of the keyring among them."""
+    for trouble in troubles(settings):
+        raise trouble
+    if settings.keyring:
+        for trouble in _trouble(settings.keyring, secret=True):
+            raise trouble
+
+
+def _trouble(path: Path, *, secret: bool) -> Iterator[private.NotPrivate]:
+    try:
+        private.check(path, secret=secret)
+    except private.NotPrivate as trouble:
+        yield trouble
+    except OSError:  # not there yet, or of no use to this user: who needs it says so
+        return

@@ -1,0 +1,135 @@
+"""Flower behind a guard: pages of other sites in an operator's browser can neither read it nor order anything.
+
+`python -m wasmfleet.workers.node.flower` is the `celery` program whose `flower` command makes the guarded application.
+"""
+
+import logging
+import re
+import sys
+from functools import cache
+from ipaddress import ip_address
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from celery.bin.celery import celery
+from celery.bin.celery import main as run
+from flower import command
+from flower.app import Flower
+from tornado.web import RequestHandler
+
+from wasmfleet.config.settings import settings
+from wasmfleet.workers.safe_text import LineFormatter
+
+_HOST: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?")
+_UNFRAMED: Final = {
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": "frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Guarded(Flower):  # type: ignore[misc]
+    """Flower's application (2.2, Tornado 6.6), which answers under its own names and to its own pages only."""
+
+    def find_handler(self, request: Any, **kwargs: Any) -> Any:
+        """Tornado's, which chooses who answers; websockets and the API come through here as well."""
+        if why := refusal(request):
+            return self.get_handler_delegate(request, _Refusal, {"why": why})
+        return super().find_handler(request, **kwargs)
+
+    def get_handler_delegate(self, request: Any, target_class: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().get_handler_delegate(request, _unframed(target_class), *args, **kwargs)
+
+
+class _Refusal(RequestHandler):
+    """403 with the reason, whatever the method."""
+
+    def initialize(self, why: str) -> None:
+        self._why = why
+
+    def check_xsrf_cookie(self) -> None:
+        pass
+
+    def prepare(self) -> None:
+        self.set_status(403)
+        self.set_header("Content-Type", "text/plain; charset=UTF-8")
+        self.finish(self._why + "\n")
+
+
+def refusal(request: Any) -> str:
+    """Why a request is not Flower's to answer, or nothing.
+
+    A site can let its name point to this machine, and its pages then ask Flower as if it were theirs (DNS rebinding);
+    the name still stands in `Host`. The port does not tell: a tunnel may have another one.
+    """
+    hosts = request.headers.get_list("Host")
+    host = _name(hosts[0]) if len(hosts) == 1 else ""
+    if not host:
+        return "a request needs one Host header"
+    if not _is_ours(host):
+        return f"this Flower is not known as {host}; WASMFLEET_FLOWER_HOSTS={host} makes it known"
+    if not request.uri.startswith("/"):
+        return "a request must name a path"
+    return _foreign(request, hosts[0])
+
+
+def _foreign(request: Any, host: str) -> str:
+    """Why a page of another site may have sent this. A link on such a page may be followed."""
+    for origin in request.headers.get_list("Origin"):
+        url = urlsplit(origin)
+        if url.netloc.lower() != host.lower() and url.hostname not in settings().flower_hosts:
+            return f"a page of another origin sent this; WASMFLEET_FLOWER_HOSTS={url.hostname or 'NAME'} allows it"
+    fetch = {name: request.headers.get(f"Sec-Fetch-{name}", "") for name in ("Site", "Mode", "Dest")}
+    if fetch["Site"] in ("", "same-origin", "none"):
+        return ""
+    follows_a_link = fetch["Mode"] == "navigate" and fetch["Dest"] == "document"
+    return "" if follows_a_link and request.method in ("GET", "HEAD") else "a page of another site sent this"
+
+
+def _is_ours(host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host == "localhost" or host in (settings().flower_address.lower(), *settings().flower_hosts)
+    named = [text for text in (settings().flower_address, *settings().flower_hosts) if _is_address(text)]
+    return address.is_loopback or any(ip_address(text.strip("[]")) == address for text in named)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return not ip_address(text.strip("[]")).is_unspecified
+    except ValueError:
+        return False
+
+
+def _name(host: str) -> str:
+    """The name or address of a Host header in lower case, without its port; empty where it is none."""
+    found = _HOST.fullmatch(host)
+    return found[1].strip("[]").lower() if found else ""
+
+
+@cache
+def _unframed(handler: Any) -> Any:
+    """The handler, whose answers no page may show in a frame."""
+
+    class Unframed(handler):  # type: ignore[misc]
+        def set_default_headers(self) -> None:
+            super().set_default_headers()
+            for name, value in _UNFRAMED.items():
+                self.set_header(name, value)
+
+    return Unframed
+
+
+def main() -> None:
+    """Celery's program, with Flower's command making ours."""
+    handler = logging.StreamHandler()  # Tornado leaves the one that is there
+    handler.setFormatter(LineFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler])
+    command.Flower = Guarded  # the command calls the class by this name
+    celery.add_command(command.flower)
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,205 @@
+"""The processes of the Procfile, kept running: restarted when they exit, scaled, and stopped in order."""
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import IO, Final
+
+from honcho.environ import parse_procfile
+
+from wasmfleet.config.settings import Settings, SettingsError
+from wasmfleet.workers.node import claims
+from wasmfleet.workers.node.lifeline import Lifeline, adopt_orphans, end_group
+
+FIRST_PAUSE_S: Final = 0.5
+LONGEST_PAUSE_S: Final = 10.0
+_STEADY_S: Final = 10.0
+_STOP_S: Final = 5.0
+_LOOK_S: Final = 0.1
+_LINE_BYTES: Final = 100_000  # of a longer one, the rest is a line of its own
+_STOPPED_LAST: Final = ("flower", "broker")
+
+Say = Callable[[str, str], None]
+
+
+class FleetRecord(claims.Record, frozen=True, kw_only=True):
+    """The fleet of a data folder, as a second start finds it."""
+
+    version: str
+
+
+@dataclass(slots=True)
+class Entry:
+    """One process of the Procfile: its command, and what became of it so far."""
+
+    name: str
+    words: list[str]
+    process: "subprocess.Popen[bytes] | None" = None
+    started: float = 0.0
+    pause_s: float = FIRST_PAUSE_S
+    start_at: float = 0.0
+
+
+def procfile() -> dict[str, str]:
+    """The packaged Procfile: command by process name."""
+    text = resources.files("wasmfleet").joinpath("Procfile").read_text()
+    return dict(parse_procfile(text).processes)
+
+
+def entries(commands: Mapping[str, str], scale: Mapping[str, int]) -> list[Entry]:
+    """The processes to run, one of each kind unless scaled. Raises SettingsError for an unknown kind."""
+    for name in scale.keys() - commands.keys():
+        raise SettingsError(f"the Procfile has no process {name!r}; it has {', '.join(commands)}")
+    made = []
+    for name, command in commands.items():
+        count = scale.get(name, 1)
+        names = [name] if count == 1 else [f"{name}.{number}" for number in range(1, count + 1)]
+        made += [Entry(name, _words(command)) for name in names]
+    return made
+
+
+def running(settings: Settings) -> FleetRecord | None:
+    """The fleet that runs on this data folder."""
+    return claims.owner(settings.data_dir / "fleet.json", FleetRecord)
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Starts the entries and keeps them until `stop`. `say(name, line)` gets all they print, and what happens."""
+
+    entries: list[Entry]
+    grace_s: float
+    say: Say
+    _stopping: threading.Event = field(default_factory=threading.Event)
+    _hurried: threading.Event = field(default_factory=threading.Event)
+    _lifeline: Lifeline | None = None
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        adopt_orphans()
+        self._lifeline = Lifeline()
+        self._thread = threading.Thread(target=self._run, name="wasmfleet-supervisor")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends everything in order: workers, Flower, broker. A second call shortens the workers' grace."""
+        (self._hurried if self._stopping.is_set() else self._stopping).set()
+
+    def wait(self) -> None:
+        """Until everything has ended."""
+        while self._thread and self._thread.is_alive():
+            self._thread.join(_LOOK_S)
+        if self._lifeline:
+            self._lifeline.close()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(_LOOK_S):
+            for entry in self.entries:
+                self._look_after(entry)
+        self._end([entry for entry in self.entries if _kind(entry) not in _STOPPED_LAST], self.grace_s)
+        for kind in _STOPPED_LAST:
+            self._end([entry for entry in self.entries if _kind(entry) == kind], _STOP_S)
+
+    def _look_after(self, entry: Entry) -> None:
+        if entry.process is not None and entry.process.poll() is not None:
+            self._bury(entry)
+        if entry.process is None and time.monotonic() >= entry.start_at:
+            try:
+                self._start(entry)
+            except (OSError, RuntimeError) as error:  # no command, memory, process or thread at this moment
+                self._postpone(entry, f"cannot be started: {error}")
+
+    def _start(self, entry: Entry) -> None:
+        entry.process = subprocess.Popen(
+            entry.words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        entry.started = time.monotonic()
+        assert self._lifeline
+        assert entry.process.stdout
+        self._lifeline.add(entry.process.pid)
+        reader = threading.Thread(target=self._relay, args=(entry.name, entry.process.stdout), daemon=True)
+        reader.start()
+
+    def _relay(self, name: str, output: IO[bytes]) -> None:
+        with output:
+            for line in iter(lambda: output.readline(_LINE_BYTES), b""):
+                self.say(name, line.decode(errors="replace").rstrip())
+
+    def _bury(self, entry: Entry) -> None:
+        assert entry.process
+        if time.monotonic() - entry.started > _STEADY_S:
+            entry.pause_s = FIRST_PAUSE_S
+        self._postpone(entry, _ended(entry.process.returncode))
+
+    def _postpone(self, entry: Entry, why: str) -> None:
+        """Ends what is left of a process, and sets the time of its next start."""
+        if entry.process and self._lifeline:
+            end_group(entry.process.pid)
+            self._lifeline.remove(entry.process.pid)
+        self.say(entry.name, f"{why}; starts again in {entry.pause_s:g} s")
+        entry.process, entry.start_at = None, time.monotonic() + entry.pause_s
+        entry.pause_s = min(entry.pause_s * 2, LONGEST_PAUSE_S)
+
+    def _end(self, ending: list[Entry], grace_s: float) -> None:
+        alive = [entry for entry in ending if entry.process is not None]
+        for entry in alive:
+            entry.process.send_signal(signal.SIGTERM)  # type: ignore[union-attr]
+        deadline = time.monotonic() + grace_s
+        while any(e.process.poll() is None for e in alive if e.process) and time.monotonic() < deadline:
+            if self._hurried.wait(_LOOK_S):
+                deadline = min(deadline, time.monotonic() + _STOP_S / 5)
+        for entry in alive:
+            assert entry.process
+            assert self._lifeline
+            end_group(entry.process.pid)
+            entry.process.wait()
+            self._lifeline.remove(entry.process.pid)
+            entry.process = None
+
+
+@contextlib.contextmanager
+def claimed(settings: Settings, version: str) -> Iterator[None]:
+    """Holds the one right to run a fleet on this data folder. Raises SettingsError where another does."""
+    record = settings.data_dir / "fleet.json"
+    held = claims.lock(settings.data_dir / "fleet.lock", record)
+    if held is None:
+        other = running(settings)
+        who = f" (pid {other.pid}, version {other.version})" if other else ""
+        raise SettingsError(
+            f"a fleet already runs on {settings.data_dir}{who}; stop it, or give another WASMFLEET_DATA_DIR"
+        )
+    try:
+        claims.publish(record, FleetRecord.of_this_process(version=version))
+        yield
+    finally:
+        record.unlink(missing_ok=True)
+        os.close(held)
+
+
+def _words(command: str) -> list[str]:
+    """The Procfile's words; `wasmfleet` is that of this environment, whatever PATH says."""
+    first, *others = shlex.split(command)
+    return (
+        [sys.executable, "-m", "wasmfleet", *others] if Path(first).name == "wasmfleet" else [first, *others]
+    )
+
+
+def _kind(entry: Entry) -> str:
+    return entry.name.partition(".")[0]
+
+
+def _ended(code: int) -> str:
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"

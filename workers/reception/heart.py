@@ -1,0 +1,118 @@
+"""The thread that beats in a worker's main process: a heartbeat each second, and the upkeep that goes with it."""
+
+import contextlib
+import logging
+import os
+import platform
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final, Literal
+
+import redis
+
+from wasmfleet.config.settings import Settings
+from wasmfleet.workers.fleet_state import cancelled, heartbeats, state
+from wasmfleet.workers.fleet_state.heartbeats import Presence
+from wasmfleet.workers.reception.intake import intake
+from wasmfleet.workers.records.outcomes import Log
+from wasmfleet.workers.runtime import modules
+
+_FORGET_EVERY_S: Final = 3600.0
+_CHECKPOINT_EVERY_S: Final = 60.0
+_log = logging.getLogger("wasmfleet.presence")
+
+
+class Heart:
+    """The thread that beats in a worker's main process: states, compilation, heartbeat, retention."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        worker: str,
+        role: Literal["wasm", "python"],
+        on_fleet: Callable[[bool], None],
+    ):
+        self._settings = settings
+        self._worker = worker
+        self._role: Literal["wasm", "python"] = role
+        self._on_fleet = on_fleet
+        self._stopped = threading.Event()
+        self._compiler: Any = None
+        self._last_accelerated = self._last_forgotten = self._last_checkpoint = time.monotonic()
+        self._said: dict[str, tuple[str, str]] = {}
+        self._cancelled: bytes | None = None
+
+    def start(self) -> None:
+        threading.Thread(target=self._beat_until_stopped, name="wasmfleet-heart", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _beat_until_stopped(self) -> None:
+        connection = state.client(self._settings)
+        log = Log(self._settings)
+        while not self._stopped.wait(heartbeats.BEAT_S):
+            try:
+                intake.probe()
+                self._beat(connection)
+                self._cancelled = cancelled.learn(self._cancelled)
+                self._tidy(log)
+            except (redis.RedisError, sqlite3.OperationalError):
+                continue  # no broker, no heartbeat; no log, no tidying: the next one tells
+            except Exception:  # noqa: BLE001 - the thread must live
+                _log.exception("the heartbeat failed; it goes on")
+        with contextlib.suppress(redis.RedisError):
+            heartbeats.withdraw(connection, self._worker)
+
+    def _beat(self, connection: "redis.Redis") -> None:
+        states = self._states()
+        beat = Presence(
+            worker=self._worker,
+            role=self._role,
+            pid=os.getpid(),
+            node=platform.node(),
+            version="1",
+            modules=states,
+            sent_at=time.time(),
+            idle_because=intake.closed_because,
+            obeys_all=self._settings.remote_control == "all",
+        )
+        heartbeats.send(connection, beat)
+        if self._role == "python":
+            self._look_for_accelerated(connection)
+
+    def _look_for_accelerated(self, connection: "redis.Redis") -> None:
+        if any(worker.accelerated for worker in heartbeats.present(connection)):
+            self._last_accelerated = time.monotonic()
+        self._on_fleet(time.monotonic() - self._last_accelerated < heartbeats.EXPIRY_S)
+
+    def _states(self) -> dict[str, tuple[str, str]]:
+        if self._role == "python":
+            return {}
+        states: dict[str, tuple[str, str]] = dict(modules.states(self._settings))
+        if any(state == "compiling" for state, _ in states.values()):
+            self._compile()
+        self._say_changes(states)
+        return states
+
+    def _compile(self) -> None:
+        if self._compiler is None or self._compiler.poll() is not None:
+            self._compiler = modules.wasmtime_part("compile").start()
+
+    def _say_changes(self, states: dict[str, tuple[str, str]]) -> None:
+        for name, (now, reason) in states.items():
+            if self._said.get(name) != (now, reason):
+                _log.info("module %s: %s%s", name, now, f", {reason}" if reason else "")
+        self._said = states
+
+    def _tidy(self, log: Log) -> None:
+        if time.monotonic() - self._last_checkpoint > _CHECKPOINT_EVERY_S:
+            self._last_checkpoint = time.monotonic()
+            log.checkpoint()
+        if time.monotonic() - self._last_forgotten < _FORGET_EVERY_S:
+            return
+        self._last_forgotten = time.monotonic()
+        self._cancelled = None  # Celery forgets after three hours what it is not told again
+        log.forget_older_than(self._settings.retention_days)

@@ -1,0 +1,59 @@
+"""Keys by id, from the file that WASMFLEET_KEYRING names. A key never leaves the process that uses it."""
+
+import base64
+import binascii
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from wasmfleet.config.settings import settings
+from wasmfleet.workers.errors import UnknownKey
+from wasmfleet.workers.node import private
+
+_KEY_BYTES: Final = 32
+_NONCE_BYTES: Final = 12
+
+
+def key(arguments: dict[str, Any]) -> bytes:
+    """The 32-byte key that the call names by `key_id`. Raises UnknownKey."""
+    return by_id(arguments["key_id"])
+
+
+def by_id(key_id: str) -> bytes:
+    """The 32-byte key of this id. Raises UnknownKey."""
+    path = settings().keyring
+    if path is None:
+        raise UnknownKey(
+            "this process has no keyring; set WASMFLEET_KEYRING to a JSON file of key id to base64 key"
+        )
+    return _decoded(key_id, _entries(path).get(key_id))
+
+
+def nonce(_arguments: dict[str, Any]) -> bytes:
+    """12 random bytes from the host: a guest has no randomness fit for cryptography."""
+    return os.urandom(_NONCE_BYTES)
+
+
+def _entries(path: Path) -> dict[str, str]:
+    try:
+        return msgspec.json.decode(private.read(path, secret=True), type=dict[str, str])
+    except private.NotPrivate:
+        raise UnknownKey(
+            f"others can read or change the keyring {path.name}; `wasmfleet doctor` on this node says what to run"
+        ) from None
+    except (OSError, msgspec.DecodeError) as error:
+        raise UnknownKey(f"the keyring {path.name} cannot be read: {error}") from None
+
+
+def _decoded(key_id: str, text: str | None) -> bytes:
+    if text is None:
+        raise UnknownKey(f"the keyring has no key {key_id[:80]!r}")
+    try:
+        found = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise UnknownKey(f"key {key_id[:80]!r} is not base64") from None
+    if len(found) != _KEY_BYTES:
+        raise UnknownKey(f"key {key_id[:80]!r} has {len(found)} bytes; it needs {_KEY_BYTES}")
+    return found
