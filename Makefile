@@ -56,9 +56,10 @@ $(VENV)/.bench: $(READY) bench/requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bench/requirements.lock
 	@touch $@
 
-docs: setup ## renew docs/operations.md from the docstrings, docs/engine.md from the engine's switches
+docs: setup ## renew the references that are made from the code: operations, switches of the engine, the map
 	$(BIN)/wasmfleet ops --format markdown > docs/operations.md
 	$(BIN)/python -m wasmfleet.workers.runtime.switches > docs/engine.md
+	$(BIN)/python docs/map.py
 
 wasm: ## build wasm_bin/ anew from wasm_src/ (INSTALL=1 installs the toolchain through apt)
 	$(PYTHON) wasm_src/build.py $(if $(INSTALL),--install)

@@ -1,1 +1,4 @@
-"""The catalogue: one file a family, each operation a function whose body is its plain-Python twin."""
+"""The catalogue: a file for each family, a function for each operation, whose body is its plain-Python twin.
+
+Callers import it; children run the twins. Nothing here knows the sandbox, the broker or the log.
+"""

@@ -2,6 +2,8 @@
 
 import re
 import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,40 @@ def test_every_python_file_says_first_what_it_is_for() -> None:
     ]
 
     assert silent == []
+
+
+def test_every_room_and_file_of_the_house_has_its_layer() -> None:
+    contracts = tomllib.loads((_ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    [layers] = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    ordered = {module for layer in layers for module in layer.split(" | ")}
+    standing = {
+        f"wasmfleet.workers.{path.stem}"
+        for path in (_ROOT / "workers").iterdir()
+        if (path / "__init__.py").exists() or (path.suffix == ".py" and path.stem != "__init__")
+    }
+
+    assert ordered == standing | {"wasmfleet.config", "wasmfleet.tasks"}
+
+
+def test_the_map_says_what_the_rooms_and_files_say() -> None:
+    drawn = subprocess.run(
+        [sys.executable, "docs/map.py", "--check"], cwd=_ROOT, capture_output=True, text=True
+    )
+
+    assert (drawn.returncode, drawn.stderr) == (0, "")
+
+
+def test_a_walk_meets_files_that_exist_and_none_twice() -> None:
+    text = (_ROOT / "ARCHITECTURE.md").read_text()
+    walks = re.split(r"^### ", text.partition("## Three walks")[2].partition("\n## ")[0], flags=re.MULTILINE)[
+        1:
+    ]
+    steps = [re.findall(r"^\d+\. `([^`]+)`", walk, re.MULTILINE) for walk in walks]
+    missing = [step for walk in steps for step in walk if not (_ROOT / step).is_file()]
+    twice = [step for walk in steps for step in set(walk) if walk.count(step) > 1]
+
+    assert (len(steps), missing, twice) == (3, [], [])
+    assert min(map(len, steps)) > 5
 
 
 def test_the_errors_tree_in_the_docstring_is_the_tree() -> None:

@@ -1,1 +1,1 @@
-"""What runs the tasks: app, execution, lanes, runtime, log, command line."""
+"""What runs the tasks, room by room: ARCHITECTURE.md has the map."""

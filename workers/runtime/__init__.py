@@ -1,1 +1,5 @@
-"""The sandbox: the only place that imports wasmtime."""
+"""The sandbox: read, compile and load WebAssembly modules, and run guests under limits.
+
+It runs in children, in callers' own processes and in compilers. Only this room imports wasmtime, and only
+`instance.py` touches raw memory. Whatever a module or a guest says is taken as hostile.
+"""

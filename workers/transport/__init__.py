@@ -1,7 +1,8 @@
-"""Kombu's Redis transport, with what a killed worker held handed on instead of lost: `wasmfleet+redis://`.
+"""The broker's side: kombu's Redis transport (`wasmfleet+redis://`), whose messages outlive the worker that holds them.
 
-Wire-compatible: queues stay lists, `unacked` and `unacked_index` keep kombu's format; plain Celery producers,
-workers and Flower may share the broker. New beside them: who holds what, and a bell for idle consumers.
+It runs in every process that has a connection to the broker, with a thread that renews leases where messages are
+consumed. Only the head of a message is decoded here, never its body. Queues, `unacked` and `unacked_index` keep
+kombu's format, so that plain Celery clients, workers and Flower may share the broker.
 """
 
 from kombu.transport import TRANSPORT_ALIASES
