@@ -1,4 +1,7 @@
-"""Compressed messages, bounded: kombu would decompress them in a worker's main process, whatever they grow to."""
+"""Decompression of message bodies with a limit on the result; kombu's own has none.
+
+kombu would also decompress in a worker's main process, which must survive whatever a message holds.
+"""
 
 import bz2
 import lzma
@@ -15,15 +18,21 @@ _LZMA_BYTES: Final = 128 << 20  # more than the highest preset needs, less than 
 
 
 def postpone() -> None:
-    """From now on kombu leaves a compressed message as it is; whoever reads it calls `plain`."""
+    """Make kombu leave compressed messages compressed in this process; the reader of a body calls `plain`.
+
+    It registers a function that does nothing in place of each of kombu's decoders (kombu.compression).
+    """
     for kind in _STARTS:
         found: Any = compression.get_encoder(kind)
-        compression.register(found[0], _as_it_is, kind)
+        compression.register(found[0], _unchanged, kind)
 
 
 def plain(body: bytes, kind: str, limit: int) -> bytes:
-    """A body decompressed. Raises InputTooLarge for more than `limit` bytes, CorruptData, and InvalidArguments for a
-    kind of compression that is not known."""
+    """Decompress a body. `kind` is one of kombu's names for a compression, or its content type.
+
+    Raises InputTooLarge where the result has more than `limit` bytes, CorruptData where the body does not decompress,
+    and InvalidArguments where the kind of compression is unknown.
+    """
     start = _STARTS.get(_kind(kind))
     if start is None:
         raise InvalidArguments(f"the message's compression {kind[:80]!r} is not known")
@@ -38,12 +47,12 @@ def plain(body: bytes, kind: str, limit: int) -> bytes:
     return text
 
 
-def _as_it_is(body: bytes) -> bytes:
+def _unchanged(body: bytes) -> bytes:
     return body
 
 
 def _kind(name: str) -> str:
-    """The content type behind one of kombu's short names."""
+    """Look up the content type behind one of kombu's short names, such as `zlib`."""
     try:
         found: Any = compression.get_encoder(name)
         return str(found[1])

@@ -1,6 +1,7 @@
-"""What a worker's main process reads of a message's body: where its parts lie, and no value of the arguments.
+"""The parts of a message's body, located without decoding any value of the arguments.
 
-Source: Celery's message protocol 2: a body is `[args, kwargs, embed]`.
+A worker's main process reads no more of a body than this. Source: Celery's message protocol 2, in which a body is
+`[args, kwargs, embed]`.
 """
 
 import contextlib
@@ -15,7 +16,7 @@ MSGPACK: Final = "application/x-msgpack"
 JSON: Final = "application/json"
 #: Calls that one message may carry; `.many` sends 1,000.
 MOST_CALLS: Final = 100_000
-#: Values that a batch in JSON may hold, all calls together: its calls can be counted only by making something of each.
+#: Values that a batch in JSON may hold, all calls together: JSON has no length, so counting its calls decodes them.
 MOST_VALUES_OF_A_JSON_BATCH: Final = 1_000_000
 MOST_LEVELS: Final = 500
 
@@ -25,8 +26,8 @@ _DECODERS: Final[dict[str, Any]] = {
     MSGPACK: msgspec.msgpack.Decoder(_PARTS),
     JSON: msgspec.json.Decoder(_PARTS),
 }
-#: What Python's JSON has beyond the standard, and every escape, as other text of the same length.
-_UNLIKE: Final = (
+#: Escapes, and what Python's JSON has beyond the standard, each with a replacement of the same length.
+_NON_STANDARD: Final = (
     (b"\\\\", b"xx"),
     (b'\\"', b"xx"),
     (b"\\", b"x"),
@@ -43,7 +44,10 @@ class _Named(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """The parts of a body, undecoded: of the arguments a view, which says their shape; what follows as it was sent."""
+    """The undecoded parts of a body. `embed` is what follows the call (callbacks, chain, chord), as it was sent.
+
+    `args` and `kwargs` tell only the shape of the arguments: their text may differ from the body's (see `_standard`).
+    """
 
     kind: Literal["application/x-msgpack", "application/json"]
     args: msgspec.Raw
@@ -53,45 +57,45 @@ class Outline:
 
 @dataclass(frozen=True, slots=True)
 class BatchOutline:
-    """Which operation a batch calls, and how often."""
+    """The operation that a batch calls, and the number of its calls."""
 
     operation: str
     calls: int
 
 
 def of(body: bytes, kind: str) -> Outline:
-    """The parts of a body of this content type. Raises ValueError or RecursionError where it is no body of a call."""
+    """Find the parts of a body of this content type. Raises ValueError or RecursionError where it is no call's body."""
     try:
         parts = _DECODERS[kind].decode(body)
     except msgspec.DecodeError:
         if kind != JSON:
             raise
-        parts = _DECODERS[kind].decode(_plainer(body))
+        parts = _DECODERS[kind].decode(_standard(body))
     args, kwargs, embed = parts
     if not (_is_array(args, kind) and _is_map(kwargs, kind) and _is_map(embed, kind)):
-        raise ValueError("a body is an array of arguments, a map of arguments and a map of what follows")
+        raise ValueError("a body must be an array of arguments, a map of arguments and a map of what follows")
     end = len(body.rstrip()) - 1 if kind == JSON else len(body)
     end = len(body[:end].rstrip()) if kind == JSON else end
     return Outline(kind, args, kwargs, body[end - len(memoryview(embed)) : end])  # type: ignore[arg-type]
 
 
 def of_batch(outline: Outline) -> BatchOutline:
-    """What a batch calls. Raises ValueError where it is none."""
+    """Find what a batch calls, from the outline of its body. Raises ValueError where it is no batch."""
     operation, calls = _given(outline)
     elements = _elements(calls, outline.kind)
     if not all(_is_map(element, outline.kind) for element in elements):
-        raise ValueError("each call of a batch is a map of its arguments")
+        raise ValueError("each call of a batch must be a map of its arguments")
     return BatchOutline(_decode(operation, outline.kind, str), len(elements))
 
 
 def _given(outline: Outline) -> tuple[_Raw, _Raw]:
-    """The `operation` and the `calls`, which clients give by place or by name."""
+    """Return the `operation` and the `calls` of a batch, which clients give by position or by name."""
     by_place = _by_place(outline)
     named = _decode(outline.kwargs, outline.kind, _Named)
     by_name = [part for part in (named.operation, named.calls) if part is not msgspec.UNSET]
     expected = {0: 2, 1: 1 if named.operation is msgspec.UNSET else -1, 2: 0}[len(by_place)]
     if len(by_name) != expected:
-        raise ValueError("a batch has one `operation` and its `calls`")
+        raise ValueError("a batch must have one `operation` and its `calls`")
     given = (*by_place, *by_name)
     return given[0], given[1]
 
@@ -101,7 +105,7 @@ def _by_place(outline: Outline) -> tuple[_Raw, ...]:
         with contextlib.suppress(msgspec.ValidationError):
             found: tuple[_Raw, ...] = _decode(outline.args, outline.kind, shape)
             return found
-    raise ValueError("a batch has two arguments by place at most")
+    raise ValueError("a batch must have at most two positional arguments")
 
 
 def _decode(part: Any, kind: str, type: Any) -> Any:
@@ -110,9 +114,9 @@ def _decode(part: Any, kind: str, type: Any) -> Any:
 
 
 def _elements(calls: _Raw, kind: str) -> list[_Raw]:
-    """The elements of an array, undecoded; counted before anything is made of one."""
+    """Return the undecoded elements of an array, whose number is checked first."""
     if not _is_array(calls, kind):
-        raise ValueError("the `calls` of a batch are an array")
+        raise ValueError("the `calls` of a batch must be an array")
     if kind == MSGPACK:
         _check_count(_announced(bytes(memoryview(calls)[:5])))
     elif len(memoryview(calls)) > MOST_VALUES_OF_A_JSON_BATCH:
@@ -123,7 +127,7 @@ def _elements(calls: _Raw, kind: str) -> list[_Raw]:
 
 
 def _announced(head: bytes) -> int:
-    """How many elements an array of MessagePack says it has."""
+    """Read from its head how many elements an array of MessagePack has."""
     if head[0] < 0xDC:
         return head[0] & 0x0F
     return int.from_bytes(head[1 : 3 if head[0] == 0xDC else 5], "big")
@@ -131,7 +135,7 @@ def _announced(head: bytes) -> int:
 
 def _check_count(count: int) -> None:
     if not 0 < count <= MOST_CALLS:
-        raise ValueError(f"a batch has 1 to {MOST_CALLS:,} calls, this one {count:,}")
+        raise ValueError(f"a batch must have 1 to {MOST_CALLS:,} calls; this one has {count:,}")
 
 
 def _check_values(calls: bytes) -> None:
@@ -141,9 +145,9 @@ def _check_values(calls: bytes) -> None:
         raise ValueError(f"a batch in JSON is refused: {error}; send MessagePack or smaller ones") from None
 
 
-def _plainer(body: bytes) -> bytes:
-    """JSON as the standard has it, in whose place nothing has moved; only where its parts lie is read from it."""
-    for found, other in _UNLIKE:
+def _standard(body: bytes) -> bytes:
+    """Rewrite Python's JSON as standard JSON of the same length, from which only the place of each part is read."""
+    for found, other in _NON_STANDARD:
         body = body.replace(found, other)
     return body
 

@@ -1,6 +1,6 @@
-"""Reads what the fleet's processes share through Redis, where anybody may have put anything.
+"""Bounded reads of the state that the fleet shares through Redis, where anybody may have written anything.
 
-What is junk, or larger than what it should be may be, is skipped and said once; it is never fetched.
+A value that is too large is never fetched. It is skipped, as is a value that makes no sense, and the log says so once.
 """
 
 import logging
@@ -17,26 +17,29 @@ from wasmfleet.workers.safe_text import shown
 
 R = TypeVar("R")
 T = TypeVar("T")
-_MOST_SAID: Final = 20  # of one kind: whoever can write one odd key can write a million
+_MOST_LOGGED: Final = 20  # names of one kind: whoever can write one odd key can write a million
 _PAGE: Final = 20
 _AT_ONCE: Final = 100
-_said: Final[dict[str, set[str]]] = {}
+_logged: Final[dict[str, set[str]]] = {}
 _log = logging.getLogger("wasmfleet.state")
 
 
 def skip(kind: str, name: Any, why: object) -> None:
-    """Says, the first time, that something is skipped because it is not what it should be."""
-    names = _said.setdefault(kind, set())
+    """Log that something in Redis is skipped and why, once for each name.
+
+    Once many names of one kind were logged, further names of that kind are not.
+    """
+    names = _logged.setdefault(kind, set())
     text = shown(name.decode(errors="replace") if isinstance(name, bytes) else name)[:200]
-    if text in names or len(names) > _MOST_SAID:
+    if text in names or len(names) > _MOST_LOGGED:
         return
     names.add(text)
-    more = "; further ones are not named" if len(names) > _MOST_SAID else ""
+    more = "; further ones are not named" if len(names) > _MOST_LOGGED else ""
     _log.warning("%s %s is skipped: %s%s", kind, text, shown(why)[:200], more)
 
 
 def decoded(kind: str, name: Any, packed: bytes, type: type[T]) -> T | None:
-    """MessagePack of this type; what is none is skipped."""
+    """Decode MessagePack as this type, or skip it and return None."""
     try:
         return msgspec.msgpack.decode(packed, type=type)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -47,7 +50,10 @@ def decoded(kind: str, name: Any, packed: bytes, type: type[T]) -> T | None:
 def strings(
     kind: str, store: "Redis", keys: Sequence[bytes], most_bytes: int
 ) -> Iterator[tuple[bytes, bytes]]:
-    """Keys and what they hold; expired ones, of another type or with more bytes are left out."""
+    """Yield each key with its string value.
+
+    Keys that have expired, are of another type or hold more than `most_bytes` are left out.
+    """
     for start in range(0, len(keys), _AT_ONCE):
         some = keys[start : start + _AT_ONCE]
         with store.pipeline(transaction=False) as pipe:
@@ -66,7 +72,10 @@ def strings(
 
 
 def fields(store: "Redis", key: str, names: Sequence[Any], most_bytes: int) -> list[bytes | None]:
-    """These fields of a hash; None for one that is missing or has more bytes, and for all where it is no hash."""
+    """Fetch these fields of a hash, in order.
+
+    None stands for a field that is missing or has more than `most_bytes`, and for all where the key is no hash.
+    """
     found: Any = _script("fields")(keys=[key], args=[most_bytes, *names], client=store)
     if not isinstance(found, list):
         skip("the hash", key, "its key is of another type")
@@ -80,7 +89,7 @@ def fields(store: "Redis", key: str, names: Sequence[Any], most_bytes: int) -> l
 def entries(
     store: "Redis", key: str, most: int, most_bytes: int, *, page: int = _PAGE
 ) -> Iterator[tuple[bytes, bytes]]:
-    """Fields and values of a hash, at most so many; those with more bytes are left out."""
+    """Yield fields and values of a hash, at most `most`; those of more than `most_bytes` together are left out."""
     cursor, left = b"0", most
     while left > 0:
         found: Any = _script("entries")(keys=[key], args=[cursor, page, most_bytes], client=store)
@@ -97,7 +106,7 @@ def entries(
 
 
 def members(store: "Redis", key: str, most: int, most_bytes: int) -> Iterator[bytes]:
-    """Members of a sorted set, highest score first, at most so many; those with more bytes are left out."""
+    """Yield members of a sorted set, highest score first, at most `most`; larger ones are left out."""
     for start in range(0, most, 1000):
         page: Any = _script("members")(keys=[key], args=[start, start + 999, most_bytes], client=store)
         if not isinstance(page, list):
@@ -110,8 +119,11 @@ def members(store: "Redis", key: str, most: int, most_bytes: int) -> Iterator[by
 
 
 def healed(store: "Redis", kinds: Mapping[str, str], act: Callable[[], R]) -> R:
-    """What `act` gives. Where it fails because a key of ours is of another type, or no number, that key is deleted
-    and `act` done once more: nobody could write there otherwise."""
+    """Call `act` and return its result; where a key is in its way, delete the key and call `act` once more.
+
+    `kinds` gives the Redis type of each key that `act` writes, or `number`. Without this, whoever stores another type
+    under such a key would stop the fleet from writing there for good.
+    """
     try:
         return act()
     except ResponseError:
@@ -121,7 +133,7 @@ def healed(store: "Redis", kinds: Mapping[str, str], act: Callable[[], R]) -> R:
 
 
 def heal(store: "Redis", kinds: Mapping[str, str]) -> list[str]:
-    """Deletes those of these keys that are of another type than theirs, or hold no `number`; gives them."""
+    """Delete the keys that do not hold the kind given for them (a Redis type, or `number`), and return those."""
     script = _script("heal")
     odd = [key for key, kind in kinds.items() if script(keys=[key], args=[kind], client=store)]
     for key in odd:

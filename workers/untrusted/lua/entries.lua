@@ -1,7 +1,7 @@
--- A page of a hash.
+-- Reads a page of a hash, without the entries that are too large.
 -- KEYS: hash
--- ARGV: cursor, how many, most bytes
--- Returns {next cursor, number of those with more bytes, field, value, ...}, or false for a key of another type.
+-- ARGV: cursor, how many, most bytes of a field and its value together
+-- Returns {next cursor, number of entries left out, field, value, ...}, or false for a key of another type.
 local kind = redis.call('TYPE', KEYS[1]).ok
 if kind ~= 'hash' and kind ~= 'none' then return false end
 local page, most = redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2]), tonumber(ARGV[3])

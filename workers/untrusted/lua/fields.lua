@@ -1,7 +1,8 @@
--- Fields of a hash.
+-- Reads some fields of a hash, of a value that is too large only its size.
 -- KEYS: hash
--- ARGV: most bytes, field...
--- Returns {value; false where it is missing; its size where that is more...}, or false for a key of another type.
+-- ARGV: most bytes of a value, field, ...
+-- Returns for each field its value, false where it is missing, or its size as a number where that is over the limit.
+-- Returns false for a key of another type.
 local kind = redis.call('TYPE', KEYS[1]).ok
 if kind ~= 'hash' and kind ~= 'none' then return false end
 local out = {}

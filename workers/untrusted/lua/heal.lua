@@ -1,7 +1,7 @@
--- Deletes a key that is not of its type, or holds no number where it should.
+-- Deletes a key that does not hold what belongs there.
 -- KEYS: key
--- ARGV: type, or number
--- Returns 1 where it was deleted.
+-- ARGV: the Redis type that belongs there, or `number`
+-- Returns 1 where the key was deleted, else 0.
 local kind, wanted = redis.call('TYPE', KEYS[1]).ok, ARGV[1]
 local right = kind == wanted or kind == 'none'
 if wanted == 'number' and kind == 'string' then

@@ -1,7 +1,7 @@
--- Members of a sorted set, highest score first.
+-- Reads members of a sorted set, highest score first, without those that are too large.
 -- KEYS: sorted set
--- ARGV: first, last, most bytes
--- Returns {how many there are between, member of no more bytes, ...}, or false for a key of another type.
+-- ARGV: first rank, last rank, most bytes of a member
+-- Returns {number of members between the ranks, member, ...}, or false for a key of another type.
 local kind = redis.call('TYPE', KEYS[1]).ok
 if kind ~= 'zset' and kind ~= 'none' then return false end
 local found = redis.call('ZREVRANGE', KEYS[1], ARGV[1], ARGV[2])
