@@ -1,6 +1,6 @@
-"""What the quarantine never keeps: the arguments of `crypto.*`, wherever a message holds them.
+"""Which messages may hold the arguments of `crypto.*`, which the quarantine never keeps.
 
-A message is searched as it lies there, for a decoder would make of it whatever its sender wants.
+The bytes of a message are searched without decoding them, because its sender decides what a decoder makes of them.
 """
 
 import binascii
@@ -17,24 +17,27 @@ from wasmfleet.workers.untrusted import decompression, outline
 
 _NAME: Final = re.compile(r"(wasmfleet\.)?crypto\.")
 _MENTION: Final = b"crypto."
-# What is written so that nobody reads it at sight: no text, or a word so long that it may be base64.
-_VEILED: Final = re.compile(rb"\0|[A-Za-z0-9+/=]{24}")
-#: JSON's other way to write a character that `_MENTION` may have.
+#: Content that nobody can read at sight: a zero byte, or a word so long that it may be base64.
+_OPAQUE: Final = re.compile(rb"\0|[A-Za-z0-9+/=]{24}")
+#: A character of `_MENTION` as a JSON escape.
 _ESCAPED: Final = re.compile(rb"\\u00([2-7][0-9a-fA-F])")
 
 
 def is_named(*names: str) -> bool:
-    """Whether the arguments of a call that goes by these names may be secret."""
+    """Tell whether an operation with any of these names takes secret arguments."""
     return any(map(_NAME.match, names))
 
 
 def is_mentioned(part: bytes) -> bool:
-    """Whether a part of a message names such an operation: a link, a chain, a batch's calls."""
+    """Tell whether a part of a message (a link, a chain, the calls of a batch) names such an operation."""
     return _MENTION in part or _MENTION in _ESCAPED.sub(_unescaped, part)
 
 
 def is_in_message(message: Any, body: bytes, most_bytes: int) -> bool:
-    """Whether a message that is no call may hold secrets; one that does not open within `most_bytes` may."""
+    """Tell whether a message that is no call may hold secrets.
+
+    It may where it has errors, and where it does not decompress to at most `most_bytes`.
+    """
     if message.errors:
         return True
     if message.content_type == MALFORMED:
@@ -47,7 +50,7 @@ def is_in_message(message: Any, body: bytes, most_bytes: int) -> bool:
 
 
 def _is_in_malformed(raw: bytes, most_bytes: int) -> bool:
-    """The transport did not understand the message, so its body is as it was sent."""
+    """Tell whether a message that the transport could not read, given as it was sent, may hold secrets."""
     try:
         outer = json.loads(raw)
         body = outer.pop("body").encode()
@@ -77,12 +80,12 @@ def _is_in_body(body: bytes, content_type: Any) -> bool:
 
 
 def _is_in_text(text: bytes) -> bool:
-    """Of what does not decode: it is kept where it is text that anybody can read."""
+    """Tell whether content that does not decode may hold secrets: it may unless it is text that anybody can read."""
     try:
         text.decode()
     except UnicodeDecodeError:
         return True
-    return is_mentioned(text) or bool(_VEILED.search(text))
+    return is_mentioned(text) or bool(_OPAQUE.search(text))
 
 
 def _unescaped(found: re.Match[bytes]) -> bytes:

@@ -1,4 +1,7 @@
-"""Keys by id, from the file that WASMFLEET_KEYRING names. A key never leaves the process that uses it."""
+"""The keyring: keys by id, read from the file that WASMFLEET_KEYRING names.
+
+A key never leaves the process that uses it.
+"""
 
 import base64
 import binascii
@@ -17,12 +20,12 @@ _NONCE_BYTES: Final = 12
 
 
 def key(arguments: dict[str, Any]) -> bytes:
-    """The 32-byte key that the call names by `key_id`. Raises UnknownKey."""
+    """Return the 32-byte key that a call's arguments name by `key_id`. Raises UnknownKey."""
     return by_id(arguments["key_id"])
 
 
 def by_id(key_id: str) -> bytes:
-    """The 32-byte key of this id. Raises UnknownKey."""
+    """Return the 32-byte key of this id. Raises UnknownKey."""
     path = settings().keyring
     if path is None:
         raise UnknownKey(
@@ -32,7 +35,7 @@ def by_id(key_id: str) -> bytes:
 
 
 def nonce(_arguments: dict[str, Any]) -> bytes:
-    """12 random bytes from the host: a guest has no randomness fit for cryptography."""
+    """Return 12 random bytes from the host: a guest has no randomness fit for cryptography."""
     return os.urandom(_NONCE_BYTES)
 
 

@@ -1,8 +1,8 @@
-"""Which calls travel sealed: what a client seals of them, what a worker opens, and how it answers.
+"""Sealed calls: what a client seals before it publishes, what a worker opens, and how the result is sealed.
 
-A client with WASMFLEET_SEAL_KEY seals the arguments of `crypto.*`, also where such a call follows another one. Whatever
-a worker makes of something sealed it seals with the same key, whichever operation made it: no header asks for that, so
-none can prevent it.
+A client with WASMFLEET_SEAL_KEY seals the arguments of `crypto.*`, also where such a call follows another one. A
+worker seals every result of sealed arguments with the same key, whatever the operation. No header asks for that, so
+no header can prevent it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from wasmfleet.workers.secrecy.sealing import Seal
 
 Args = Sequence[Any]
 Kwargs = Mapping[str, Any]
-#: Celery's options that hold calls which follow; in them, in a group and in a chord lie others (celery/canvas.py, 5.7).
+#: Celery's options that hold the calls that follow this one, and these may hold more of them (celery/canvas.py, 5.7).
 _FOLLOWING: Final = ("link", "link_error", "chain", "chord")
 _CANVAS: Final = "celery."
 #: Levels of lists in which results are looked for: a chord has one for each group within a group.
@@ -25,9 +25,10 @@ _NESTING: Final = frozenset((dict, list))
 
 
 def sealed(operation: str, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
-    """What a client sends as a call's arguments: a box, where they are to be sealed. Raises UnknownKey.
+    """Seal a call's arguments where its operation asks for that and this client has a seal key. Raises UnknownKey.
 
-    A box is the only argument by name. Arguments by place may stand before those in it: what a chain hands on.
+    The sealed box becomes the only keyword argument. A chain may later add the result of the previous call as a
+    positional argument, which comes before those in the box.
     """
     key_id = settings().seal_key
     if not key_id or not _is_secret(operation) or sealing.is_box(kwargs):
@@ -36,27 +37,27 @@ def sealed(operation: str, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
 
 
 def following(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a call that hold what follows it, with its arguments sealed as well. Raises UnknownKey.
+    """Return those options of a call that hold the calls after it, with their arguments sealed. Raises UnknownKey.
 
-    Sealed or not, they become plain mappings and lists: of the list that a group has in a chain (celery/utils/
-    functional.py, `_regen`, 5.7) msgpack 1.2 writes the length wrong, and no worker can read the message.
+    All of them become plain mappings and lists, sealed or not. Without that, msgpack 1.2 writes a wrong length for the
+    list that a group has in a chain (celery/utils/functional.py, `_regen`, 5.7), and no worker can read the message.
     """
-    return {name: _each(options[name]) for name in _FOLLOWING if options.get(name)}
+    return {name: _with_sealed(options[name]) for name in _FOLLOWING if options.get(name)}
 
 
-def _each(value: Any) -> Any:
+def _with_sealed(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return _signature(value)
-    return [_each(element) for element in value] if isinstance(value, list | tuple) else value
+        return _sealed_signature(value)
+    return [_with_sealed(element) for element in value] if isinstance(value, list | tuple) else value
 
 
-def _signature(signature: Mapping[str, Any]) -> Mapping[str, Any]:
+def _sealed_signature(signature: Mapping[str, Any]) -> Mapping[str, Any]:
     name = signature.get("task")
     if not isinstance(name, str):
         return signature
     args, kwargs = signature.get("args") or (), signature.get("kwargs") or {}
     if name.startswith(_CANVAS):  # a group's tasks, a chord's header and body
-        kwargs = {key: _each(value) for key, value in kwargs.items()}
+        kwargs = {key: _with_sealed(value) for key, value in kwargs.items()}
     else:
         args, kwargs = sealed(name, args, kwargs)
     options = dict(signature.get("options") or {})
@@ -64,40 +65,40 @@ def _signature(signature: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _is_secret(name: str) -> bool:
-    """Whether an operation, or the one that it is an alias of, is one of `crypto.*`."""
+    """Tell whether an operation, or the one that it is an alias of, is one of `crypto.*`."""
     operation: Any = getattr(app.tasks.get(name), "operation", None)
     names = [name, operation.target.name] if operation else [name]
     return confidential.is_named(*names)
 
 
 def opened(operation: str, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs, Seal | None]:
-    """A call's arguments as they were given, whatever of them is sealed; and how to seal what comes of them.
+    """Open whatever is sealed in a call's arguments, and return them with the seal for the result (None for no seal).
 
     Raises UnknownKey, AuthenticationFailed, InvalidArguments.
     """
     keys: list[str] = []
     if sealing.MARK in kwargs:
-        args, kwargs = _with_opened(operation, args, kwargs, keys)
-    args = [_value(value, keys) for value in args]
-    kwargs = {name: _value(value, keys) for name, value in kwargs.items()}
+        args, kwargs = _opened_box(operation, args, kwargs, keys)
+    args = [_opened_value(value, keys) for value in args]
+    kwargs = {name: _opened_value(value, keys) for name, value in kwargs.items()}
     return args, kwargs, Seal(keys[0], operation) if keys else None
 
 
-def _with_opened(operation: str, args: Args, kwargs: Kwargs, keys: list[str]) -> tuple[Args, Kwargs]:
+def _opened_box(operation: str, args: Args, kwargs: Kwargs, keys: list[str]) -> tuple[Args, Kwargs]:
     if len(kwargs) > 1:
-        raise InvalidArguments(f"{operation}: there are arguments by name beside the sealed ones")
+        raise InvalidArguments(f"{operation}: there are keyword arguments beside the sealed ones")
     content, seal = sealing.opened(kwargs, "arguments", operation)
     match content:
         case [list() as by_place, dict() as by_name] if all(isinstance(name, str) for name in by_name):
             keys.append(seal.key_id)
             return [*args, *by_place], by_name
-    raise InvalidArguments(f"{operation}: what is sealed are no arguments")
+    raise InvalidArguments(f"{operation}: the sealed box does not hold arguments")
 
 
-def _value(value: Any, keys: list[str], levels: int = _LEVELS) -> Any:
-    """An argument; where it is the result of a sealed call, or lists of results such as a chord hands on, opened."""
+def _opened_value(value: Any, keys: list[str], levels: int = _LEVELS) -> Any:
+    """Open an argument that is the sealed result of an earlier call, or a list of such results, as a chord makes."""
     if type(value) is list and levels and not _NESTING.isdisjoint(map(type, value)):
-        return [_value(element, keys, levels - 1) for element in value]
+        return [_opened_value(element, keys, levels - 1) for element in value]
     if not sealing.is_box(value):
         return value
     content, seal = sealing.opened(value, "result")
@@ -106,14 +107,21 @@ def _value(value: Any, keys: list[str], levels: int = _LEVELS) -> Any:
 
 
 def told(error: WasmfleetError, seal: Seal | None) -> WasmfleetError:
-    """The error that a call ends with. Errors are not sealed: of one that may quote what was sealed, its code and its
-    place are told, which the operations of `crypto.*` never do."""
+    """Return the error to report for a call. Errors are not sealed, so their messages must not quote sealed arguments.
+
+    The operations of `crypto.*` never quote theirs. Of any other error of a sealed call, only its code and its place
+    are reported.
+    """
     if seal is None or (confidential.is_named(seal.operation) and not isinstance(error, InternalError)):
         return error
-    return type(error)(f"{seal.operation}: its arguments were sealed, so that no more is told", error.place)
+    return type(error)(
+        f"{seal.operation}: the details are withheld, because the arguments were sealed", error.place
+    )
 
 
 def result(value: Any, operation: str | None = None) -> Any:
-    """A result as its reader sees it: opened where it is a box. Raises UnknownKey, AuthenticationFailed,
-    InvalidArguments."""
+    """Return a result as its reader sees it: opened where it is a box.
+
+    Raises UnknownKey, AuthenticationFailed, InvalidArguments.
+    """
     return sealing.opened(value, "result", operation)[0] if sealing.is_box(value) else value

@@ -1,9 +1,9 @@
-"""Sealed boxes: values that only who has a key of the keyring can read, on their way through the broker.
+"""Sealed boxes: values that travel through the broker encrypted with a key of the keyring.
 
-A box is `{"wasmfleet.sealed": [version, key id, operation, purpose, sealed]}`, and MessagePack and JSON both carry it.
-`sealed` is nonce (12 bytes), ciphertext, tag (16 bytes) of the value in MessagePack, by AES-256-GCM (NIST SP 800-38D).
-All that stands before it is authenticated with it, so that nobody can give one operation's box to another, or
-arguments out as a result.
+A box is `{"wasmfleet.sealed": [version, key id, operation, purpose, sealed]}`, which MessagePack and JSON can carry.
+`sealed` is the value in MessagePack, encrypted with AES-256-GCM (NIST SP 800-38D): nonce (12 bytes), ciphertext, tag
+(16 bytes). The fields before it are authenticated with it, so that nobody can pass one operation's box to another, or
+pass arguments off as a result.
 """
 
 import os
@@ -26,13 +26,13 @@ MARK: Final = "wasmfleet.sealed"
 _VERSION: Final = 1
 _NONCE_BYTES: Final = 12
 _KEY_BYTES: Final = 32
-#: Names the one use of the keys that are derived here.
+#: Salt of the key derivation: ties the derived keys to this one use.
 _USE: Final = b"wasmfleet sealing 1"
 
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """Which key seals, and the operation whose values are sealed, by its full name."""
+    """What a box is sealed with and for: the id of a key, and the full name of an operation."""
 
     key_id: str
     operation: str
@@ -51,7 +51,7 @@ class _Box(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 
 
 def is_box(value: Any) -> bool:
-    """Tell whether a value claims to be a box; only `opened` finds out whether it is one."""
+    """Tell whether a value looks like a box; only `opened` finds out whether it is a valid one."""
     return type(value) is dict and len(value) == 1 and MARK in value
 
 
@@ -67,15 +67,15 @@ def sealed(value: Any, seal: Seal, purpose: Purpose) -> dict[str, Any]:
 
 
 def opened(box: Any, purpose: Purpose, operation: str | None = None) -> tuple[Any, Seal]:
-    """Open a box of this purpose, and of this operation where one is named; gives the value and its seal.
+    """Open a box of this purpose, and of this operation where one is given, and return the value and its seal.
 
-    Raises InvalidArguments for what is no box, UnknownKey, and AuthenticationFailed for a box that was changed or
-    was made for something else.
+    Raises InvalidArguments for a malformed box, UnknownKey, and AuthenticationFailed for a box that was changed or
+    was made for another purpose or operation.
     """
     found = _read(box)
     if found.purpose != purpose or operation not in (None, found.operation):
         wanted = f"the {purpose} of {operation or 'a call'}"
-        raise AuthenticationFailed(f"a sealed box was made for something else than {wanted}")
+        raise AuthenticationFailed(f"a sealed box was not made for {wanted}")
     return _decoded(_decrypted(found)), found.seal
 
 
@@ -83,7 +83,7 @@ def _read(box: Any) -> _Box:
     try:
         return msgspec.convert(box[MARK], _Box, builtin_types=(bytes,))
     except (ValueError, LookupError, TypeError, RecursionError):
-        raise InvalidArguments("a sealed box is malformed, or of another version") from None
+        raise InvalidArguments("a sealed box is malformed or of another version") from None
 
 
 def _decrypted(box: _Box) -> bytes:
@@ -100,13 +100,13 @@ def _decrypted(box: _Box) -> bytes:
 
 
 def _decoded(plain: bytes) -> Any:
-    """Who has the key may be wrong as well: what is too heavy for this process is not decoded."""
+    """Decode what a box holds, within the limits for any message: who has the key may still send too much."""
     try:
         if not weight.is_light(plain, settings().max_values, outline.MOST_LEVELS):
             weight.check_msgpack(plain, settings().max_values, outline.MOST_LEVELS)
         return msgspec.msgpack.decode(plain)
     except (weight.TooHeavy, weight.Malformed, msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise InvalidArguments(f"what a sealed box holds cannot be taken: {error}") from None
+        raise InvalidArguments(f"the content of a sealed box is refused: {error}") from None
 
 
 def _authenticated(seal: Seal, purpose: Purpose) -> bytes:
@@ -115,8 +115,11 @@ def _authenticated(seal: Seal, purpose: Purpose) -> bytes:
 
 @lru_cache(maxsize=16)
 def _cipher(key: bytes) -> "AESGCM":
-    """A cipher whose key is derived (HKDF-SHA256, RFC 5869). With the key itself, anybody who may call
-    `crypto.decrypt` by its id could have boxes opened; `crypto.sign` makes no key that is derived like this."""
+    """Make the cipher for a key of the keyring, with a key derived from it (HKDF-SHA256, RFC 5869).
+
+    If boxes were encrypted with the key itself, anybody who may call `crypto.decrypt` with its id could have them
+    opened. `crypto.sign` cannot compute the derived key: there a key of the keyring is HMAC's key, here its message.
+    """
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
