@@ -1,4 +1,4 @@
-"""Calls that were cancelled: noted in the state store, so that workers started later know as well."""
+"""Ids of cancelled calls, kept for a day in the state store, so that workers that start later skip them as well."""
 
 import time
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from wasmfleet.workers.untrusted import reading
 _KEY: Final = "wasmfleet:cancelled"
 _VERSION: Final = "wasmfleet:cancelled:version"
 _FORGET_S: Final = 86_400.0
-_MOST_ID_BYTES: Final = 4000  # of an id's 1,000 characters
+_MOST_ID_BYTES: Final = 4000  # an id has at most 1,000 characters
 
 
 def note(task_ids: Sequence[str]) -> None:
-    """Remembers for a day that these are not to be run. Raises redis.RedisError."""
+    """Record for a day that these calls must not run. Raises redis.RedisError."""
     store, now = state.shared(), time.time()
 
     def write() -> None:
@@ -30,14 +30,14 @@ def note(task_ids: Sequence[str]) -> None:
 
 
 def learn(known: bytes | None = None) -> bytes:
-    """Lets this worker skip everything noted: Celery's own list of revoked calls lives in memory only.
+    """Add all cancelled calls to this worker's list of revoked ones, which Celery keeps in memory only.
 
-    Gives a version of what was noted; of the `known` version nothing is read again.
+    Returns a version of the stored ids. Where it still equals `known`, nothing is read. Raises redis.RedisError.
     """
     store = state.shared()
     version = dict(reading.strings("the number", store, [_VERSION.encode()], 20)).get(_VERSION.encode(), b"")
     if version != known:
-        # As many as Celery keeps, the newest last: it drops the first ones.
+        # Only as many as Celery's list holds, and the newest last, because it drops the oldest entries first.
         noted = list(reading.members(store, _KEY, worker_state.REVOKES_MAX, _MOST_ID_BYTES))
         worker_state.revoked.update(id.decode(errors="replace") for id in reversed(noted))
     return version

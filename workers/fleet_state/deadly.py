@@ -1,4 +1,7 @@
-"""Messages that ended their workers: the broker keeps each whole, by its delivery tag, and nobody decodes it."""
+"""Messages that killed their workers, as the broker keeps them: whole, undecoded, by delivery tag.
+
+The broker's script (transport/fetch.lua) keeps a message there once five workers that held it were killed.
+"""
 
 from typing import Any
 
@@ -14,7 +17,7 @@ from wasmfleet.workers.transport.store import Keys, Store
 
 
 def send_again(tag: str, queue: str, id: str) -> None:
-    """Queues a message again under a new id, as if it had never been delivered. Raises InvalidArguments."""
+    """Queue a message again under a new id, as if it had never been delivered. Raises InvalidArguments."""
     with _broker() as client:
         keys = _keys()
         raw: Any = client.hget(keys.deadly, tag)
@@ -30,7 +33,7 @@ def send_again(tag: str, queue: str, id: str) -> None:
 
 
 def forget(tag: str) -> None:
-    """Deletes a message for good."""
+    """Delete a message for good."""
     with _broker() as client:
         client.hdel(_keys().deadly, tag)
 

@@ -1,4 +1,4 @@
-"""Heartbeats: each worker says once a second who it is and what it can serve."""
+"""Heartbeats in the state store, with which each worker says once a second who it is and what it can serve."""
 
 from itertools import islice
 from typing import Final, Literal

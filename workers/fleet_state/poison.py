@@ -1,10 +1,10 @@
-"""Calls that kill their process: counted outside of it, isolated, and set aside after three deaths.
+"""Poison calls: how often each call killed its process, counted in the state store; three deaths set a call aside.
 
-A death is a child that vanished while its worker lived on: the worker knows which call it had begun. The end of
-a whole worker counts for nobody. A batch that saw two deaths goes on item by item, each begun and ended in the
-state store, so that only the one that kills is set aside.
+A death is a child process that vanished while its worker lived on, which knows the call that the child had begun. The
+end of a whole worker counts against no call. A batch with two deaths runs item by item. The beginning and the outcome
+of each item are then stored, so that only the item that kills is set aside.
 
-A large result that its store refuses again and again, while it takes others, ends its call as well.
+Refusals are counted here too: a large result that the result store refuses again and again ends its call as well.
 """
 
 from collections.abc import Sequence
@@ -28,15 +28,15 @@ _REFUSED: Final = "wasmfleet:refused:"
 
 
 def count_death(task_id: str) -> int:
-    """Notes that a call's process died; gives how often it did. Raises redis.RedisError.
+    """Count one more death of a call's process and return their number. Raises redis.RedisError.
 
-    Of a batch that goes on item by item, the item that had begun is noted as well.
+    In a batch that runs item by item, the death also counts against the item that had begun.
     """
     counted, begun, died = _DEATHS + task_id, _BEGUN + task_id, _DIED + task_id
     store = state.shared()
 
     def write() -> int:
-        item = _begun(store.get(begun) if store.strlen(begun) < _MOST_DIGITS else None)
+        item = _item_begun(store.get(begun) if store.strlen(begun) < _MOST_DIGITS else None)
         with store.pipeline() as pipe:
             pipe.incr(counted)
             pipe.expire(counted, _FORGET_S)
@@ -51,7 +51,7 @@ def count_death(task_id: str) -> int:
 
 
 def count_refusal(task_id: str) -> int:
-    """Notes that the store refused a call's large result; gives how often it did. Raises redis.RedisError."""
+    """Count one more refusal of a call's large result and return their number. Raises redis.RedisError."""
     store, refused = state.shared(), _REFUSED + task_id
 
     def write() -> int:
@@ -65,7 +65,10 @@ def count_refusal(task_id: str) -> int:
 
 
 def forget(request: Any) -> None:
-    """A call has come to its end; of most nothing was noted."""
+    """Delete what was recorded about a call that has ended. Raises redis.RedisError.
+
+    A call that was delivered only once has nothing recorded, and costs no round trip.
+    """
     if _is_redelivered(request):
         names = (_DEATHS, _BEGUN, _DIED, _DONE)
         state.shared().delete(*(name + request.id for name in names))
@@ -76,7 +79,7 @@ def _is_redelivered(request: Any) -> bool:
 
 
 def demands_care(request: Any) -> bool:
-    """Whether a batch is to go on item by item."""
+    """Tell whether a batch has killed so often that it must run item by item. Raises redis.RedisError."""
     if not _is_redelivered(request):
         return False
     key = (_DEATHS + request.id).encode()
@@ -85,38 +88,38 @@ def demands_care(request: Any) -> bool:
 
 
 def deaths(task_id: str, items: Sequence[int]) -> dict[int, int]:
-    """Of a batch that goes on item by item: how often each item died."""
+    """Return how often each of these items of a batch killed its process. Raises redis.RedisError."""
     died = reading.fields(state.shared(), _DIED + task_id, items, _MOST_DIGITS)
     return dict(zip(items, map(_number, died), strict=True))
 
 
 def outcome(task_id: str, item: int) -> bytes | None:
-    """What an item of such a batch came to, if it has ended."""
+    """Return the stored outcome of an item, or None where it has not ended. Raises redis.RedisError."""
     [packed] = reading.fields(state.shared(), _DONE + task_id, [item], most_bytes())
     return packed
 
 
 def most_bytes() -> int:
-    """Of an item's stored outcome."""
+    """Return how many bytes the stored outcome of one item may have."""
     return (settings().max_output + 1) * MIB
 
 
 def _number(text: bytes | None) -> int:
-    """0 for what is none."""
+    """Read a number; anything else counts as 0."""
     return int(text) if text and text.isdigit() and len(text) < _MOST_DIGITS else 0
 
 
-def _begun(text: Any) -> int | None:
+def _item_begun(text: Any) -> int | None:
     return _number(text) if text and text.isdigit() else None
 
 
 def begin(task_id: str, item: int) -> None:
-    """Marks an item as running, for `count_death`."""
+    """Mark an item as running, for `count_death`. Raises redis.RedisError."""
     state.shared().set(_BEGUN + task_id, item, ex=_FORGET_S)
 
 
 def end(task_id: str, item: int, outcome: bytes) -> None:
-    """Stores an item's outcome and clears its mark."""
+    """Store an item's outcome and remove its mark as running. Raises redis.RedisError."""
     store, done = state.shared(), _DONE + task_id
 
     def write() -> None:

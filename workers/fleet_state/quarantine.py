@@ -1,6 +1,6 @@
-"""Messages set aside: what killed its process again and again, and what no worker could read.
+"""The quarantine: messages set aside because they killed their process again and again, or no worker could read them.
 
-Kept in the state store until somebody decides: `wasmfleet quarantine list|show|retry|drop`.
+They stay in the state store until an operator decides, with `wasmfleet quarantine list|show|retry|drop`.
 """
 
 import time
@@ -23,14 +23,14 @@ MOST_ENTRIES: Final = 10_000
 _KEY: Final = "wasmfleet:quarantine"
 _RETRIED: Final = "wasmfleet:quarantine:retried:"
 _RETRY_S: Final = 30
-_MOST_BYTES: Final = 2 * KEPT_BYTES  # of an entry with all that belongs to it
+_MOST_BYTES: Final = 2 * KEPT_BYTES  # of a whole entry, its message included
 _LAST_TIME: Final = 1e11
 
 Kind = Literal["killed", "refused"]
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A message as it can be published again."""
+    """A kept message, with all that is needed to publish it again."""
 
     body: bytes
     content_type: str
@@ -41,7 +41,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One message set aside, and why. `message` is None where its content was not kept; `not_kept` says why.
 
-    A message that ended workers is kept by the broker, and `whole` is its name there: nobody opens it.
+    A message that killed workers is kept by the broker and never decoded; `whole` is its delivery tag there. `at` is
+    a Unix time. `digest` is that of the body, `input_digest` that of one call's arguments.
     """
 
     id: str
@@ -73,7 +74,7 @@ def entry(
     whole: str | None = None,
     **more: Any,
 ) -> Entry:
-    """An entry with the message's keyed digest, and its content unless that may be secret or is too large."""
+    """Make an entry with the message's keyed digest, and its content unless that may be secret or is too large."""
     not_kept = _why_not_kept(secret, message, whole)
     return Entry(
         id=storable(id, addresses=True),
@@ -93,7 +94,7 @@ def entry(
 
 
 def keep(entry: Entry) -> bool:
-    """Stores an entry; False where the quarantine is full. Raises redis.RedisError."""
+    """Store an entry. Returns False where the quarantine is full. Raises redis.RedisError."""
     store = state.shared()
 
     def write() -> bool:
@@ -106,23 +107,25 @@ def keep(entry: Entry) -> bool:
 
 
 def entries() -> list[Entry]:
-    """Everything set aside, newest first; what is no entry is skipped."""
+    """List all entries, newest first; whatever else lies under the key is skipped. Raises redis.RedisError."""
     stored = reading.entries(state.shared(), _KEY, MOST_ENTRIES, _MOST_BYTES)
     found = [_entry(id, packed) for id, packed in stored]
     return sorted((one for one in found if one is not None), key=lambda entry: entry.at, reverse=True)
 
 
 def get(id: str) -> Entry:
-    """The entry with this id. Raises InvalidArguments."""
+    """Return the entry with this id. Raises InvalidArguments, redis.RedisError."""
     [packed] = reading.fields(state.shared(), _KEY, [_bytes(id)], _MOST_BYTES)
     found = None if packed is None else _entry(_bytes(id), packed)
     if found is None:
-        raise InvalidArguments(f"nothing with the id {id[:80]!r} is set aside; `wasmfleet quarantine list`")
+        raise InvalidArguments(
+            f"nothing with the id {id[:80]!r} is set aside; `wasmfleet quarantine list` shows what is"
+        )
     return found
 
 
 def count() -> int:
-    """How many entries there are; 0 where their key holds something else."""
+    """Count the entries; 0 where their key holds something else. Raises redis.RedisError."""
     try:
         number: Any = state.shared().hlen(_KEY)
     except ResponseError as error:
@@ -132,14 +135,17 @@ def count() -> int:
 
 
 def drop(id: str) -> None:
-    """Forgets an entry for good. Raises InvalidArguments where there is none."""
+    """Delete an entry, and its message at the broker, for good. Raises InvalidArguments, redis.RedisError."""
     if whole := get(id).whole:
         deadly.forget(whole)
     state.shared().hdel(_KEY, _bytes(id))
 
 
 def retry(id: str) -> str:
-    """Publishes an entry's message again, as a new task whose id it gives, and drops the entry."""
+    """Publish an entry's message again as a new task, drop the entry, and return the new task's id.
+
+    Raises InvalidArguments where the message was not kept, cannot be sent, or is being sent again at this moment.
+    """
     found = get(id)
     if (found.message is None and found.whole is None) or not found.queue:
         why = found.not_kept or "the queue it came from is not known"
@@ -177,32 +183,32 @@ def _publish(message: Message, queue: str, id: str) -> None:
 
 
 def _packed(entry: Entry) -> bytes:
-    """An entry as it is stored; a message with very large headers is not kept."""
+    """Encode an entry for the store, without its message where large headers make the entry too large."""
     packed = msgspec.msgpack.encode(entry)
     if len(packed) + len(entry.id) * 4 <= _MOST_BYTES:
         return packed
-    why = f"with its headers it is over the {_MOST_BYTES:,} bytes that are kept"
+    why = f"with its headers it has more than the {_MOST_BYTES:,} bytes that are kept"
     return msgspec.msgpack.encode(msgspec.structs.replace(entry, message=None, not_kept=why))
 
 
 def _entry(id: bytes, packed: bytes) -> Entry | None:
     found = reading.decoded("the quarantine's entry", id, packed, Entry)
     if found is not None and (_bytes(found.id) != id or not 0 <= found.at < _LAST_TIME):
-        reading.skip("the quarantine's entry", id, "it names another id, or no time")
+        reading.skip("the quarantine's entry", id, "it names another id, or an impossible time")
         return None
     return found
 
 
 def _bytes(id: str) -> bytes:
-    """An id as it is stored; one from a terminal may hold any bytes."""
+    """Encode an id as it is stored; an id typed at a terminal may hold any bytes."""
     return id.encode(errors="surrogateescape")
 
 
 def _why_not_kept(secret: bool, message: Message, whole: str | None) -> str:
     if whole is not None:
-        return "the broker keeps it undecoded, for it ends who looks into it"
+        return "the broker keeps it undecoded, because it killed workers"
     if secret:
         return "arguments that may be secret are never kept"
     if len(message.body) > KEPT_BYTES:
-        return f"its {len(message.body):,} bytes are over the {KEPT_BYTES:,} that are kept"
+        return f"it has {len(message.body):,} bytes; at most {KEPT_BYTES:,} are kept"
     return ""

@@ -1,4 +1,4 @@
-"""Where the fleet keeps what its processes share: heartbeats, deaths, the quarantine, cancelled calls."""
+"""Redis clients for the state that all processes of a fleet share: heartbeats, deaths, quarantine, cancelled calls."""
 
 import os
 from functools import cache
@@ -12,19 +12,19 @@ _TIMEOUT_S = 2
 
 
 def client(settings: Settings) -> "Redis":
-    """A new client of WASMFLEET_STATE_URL, or of the broker."""
+    """Make a client of the server that WASMFLEET_STATE_URL names, else of the broker."""
     return at(settings.state_url or broker.address(settings))
 
 
 def at(url: str) -> "Redis":
-    """A new client of the server at this URL."""
+    """Make a client of the server at this URL, whose answers are awaited for two seconds."""
     connection: Redis = Redis.from_url(url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)
     return connection
 
 
 @cache
 def shared() -> "Redis":
-    """This process's client, safe between threads."""
+    """Return this process's one client, which threads may share."""
     return client(settings())
 
 
