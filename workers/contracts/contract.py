@@ -1,4 +1,4 @@
-"""An operation's signature as its wire contract: names, types and defaults of its arguments."""
+"""The contract of an operation: names, types and defaults of the arguments that a message may carry."""
 
 import inspect
 import re
@@ -15,19 +15,22 @@ _encoder: Final = msgspec.msgpack.Encoder()
 
 
 class Supplied:
-    """Default of a parameter that the worker fills in: keys and nonces, which no message may carry."""
+    """Default of a parameter that the worker fills in, such as a key or a nonce, which no message may carry."""
 
     def __init__(self, resolve: Callable[[Arguments], Any]) -> None:
         self.resolve = resolve
 
 
 def supplied(resolve: Callable[[Arguments], Any]) -> Any:
-    """Marks a parameter as filled in at the worker, from the call's other arguments."""
+    """Mark a parameter as filled in at the worker, where `resolve` makes its value from the call's other arguments."""
     return Supplied(resolve)
 
 
 class Contract:
-    """What a call of one operation may carry."""
+    """The arguments that a call of one operation may carry, made from the operation's signature.
+
+    `order` has the names of all parameters, `wire` those that a message carries, `types` the types of the latter.
+    """
 
     def __init__(self, name: str, signature: inspect.Signature, hints: Mapping[str, Any]) -> None:
         self.name = name
@@ -46,10 +49,11 @@ class Contract:
 
     @classmethod
     def of(cls, name: str, function: Callable[..., Any]) -> "Contract":
+        """Read the contract of the operation `name` from a function's signature and type hints."""
         return cls(name, inspect.signature(function), get_type_hints(function))
 
     def check(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
-        """The call's arguments by name, complete and of the right types. Raises InvalidArguments."""
+        """Check a call's arguments and return them by name, with defaults filled in. Raises InvalidArguments."""
         if len(args) > len(self.wire):
             raise InvalidArguments(f"{self.name} takes {len(self.wire)} arguments, {len(args)} given")
         named = dict(zip(self.wire, args, strict=False))
@@ -68,14 +72,17 @@ class Contract:
         return {name: getattr(checked, name) for name in self.wire}
 
     def complete(self, arguments: Arguments) -> Arguments:
-        """The arguments with those that the worker supplies, in the order of the signature."""
+        """Add the arguments that the worker supplies, and return all in the order of the signature.
+
+        Raises what the suppliers raise, such as UnknownKey.
+        """
         if not self._supplied:
             return arguments
         filled = {name: supplied.resolve(arguments) for name, supplied in self._supplied.items()}
         return {name: filled[name] if name in filled else arguments[name] for name in self.order}
 
     def encode(self, arguments: Arguments) -> bytes:
-        """The arguments as a MessagePack array. Raises InvalidArguments for text that UTF-8 cannot carry."""
+        """Encode the arguments as a MessagePack array. Raises InvalidArguments for what MessagePack cannot carry."""
         try:
             return _encoder.encode(list(arguments.values()))
         except UnicodeEncodeError as error:
@@ -98,7 +105,7 @@ def _field(parameter: inspect.Parameter, annotation: Any) -> Any:
 
 
 def _explained(reason: str, choices: Mapping[str, Sequence[Any]]) -> str:
-    """msgspec's message with the argument's name first: `source`: expected `str`, got `int`."""
+    """Rewrite msgspec's message with the argument's name first: `source`: expected `str`, got `int`."""
     found = _PLACE.match(reason)
     if not found:
         return reason[0].lower() + reason[1:]

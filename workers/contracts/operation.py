@@ -1,4 +1,4 @@
-"""An operation as data: what both the task that publishes a call and the process that runs it know of it."""
+"""An operation as plain data, which the task that publishes a call and the process that runs it share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ PREFIX: Final = "wasmfleet."
 class Operation:
     """One operation of the catalogue, or of a user's module.
 
-    `name` is its wire name. `function` of the WebAssembly module `module` serves it in a sandbox, and `twin` does as
-    plain Python; a user's module has no twin and no parity. The twin of an alias does nothing but map its arguments
-    to those of `alias_of`, which does the work.
+    `name` is its wire name. In a sandbox, `function` of the WebAssembly module `module` serves it; in plain Python,
+    `twin` does. The operations of a user's module have no twin and no parity. The twin of an alias only maps its
+    arguments to those of `alias_of`, which does the work.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Operation:
 
 
 def full_name(name: str) -> str:
-    """The wire name of an operation that is named with or without `wasmfleet.` before it."""
+    """Return the wire name of an operation that is named with or without `wasmfleet.` before it."""
     return name if name.startswith(PREFIX) else PREFIX + name
 
 

@@ -1,6 +1,7 @@
-"""The signature that a module declares for an operation, as parameters and types. A module may write anything.
+"""Parser of the signatures that WebAssembly modules declare for their operations, such as `(name: str) -> str`.
 
-It is what Python's own parser reads of `(name: str, times: int = 1) -> str`, and nothing else that it would read too.
+A module may write anything there. Python's own parser reads the text, and whatever is more than a plain signature is
+refused.
 """
 
 import ast
@@ -29,7 +30,7 @@ _DEFAULTS: Final = (type(None), bool, int, float, str, bytes, list, dict)
 
 
 def parsed(signature: str) -> tuple[inspect.Signature, dict[str, Any]]:
-    """A signature's parameters, and their types by name. Raises VersionMismatch where it is not one."""
+    """Parse a signature into its parameters and their types by name. Raises VersionMismatch where it is none."""
     try:
         arguments = _arguments(signature)
         hints = {argument.arg: _type(argument.annotation) for argument in arguments.args}
@@ -73,7 +74,7 @@ def _parameter(name: str, hint: Any, default: Any) -> inspect.Parameter:
 
 
 def _check_default(name: str, hint: Any, default: Any) -> None:
-    """A default must be what a caller could send: of the parameter's type, and plain."""
+    """Refuse a default that a caller could not send: one of another type than the parameter's, or no plain data."""
     try:
         sent = msgspec.msgpack.decode(msgspec.msgpack.encode(default))
         if (
@@ -81,9 +82,9 @@ def _check_default(name: str, hint: Any, default: Any) -> None:
             or msgspec.convert(sent, hint, builtin_types=(bytes,)) != default
         ):
             raise TypeError
-    except Exception:  # noqa: BLE001 - whatever a literal may hold
+    except Exception:  # noqa: BLE001 - a literal may hold anything, and encoders raise what they like
         raise VersionMismatch(
-            f"the default of {name!r} is no value of its type that a message can carry"
+            f"the default of {name!r} must be a value of its type that a message can carry"
         ) from None
 
 
