@@ -1,4 +1,4 @@
-"""One call on its way through a worker, and what came of it."""
+"""One item of a message while it runs (its arguments, then its outcome), and the arguments of a batch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from wasmfleet.workers.secrecy.sealing import Seal
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of one item."""
+    """What came of one item: a value or an error, and what the log records. Times are microseconds."""
 
     value: Any = None
     error: WasmfleetError | None = None
@@ -25,7 +25,10 @@ class Outcome:
 
 @dataclass(slots=True)
 class Item:
-    """One call on its way: its arguments and their encoding, or already an outcome; `seal` where they were sealed."""
+    """One call: its arguments, their encoding for a guest (`request`), and its outcome, which may already be an error.
+
+    `seal` is set where the arguments were sealed, so that the outcome must be sealed too.
+    """
 
     arguments: Arguments
     request: bytes
@@ -34,10 +37,10 @@ class Item:
 
 
 def of_batch(args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The `operation` and the `calls` of a batch, which clients give by place or by name."""
+    """Return the `operation` and the `calls` of a batch, which clients give by position or by name."""
     return dict(zip(("operation", "calls"), args, strict=False)) | dict(kwargs)
 
 
 def shape_of_batch(operation: str, calls: Sequence[Any]) -> str:
-    """What headers and Flower show of a batch's arguments; without it, Celery writes them out."""
+    """Describe a batch's arguments for headers and Flower, where Celery would otherwise write them out in full."""
     return f"({operation}, {len(calls)} calls)"

@@ -1,4 +1,4 @@
-"""A batch that killed its process twice: its items one by one, and the one that kills set aside."""
+"""Item by item: how a batch runs that killed its process twice, so that only the item that kills is set aside."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,10 +15,10 @@ from wasmfleet.workers.untrusted import reading
 
 
 def evaluate(operation: Operation, request: Any, items: Sequence[Item], run: Callable[[Item], None]) -> None:
-    """Runs each item that has no outcome yet, between a mark of its beginning and its stored end.
+    """Run each item that has no outcome yet, and store its beginning and its outcome in the state store.
 
-    What an earlier try has ended is taken from there, and an item that died three times is set aside.
-    Raises redis.RedisError.
+    An outcome that an earlier execution stored is used again. An item that killed its process three times is set
+    aside. Raises redis.RedisError.
     """
     died = poison.deaths(request.id, range(len(items)))
     for index, item in enumerate(items):
@@ -57,7 +57,7 @@ def _set_aside(operation: Operation, request: Any, index: int, item: Item) -> Qu
 
 
 def _message(operation: Operation, request: Any, item: Item) -> quarantine.Message:
-    """The item as a call of its own."""
+    """Make a message that calls the operation with this item alone."""
     return quarantine.Message(
         body=msgspec.msgpack.encode([[], item.arguments, {}]),
         content_type="application/x-msgpack",
@@ -77,7 +77,7 @@ def _packed(outcome: Outcome) -> bytes:
 
 
 def _ended(task_id: str, index: int) -> Outcome | None:
-    """What an earlier try came to; nothing where that cannot be read, so that the item runs again."""
+    """Read the outcome of an earlier execution; None where there is none or it is unreadable, so that the item runs."""
     packed = poison.outcome(task_id, index)
     try:
         return None if packed is None else _unpacked(packed)

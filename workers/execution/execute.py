@@ -1,4 +1,4 @@
-"""One message: decode, choose the lane, evaluate, write the outcomes, answer."""
+"""The execution of one message: check its calls, choose the lane, run them, log the outcomes, return the values."""
 
 import contextlib
 import sqlite3
@@ -31,7 +31,7 @@ _MESSAGE_ERROR_CHARACTERS = 500
 
 
 def here(operation: Operation, lane: Lane, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """One call in this process, unlogged. Raises its error."""
+    """Run one call in this process, without a row in the log, and return its value. Raises the call's error."""
     target, arguments = operation.resolve(operation.contract.check(args, kwargs))
     item = _item(target, arguments)
     try:
@@ -43,13 +43,16 @@ def here(operation: Operation, lane: Lane, args: Sequence[Any], kwargs: Mapping[
 
 
 def message(task: Any, request: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """One call that came as a message: its outcome is in the log before this returns or raises."""
+    """Run the one call of a message and return its value. Raises the call's error, and what `batch` raises.
+
+    The outcome is in the log before this returns or raises.
+    """
     [outcome] = batch(task, task.operation, request, [(args, kwargs)])
     return _value(outcome)
 
 
 def refuse(name: str, request: Any, error: WasmfleetError) -> NoReturn:
-    """Ends a message whose arguments cannot be read: its row is in the log before its error is raised."""
+    """Log and raise the error of a message whose arguments cannot be read."""
     _write(name, request, lanes.of(request), [Outcome(error=error)], time.time())
     raise error
 
@@ -60,7 +63,11 @@ def batch(
     request: Any,
     calls: Sequence[tuple[Sequence[Any], Mapping[str, Any]]],
 ) -> list[Outcome]:
-    """The calls of one message, in order; logged in one transaction. Raises Ignore where they went elsewhere."""
+    """Run the calls of one message, log their outcomes in one transaction, and return these in order.
+
+    Raises Ignore where the message was sent on to another worker, and Again where it must be delivered again because
+    the state store or the log failed.
+    """
     started_at, lane = time.time(), lanes.of(request)
     items = [_checked(operation, args, kwargs) for args, kwargs in calls]
     target = operation.target
@@ -76,11 +83,11 @@ def batch(
         raise Again(f"the state store does not answer: {error}") from error
     except (Reject, Ignore):
         raise
-    except Exception as error:  # noqa: BLE001 - a defect of ours, or of a library: each call ends with its row
+    except Exception as error:  # noqa: BLE001 - even a defect must end each call with a row
         _fail(waiting, typed(error))
     result = [item.outcome for item in items]
     _write(operation.name, request, lane, result, started_at)
-    with contextlib.suppress(RedisError):  # what was noted expires by itself
+    with contextlib.suppress(RedisError):  # the counts expire by themselves
         poison.forget(request)
     return result
 
@@ -125,11 +132,11 @@ def _evaluate(target: Operation, items: Sequence[Item], module: Loaded | None, l
     else:
         _run_sandbox(target, items, module, limits.time_s)
     for item in items:
-        _close(item)
+        _seal(item)
 
 
-def _close(item: Item) -> None:
-    """Seals what came of sealed arguments, before anything of it is stored or sent."""
+def _seal(item: Item) -> None:
+    """Seal the outcome of sealed arguments, before anything of it is stored or sent."""
     outcome = item.outcome
     if item.seal is None:
         return
@@ -169,14 +176,14 @@ def _run_twin(target: Operation, item: Item, limits: twin.Limits) -> None:
 def _send_on_or_fail(
     send: Callable[[Any, Any, str], Ignore], task: Any, request: Any, reason: str, items: Sequence[Item]
 ) -> None:
-    """Sends the message elsewhere, by what `lanes` has for that; where that cannot be, its calls end with why."""
+    """Send the message on with `lanes.hand_over` or `lanes.wait`; where that fails, its calls end with the reason."""
     try:
         raise send(task, request, reason)
     except (Ignore, Reject):
         raise
     except RuntimeUnavailable as error:
         _fail(items, error)
-    except Exception as error:  # noqa: BLE001 - Celery takes the headers of a message on trust
+    except Exception as error:  # noqa: BLE001 - Celery trusts a message's headers, which may hold anything
         why = storable(f"{type(error).__name__}: {error}")
         _fail(
             items, InvalidArguments(f"the call must run elsewhere, and its message cannot be sent on: {why}")

@@ -1,4 +1,4 @@
-"""Which lane serves a call, and what happens when it cannot: hand over to plain Python, or wait."""
+"""The choice of the lane that serves a call, and what happens where none can: hand over to plain Python, or wait."""
 
 import time
 from dataclasses import dataclass
@@ -35,15 +35,15 @@ process: Final = _Process()
 
 
 class HandOver(Exception):
-    """This worker cannot serve the call, the plain-Python lane can; the message says why."""
+    """This worker cannot serve the call, but the plain-Python lane can. The text says why."""
 
 
 class Wait(Exception):
-    """Only a sandbox may serve the call, and none is ready here; the message says why."""
+    """Only a sandbox may serve the call, and none is ready here. The text says why."""
 
 
 def of(request: Any) -> Lane:
-    """The lane that a message asks for: what its header says, else what its queue is for."""
+    """Return the lane that a message asks for: the one in its header, else the one that its queue is for."""
     header = getattr(request, "wasmfleet", None) or {}
     queue = (request.delivery_info or {}).get("routing_key", "")
     asked: Lane | None = _ASKED.get(header.get("lane"))
@@ -51,7 +51,10 @@ def of(request: Any) -> Lane:
 
 
 def choose(operation: Operation, lane: Lane) -> Loaded | None:
-    """The loaded module that serves a call, or None for the twin. Raises HandOver or Wait."""
+    """Return the loaded module that serves a call, or None for the twin.
+
+    Raises HandOver or Wait where this worker must not serve the call, and RuntimeUnavailable where no worker can.
+    """
     has_twin = operation.twin is not None
     if lane == "python" and not has_twin:
         raise RuntimeUnavailable(f"{operation.name} has no plain-Python twin; it runs in a sandbox only")
@@ -70,14 +73,16 @@ def choose(operation: Operation, lane: Lane) -> Loaded | None:
 
 
 def hand_over(task: Any, request: Any, reason: str) -> Ignore:
-    """Sends the message on to the plain-Python queue under its own id; raise what it gives."""
+    """Send the message on to the plain-Python queue under its own id. The caller raises what this returns."""
     _resend(task, request, queues.PYTHON, {"handed_over": reason})
     return Ignore()
 
 
 def wait(task: Any, request: Any, reason: str) -> Ignore:
-    """Sends the message back to the sandbox queue, to be tried again a little later. Raises RuntimeUnavailable
-    once it has expired."""
+    """Send the message back to the sandbox queue, to be delivered after a pause. The caller raises what this returns.
+
+    Raises RuntimeUnavailable where the call would expire before that.
+    """
     header = _header(request)
     waits = int(header.get("waits", 0))
     pause_s = _WAIT_S[min(waits, len(_WAIT_S) - 1)]
@@ -99,7 +104,7 @@ def _resend(task: Any, request: Any, lane_queue: str, changes: dict[str, Any], *
     queue = queues.of_batches(lane_queue) if task.name == queues.BATCH else single
     again = task.signature_from_request(request, queue=queue, **options)
     again.options["headers"] = {"wasmfleet": _header(request) | changes}
-    if task.name == queues.BATCH:  # an operation gives the shape of its arguments by itself
+    if task.name == queues.BATCH:  # the task of a single operation sets these two itself
         shown = call.shape_of_batch(**call.of_batch(request.args, request.kwargs))
         again.options |= {"argsrepr": shown, "kwargsrepr": "{}"}
     again.options.pop("eta", None)
@@ -109,7 +114,7 @@ def _resend(task: Any, request: Any, lane_queue: str, changes: dict[str, Any], *
 
 
 def _header(request: Any) -> dict[str, Any]:
-    """The message's own header; one without comes from a client that reads JSON."""
+    """Return the message's `wasmfleet` header; a client that sends none does not know this package and reads JSON."""
     return {"reply": "json", "queued_at": None} | (getattr(request, "wasmfleet", None) or {})
 
 

@@ -1,4 +1,4 @@
-"""The operations that this process has registered with its Celery app."""
+"""Lookup of the operations that this process has registered with its Celery app."""
 
 from wasmfleet.workers.app import app
 from wasmfleet.workers.contracts.operation import Operation, full_name
@@ -6,9 +6,9 @@ from wasmfleet.workers.errors import UnknownOperation
 
 
 def operation(name: str) -> Operation:
-    """Give the operation of this name, with or without `wasmfleet.` before it. Raises UnknownOperation.
+    """Return the operation of this name, with or without `wasmfleet.` before it. Raises UnknownOperation.
 
-    Nothing is imported for it: a running worker takes no newer code in.
+    It imports nothing, so that a running worker never loads newer code.
     """
     found = getattr(app.tasks.get(full_name(name)), "operation", None)
     if not isinstance(found, Operation):

@@ -1,4 +1,4 @@
-"""This process's one sandbox: its modules, and a batch of calls through them."""
+"""The sandbox of this process: its loaded modules, and running a batch of calls in one of them."""
 
 import os
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _instances_at_once = 1
 
 @cache
 def modules() -> Modules:
-    """The modules of this process. Made after fork: an engine does not survive one."""
+    """Return the modules of this process, which are made again after a fork: an engine does not survive one."""
     return Modules(settings())
 
 
@@ -26,13 +26,16 @@ os.register_at_fork(after_in_child=modules.cache_clear)
 
 
 def share_memory(among: int) -> None:
-    """Says how many guests may run at once in one process, so that together they keep the memory limit."""
+    """Divide the memory limit of this process among so many guests that may run at once."""
     global _instances_at_once
     _instances_at_once = max(1, among)
 
 
 def run(module: Loaded, function: str, requests: Sequence[bytes], time_s: float) -> "list[Reply]":
-    """One reply a request. Raises UnknownOperation where the module has no such function."""
+    """Run a module's function once for each encoded request, and return one reply for each, in order.
+
+    `time_s` limits each request. Raises UnknownOperation where the module has no such function.
+    """
     invoke = wasmtime_part("invoke")
     operation = module.binary.operations.get(function)
     if operation is None:

@@ -1,4 +1,4 @@
-"""The plain-Python lane: one call of a twin, with its time limit and its failures made typed."""
+"""The plain-Python lane: run one call of a twin under its time limit, and turn its failures into typed errors."""
 
 import contextlib
 import signal
@@ -19,12 +19,12 @@ from wasmfleet.workers.errors import (
 
 
 class _Expired(BaseException):
-    """Raised by the timer inside a twin; no `except Exception` there can swallow it."""
+    """Raised by the timer inside a twin. It is no Exception, so that no `except Exception` there swallows it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long one call may run, and until when (monotonic) all calls of its message together."""
+    """The seconds that one call may run, and the monotonic time at which all calls of its message must have ended."""
 
     time_s: float
     end_s: float
@@ -35,7 +35,7 @@ class Limits:
 
 
 def run(twin: Callable[..., Any], arguments: dict[str, Any], limits: Limits) -> Any:
-    """The twin's value. Raises a WasmfleetError, whatever happens inside."""
+    """Call a twin and return its value. Raises only WasmfleetErrors, whatever happens inside."""
     left_s = limits.end_s - time.monotonic()
     if left_s <= 0:
         raise out_of_time()
@@ -55,18 +55,21 @@ def run(twin: Callable[..., Any], arguments: dict[str, Any], limits: Limits) -> 
 
 
 def too_long(limits: Limits) -> DeadlineExceeded:
-    """For a call that used up its own time."""
+    """Make the error of a call that used up its own time."""
     return DeadlineExceeded(f"the call ran longer than its time limit of {limits.time_s:g} s")
 
 
 def out_of_time() -> DeadlineExceeded:
-    """For the calls of a batch that it had no time for."""
+    """Make the error of an item whose batch used up its time."""
     return DeadlineExceeded("the batch used up its time before this item ended; publish smaller batches")
 
 
 @contextlib.contextmanager
 def _time_limit(seconds: float) -> Iterator[None]:
-    """Armed only around a twin, and only where Python delivers signals: in the main thread."""
+    """Raise _Expired in the body after so many seconds. In other threads than the main one it does nothing.
+
+    Python delivers signals in the main thread only.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return

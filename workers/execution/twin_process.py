@@ -1,8 +1,8 @@
-"""A process for plain-Python twins, which can be killed: native code in them obeys no signal, and may want all memory.
+"""A separate process for plain-Python twins, so that one can be killed while native code in it ignores every signal.
 
-A worker's child forks it at its first twin, talks to it over a socket pair, and forks another after it had to end it.
-Frames are a length (u64, little endian) and MessagePack. If it dies of something else than memory, the child dies the
-same way, so that its worker counts the death.
+A worker's child forks this process at its first twin and talks to it over a socket pair. After it had to kill the
+process, the child forks another one. A frame is a length (u64, little endian) and MessagePack. If the process dies of
+anything but a lack of memory, the child dies the same way, so that its worker counts the death.
 """
 
 import contextlib
@@ -30,13 +30,13 @@ from wasmfleet.workers.safe_text import storable
 from wasmfleet.workers.untrusted import outline, weight
 
 _LENGTH: Final = struct.Struct("<Q")
-_GRACE_S: Final = 0.25  # for a twin that is ended by its own timer to say so
-#: A process that used this part of its memory limit when it ended by itself has ended for want of more.
+_GRACE_S: Final = 0.25  # time for a twin that its own timer has ended to report that
+#: A process that died by itself is taken to have died of a lack of memory if it had used this part of its limit.
 _OUT_OF_MEMORY: Final = 0.25
 
 
 def run(target: Operation, item: Item, limits: twin.Limits) -> tuple[Any, int]:
-    """A twin's value and its size in MessagePack. Raises a WasmfleetError, whatever happens inside."""
+    """Run a twin in its process and return its value and the value's size in MessagePack. Raises WasmfleetErrors."""
     left_s = limits.end_s - time.monotonic()
     if left_s <= 0:
         raise twin.out_of_time()
@@ -47,12 +47,15 @@ def run(target: Operation, item: Item, limits: twin.Limits) -> tuple[Any, int]:
         _end()
         raise twin.too_long(limits) if left_s >= limits.time_s else twin.out_of_time() from None
     except (EOFError, ConnectionError):
-        raise _dead(*_end()) from None
+        raise _error_of_death(*_end()) from None
     return _value(reply)
 
 
 def run_here(target: Operation, item: Item, limits: twin.Limits) -> tuple[Any, int]:
-    """The same in this process, for pools whose workers are threads: there native code ends when it likes."""
+    """Run a twin in this process and return its value and the value's size in MessagePack. Raises WasmfleetErrors.
+
+    Pools of threads use this. Native code in the twin can then outlive the time limit.
+    """
     assert target.twin is not None
     value = twin.run(target.twin, item.arguments, limits)
     return value, len(msgspec.msgpack.encode(value))
@@ -64,7 +67,7 @@ class _Process:
     socket: socket.socket
 
     def ask(self, question: bytes, seconds: float) -> bytes:
-        """The reply. Raises TimeoutError, EOFError, ConnectionError."""
+        """Send a question and return the reply. Raises TimeoutError, EOFError, ConnectionError."""
         deadline = time.monotonic() + seconds
         self.socket.settimeout(seconds)
         self.socket.sendall(_LENGTH.pack(len(question)) + question)
@@ -86,7 +89,7 @@ os.register_at_fork(after_in_child=_running.cache_clear)
 
 
 def _end() -> tuple[int, int]:
-    """Kills the process; the next twin gets another. Gives how it ended, and the most memory it used, in bytes."""
+    """Kill the process, so that the next twin gets a new one. Returns its wait status and its peak memory in bytes."""
     running = _running()
     _running.cache_clear()
     running.socket.close()
@@ -96,8 +99,8 @@ def _end() -> tuple[int, int]:
     return status, usage.ru_maxrss << 10
 
 
-def _dead(status: int, used_bytes: int) -> WasmfleetError:
-    """What to tell of a process that ended by itself. Where memory was not the reason, this process ends as well."""
+def _error_of_death(status: int, used_bytes: int) -> WasmfleetError:
+    """Return the error for a process that died for lack of memory. For another death, end this process the same way."""
     if used_bytes >= _OUT_OF_MEMORY * settings().memory_limit * MIB:
         return MemoryLimitExceeded("the call needed more memory than its process may use")
     if os.WIFSIGNALED(status):
@@ -110,22 +113,22 @@ def _value(reply: bytes) -> tuple[Any, int]:
         if not weight.is_light(reply, settings().max_values, outline.MOST_LEVELS):
             weight.check_msgpack(reply, settings().max_values, outline.MOST_LEVELS)
     except weight.TooHeavy as error:
-        raise OutputTooLarge(f"the result cannot be taken: {error}") from None
+        raise OutputTooLarge(f"the result is refused: {error}") from None
     answer = msgspec.msgpack.decode(reply)
     if not answer[0]:
         return answer[1], len(reply) - 2
     failure = from_code(*answer[1:])
     if isinstance(failure, MemoryLimitExceeded):
-        _end()  # what it left of its memory is in pieces
+        _end()  # its memory is fragmented, so the next twin might fail too
     raise failure
 
 
 def _serve(connection: socket.socket) -> NoReturn:
-    """The process: one twin after the other, until its child ends."""
+    """Run in the forked process: answer one question after the other until the child that forked it ends."""
     set_pdeathsig(signal.SIGKILL)
     for name in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
-        signal.signal(name, signal.SIG_IGN)  # its child decides
-    _let_go_of_all_but(connection.fileno())
+        signal.signal(name, signal.SIG_IGN)  # the child that forked it decides when it ends
+    _release_descriptors(connection.fileno())
     memory.allow(settings().memory_limit)
     try:
         while True:
@@ -135,20 +138,23 @@ def _serve(connection: socket.socket) -> NoReturn:
         os._exit(0)
 
 
-def _let_go_of_all_but(descriptor: int) -> None:
-    """Nobody is to wait for the end of a connection that this process still has; the numbers stay taken, for what
-    holds one may close it later."""
+def _release_descriptors(keep: int) -> None:
+    """Let go of all inherited files and connections but one, so that nobody waits for this process to close them.
+
+    Each descriptor is replaced by /dev/null and not closed: an inherited object may close its number later, which
+    must not belong to something else by then.
+    """
     nothing = os.open(os.devnull, os.O_RDWR)
-    with contextlib.suppress(OSError):  # without /proc it keeps them
+    with contextlib.suppress(OSError):  # without /proc the process keeps them
         for other in [int(path.name) for path in Path("/proc/self/fd").iterdir()]:
-            if other > 2 and other not in (descriptor, nothing):
+            if other > 2 and other not in (keep, nothing):
                 os.dup2(nothing, other)
 
 
 def _answer(question: bytes) -> bytes:
     try:
         return _encoded([0, _evaluated(*msgspec.msgpack.decode(question))])
-    except Exception as error:  # noqa: BLE001 - whatever a twin does, it is its call's error
+    except Exception as error:  # noqa: BLE001 - whatever a twin raises is the error of its call
         told = typed(error)
         return msgspec.msgpack.encode([1, told.code, storable(told.message), told.details])
 
@@ -170,7 +176,7 @@ def _encoded(answer: Any) -> bytes:
 
 
 def _received(connection: socket.socket, left_s: Callable[[], float] | None = None) -> bytes:
-    """One frame. Raises EOFError where the other side has ended."""
+    """Receive one frame. Raises EOFError where the other side has ended."""
     [size] = _LENGTH.unpack(_exactly(connection, _LENGTH.size, left_s))
     return bytes(_exactly(connection, size, left_s))
 
