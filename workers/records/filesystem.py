@@ -1,4 +1,4 @@
-"""What kind of filesystem a folder is on: SQLite's locks do not hold on those of the network."""
+"""The type of the filesystem that a folder is on: SQLite's locks do not hold on network filesystems."""
 
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ REMOTE: Final = frozenset(
 
 @cache
 def refuse_network_filesystem(folder: Path) -> None:
-    """Raises SettingsError where the folder's locks cannot be trusted."""
+    """Raise SettingsError where the folder is on a network filesystem."""
     found = kind(folder)
     if found in REMOTE:
         raise SettingsError(
@@ -23,7 +23,7 @@ def refuse_network_filesystem(folder: Path) -> None:
 
 
 def kind(folder: Path) -> str:
-    """The type of the filesystem that holds the folder: that of the longest mount point above it."""
+    """Find the type of the filesystem that holds the folder: that of the longest mount point above it."""
     whole, best, name = folder.resolve(), "", "an unknown filesystem"
     for line in Path("/proc/mounts").read_text().splitlines():
         _, point, found, *_ = line.split(" ")

@@ -1,6 +1,6 @@
-"""The result log: one SQLite file a node, one row an item, written before Celery stores the result.
+"""The result log: one SQLite file for each node, with one row for each item, written before Celery stores the result.
 
-Key (task_id, item): the first final outcome stands, a later execution only raises `executions`.
+The key is (task_id, item). The first outcome stands; a later execution only raises `executions`.
 """
 
 import contextlib
@@ -21,11 +21,11 @@ from wasmfleet.workers.node.data_folder import result_log
 from wasmfleet.workers.records.filesystem import refuse_network_filesystem
 from wasmfleet.workers.safe_text import storable
 
-BUSY_TIMEOUT_S: Final = 3.0  # less than the grace between a call's limit and its kill
+BUSY_TIMEOUT_S: Final = 3.0  # less than the time between a call's time limit and the kill of its process
 READ_LIMIT_S: Final = 30.0
 _DAY_S: Final = 86_400
 _MOST: Final = (1 << 63) - 1
-#: What a message, a guest or a file may have written. An id is kept as it is: a message with a bad one has none.
+#: Columns whose text a message, a guest or a file may have chosen. Ids are checked when a message arrives.
 _FROM_OUTSIDE: Final = frozenset(["operation", "error_message", "handed_over", "worker"])
 _migrations: Final = Migrations("wasmfleet.results")
 
@@ -83,7 +83,7 @@ def _annotation(name: str) -> str:
 
 
 def open_log(settings: Settings) -> Database:
-    """The log, created or brought to this version's schema. Raises sqlite3.OperationalError where it cannot be used."""
+    """Open the log, created or migrated where need be. Raises sqlite3.OperationalError, SettingsError."""
     try:
         private.folder(settings.data_dir)
         private.create(result_log(settings))
@@ -100,7 +100,7 @@ def open_log(settings: Settings) -> Database:
 
 
 class Log:
-    """One process's connection, opened at first write and never carried over a fork."""
+    """A connection to the log, opened at its first use and again after a fork."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -109,8 +109,10 @@ class Log:
         self._process = 0
 
     def write(self, rows: Sequence[Row], *, unless_there: bool = False) -> None:
-        """All rows in one transaction, or none; a row that is there stands, and counts one execution more, or stays
-        as it is with `unless_there`. Raises sqlite3.OperationalError."""
+        """Write all rows in one transaction, or none. Raises sqlite3.OperationalError.
+
+        A row that is already there stands: its `executions` rise by one or, with `unless_there`, stay.
+        """
         values = [tuple(_column(name, getattr(row, name)) for name in _COLUMNS) for row in rows]
         try:
             with self._transaction() as connection:
@@ -121,16 +123,16 @@ class Log:
             raise sqlite3.OperationalError(f"{result_log(self._settings)} is damaged: {error}") from error
 
     def probe(self) -> None:
-        """Writes to the disk without changing anything. Raises sqlite3.Error."""
+        """Write to the disk without changing anything, to find out whether the log works. Raises sqlite3.Error."""
         with self._transaction() as connection:
             connection.execute("PRAGMA user_version = 1")
 
     def checkpoint(self) -> None:
-        """Moves what the write-ahead log holds into the file, as far as readers allow."""
+        """Move what the write-ahead log holds into the main file, as far as readers allow."""
         self._opened().conn.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def forget_older_than(self, days: float) -> int:
-        """Deletes the rows that finished before; gives their number."""
+        """Delete the rows that finished more than so many days ago, and return their number."""
         with self._transaction() as connection:
             oldest = time.time() - days * _DAY_S
             return connection.execute("DELETE FROM results WHERE finished_at < ?", [oldest]).rowcount
@@ -148,13 +150,14 @@ class Log:
 
     def _opened(self) -> Database:
         if self._database is None or self._process != os.getpid():
-            self._inherited = self._database  # never closed here: SQLite would tidy up under its owner
+            # A connection from before a fork is kept open: closing it here would disturb the process that owns it.
+            self._inherited = self._database
             self._database, self._process = open_log(self._settings), os.getpid()
         return self._database
 
 
 def _column(name: str, value: Any) -> Any:
-    """A value as SQLite can keep it: a name, a reason or a time may be a sender's or a guest's."""
+    """Convert a value to one that SQLite can store, because senders and guests choose some of them."""
     if name in _FROM_OUTSIDE:
         return None if value is None else storable(value)
     if isinstance(value, float) and not math.isfinite(value):
@@ -166,14 +169,17 @@ _logs: dict[int, Log] = {}
 
 
 def log() -> Log:
-    """This thread's log: a connection of SQLite belongs to one."""
+    """Return this thread's connection to the log; SQLite lets only the thread that opened a connection use it."""
     return _logs.setdefault(threading.get_ident(), Log(settings()))
 
 
 def query(
     settings: Settings, where: str = "1", parameters: Sequence[Any] = (), limit: int = 100
 ) -> list[dict[str, Any]]:
-    """Rows of the log as dictionaries, newest first."""
+    """Return at most `limit` rows of the log that fulfil an SQL condition, as dictionaries, newest first.
+
+    Raises sqlite3.OperationalError, also where reading takes longer than `READ_LIMIT_S`.
+    """
     database = open_log(settings)
     _limit_time(database.conn)
     table = database.table("results")
@@ -181,6 +187,6 @@ def query(
 
 
 def _limit_time(connection: sqlite3.Connection) -> None:
-    """Interrupts a long reader: while one reads, the write-ahead log can only grow."""
+    """Interrupt queries of this connection after a time: while one reads, the write-ahead log can only grow."""
     deadline = time.monotonic() + READ_LIMIT_S
     connection.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
