@@ -1,4 +1,4 @@
-"""Where a running fleet's pages are."""
+"""The address of Flower's pages, for whoever has to print it."""
 
 from typing import Annotated
 
@@ -9,18 +9,18 @@ from wasmfleet.workers.node import claims
 
 
 class FlowerRecord(claims.Record, frozen=True, kw_only=True):
-    """The Flower of a data folder."""
+    """The record of the Flower that runs on a data folder."""
 
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 
 def flower(settings: Settings) -> str:
-    """Flower's address: that of the running one, else where it would be."""
+    """Return the URL of the running Flower, or the one that Flower would have if it ran."""
     running = claims.owner(settings.data_dir / "flower.json", FlowerRecord)
     address = f"[{settings.flower_address}]" if ":" in settings.flower_address else settings.flower_address
     return f"http://{address}:{running.port if running else settings.flower_port}"
 
 
 def publish_flower(settings: Settings, port: int) -> None:
-    """Called by the process that becomes Flower: exec keeps its pid."""
+    """Record the port of Flower. The process that will become Flower calls this, because exec keeps its pid."""
     claims.publish(settings.data_dir / "flower.json", FlowerRecord.of_this_process(port=port))

@@ -1,4 +1,4 @@
-"""The broker: the embedded Valkey of a data folder, or the one WASMFLEET_BROKER_URL names."""
+"""The broker: where it is, whether it answers, and running the embedded Valkey of a data folder."""
 
 import errno
 import os
@@ -34,14 +34,16 @@ _REFUSAL: Final = {
 
 
 class BrokerRecord(claims.Record, frozen=True, kw_only=True):
-    """The embedded Valkey of a data folder."""
+    """The record of the embedded Valkey that runs on a data folder."""
 
     port: int
 
 
 def address(settings: Settings) -> str:
-    """Where the broker is, or will be as far as can be known: a URL with its password for any Redis client. Beside
-    RabbitMQ it is the state store's."""
+    """Return the broker's URL, with its password, for any Redis client; with RabbitMQ, the URL of the state store.
+
+    For an embedded broker that does not run yet, it is the URL that the broker will most likely have.
+    """
     if settings.amqp:
         return settings.state_url
     if settings.broker_url:
@@ -51,22 +53,25 @@ def address(settings: Settings) -> str:
 
 
 def celery_url(settings: Settings) -> str:
-    """The broker's URL for Celery, which names the transport: ours on the embedded broker, else the user's choice."""
+    """Return the broker's URL for Celery, which names the transport: ours for the embedded broker, else the user's."""
     return settings.broker_url or OWN_TRANSPORT + address(settings)
 
 
 def client_url(settings: Settings) -> str:
-    """The broker's URL, with its password, for a Celery client that has not got this package."""
+    """Return the broker's URL, with its password, for a Celery client that does not have this package."""
     return settings.broker_url if settings.amqp else address(settings)
 
 
 def embedded(settings: Settings) -> BrokerRecord | None:
-    """The live embedded broker of this data folder."""
+    """Return the record of this data folder's embedded broker, or None where it does not run."""
     return claims.owner(_record(settings), BrokerRecord)
 
 
 def run(settings: Settings) -> None:
-    """Become the embedded broker; with an external one, wait for the end. Raises NotPrivate."""
+    """Become the embedded broker; with an external one, wait for SIGTERM or SIGINT.
+
+    Raises SettingsError where the broker cannot start, and NotPrivate where other users could change its files.
+    """
     if settings.embedded:
         _become_valkey(settings)
     typer.echo(f"the broker is {without_password(address(settings))}; nothing to run here")
@@ -76,7 +81,11 @@ def run(settings: Settings) -> None:
 
 
 def wait(settings: Settings, timeout_s: float, stopped: Callable[[], bool] = lambda: False) -> str:
-    """The URL of the broker, once it answers. Raises BrokerUnavailable, sooner where it is `stopped`."""
+    """Wait until the broker answers, and return its URL.
+
+    Raises BrokerUnavailable after `timeout_s` seconds, and sooner where `stopped` returns True or the broker refuses
+    the credentials.
+    """
     deadline = time.monotonic() + timeout_s
     while True:
         url = address(settings)
@@ -89,13 +98,16 @@ def wait(settings: Settings, timeout_s: float, stopped: Callable[[], bool] = lam
 
 
 def free_port(host: str, first: int, setting: str) -> int:
-    """The first port from `first` on that nobody listens on; `setting` names what chose it."""
+    """Find the first port from `first` on that nobody listens on; errors name `setting` as what chose `first`.
+
+    Raises SettingsError where none of the ports tried is free.
+    """
     for port in range(first, min(first + PORTS_TRIED, 65536)):
         if _is_free(host, port, setting):
             return port
     last = min(first + PORTS_TRIED, 65536) - 1
     raise SettingsError(
-        f"{setting}={first}: all ports from {first} to {last} are taken on {host}; give another"
+        f"{setting}={first}: all ports from {first} to {last} are taken on {host}; choose another one"
     )
 
 
@@ -114,7 +126,7 @@ def _become_valkey(settings: Settings) -> NoReturn:
     claims.publish(_record(settings), BrokerRecord.of_this_process(port=port))
     typer.echo(f"the embedded Valkey listens on {_HOST}:{port}")
     server = str(get_binary_path())
-    os.umask(0o077)  # for what the server writes
+    os.umask(0o077)  # only this user may read what the server writes
     os.execv(server, [server, *_options(port, folder, users)])
 
 
@@ -136,7 +148,7 @@ def _options(port: int, folder: Path, users: Path) -> list[str]:
 
 
 def _choose_port(settings: Settings) -> int:
-    """The port of last time when it is free: after a restart the workers look for the broker there."""
+    """Choose the port that the broker had last time, where it is free: running workers look for the broker there."""
     first, setting = settings.broker_port, "WASMFLEET_BROKER_PORT"
     before = claims.last(_record(settings), BrokerRecord)
     if before and first <= before.port < first + PORTS_TRIED and _is_free(_HOST, before.port, setting):
@@ -151,7 +163,7 @@ def _is_free(host: str, port: int, setting: str) -> bool:
     try:
         family, kind, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:
-            # As the servers do, or a port whose connections linger in TIME_WAIT would look taken.
+            # The servers set this too. Without it, a port with old connections in TIME_WAIT would look taken.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(place)
     except OSError as error:
@@ -171,8 +183,11 @@ def _already_running(settings: Settings) -> SettingsError:
 
 
 def _trouble(settings: Settings, url: str) -> str:
-    """Why the broker cannot be used yet, or nothing. Wrong credentials raise: waiting does not mend them."""
-    if settings.embedded and not embedded(settings):  # who answers on its port must not be told its password
+    """Return why the broker cannot be used yet, or "". Raises BrokerUnavailable for wrong credentials.
+
+    Waiting would not mend those.
+    """
+    if settings.embedded and not embedded(settings):  # a stranger on its port must not be sent its password
         return f"no embedded broker runs in {settings.data_dir}"
     try:
         with _client(url) as client:
@@ -198,7 +213,7 @@ def _amqp_trouble(settings: Settings) -> str:
 
 
 def _client(url: str) -> Redis:
-    # Celery spells it CERT_NONE, redis-py none.
+    # The same URL option is `CERT_NONE` for Celery and `none` for redis-py.
     spelled = re.sub(r"ssl_cert_reqs=CERT_(\w+)", lambda found: f"ssl_cert_reqs={found[1].lower()}", url)
     client: Redis = Redis.from_url(
         spelled, socket_timeout=_PING_S, socket_connect_timeout=_PING_S, retry=Retry(NoBackoff(), 0)
@@ -207,7 +222,7 @@ def _client(url: str) -> Redis:
 
 
 def _stranger(settings: Settings, client: Redis) -> str:
-    """On the embedded broker's port someone else's server may answer; its data is not ours to touch."""
+    """Return a complaint where another server than the embedded broker answers on its port, or ""."""
     if not settings.embedded:
         return ""
     running, pid = embedded(settings), client.info("server")["process_id"]

@@ -1,4 +1,7 @@
-"""Who runs in a data folder: a lock that dies with its holder, and a JSON record that others read."""
+"""Pidfiles of a data folder: a lock that ends with the process that holds it, and a JSON record for other processes.
+
+The record says which process it is and where to reach it.
+"""
 
 import fcntl
 import os
@@ -15,7 +18,7 @@ _POLL_S: Final = 0.05
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """A process as others find it. The start ticks tell it from a later one with the same pid."""
+    """A running process. Its start time, in the kernel's ticks, tells it from a later process with the same pid."""
 
     pid: int
     started_ticks: int
@@ -30,9 +33,10 @@ R = TypeVar("R", bound=Record)
 
 
 def lock(path: Path, record: Path) -> int | None:
-    """An open file that holds the lock, or None when a live process holds it.
+    """Take a lock and return the descriptor of the open file that holds it; None where a live process has the lock.
 
-    A lock without a live owner in its record belongs to something that is just ending: wait for it.
+    A locked file whose record names no live process belongs to one that is just ending. This waits up to
+    `PATIENCE_S` seconds for that.
     """
     private.folder(path.parent)
     try:
@@ -49,7 +53,7 @@ def lock(path: Path, record: Path) -> int | None:
 
 
 def publish(path: Path, record: Record) -> None:
-    """Write the record, whole or not at all."""
+    """Write a record, whole or not at all. Raises SettingsError where the folder cannot be written."""
     try:
         private.write(path, msgspec.json.encode(record))
     except OSError as error:
@@ -57,13 +61,13 @@ def publish(path: Path, record: Record) -> None:
 
 
 def owner(path: Path, kind: type[R]) -> R | None:
-    """The record, when its process is alive."""
+    """Read a record whose process is alive; None where there is none. Raises NotPrivate as `last`."""
     record = last(path, kind)
     return record if record and _started_ticks(record.pid) == record.started_ticks else None
 
 
 def last(path: Path, kind: type[R]) -> R | None:
-    """The record, whether its process is alive or not. Raises NotPrivate where another user may have written it."""
+    """Read a record, whether its process is alive or not. Raises NotPrivate where another user may have written it."""
     try:
         return msgspec.json.decode(private.read(path), type=kind)
     except (OSError, msgspec.MsgspecError):
@@ -79,7 +83,7 @@ def _try_lock(held: int) -> bool:
 
 
 def _started_ticks(pid: int) -> int:
-    """When the process started, in the kernel's ticks; -1 for one that is gone or a zombie."""
+    """Return when a process started, in the kernel's ticks; -1 for one that is gone or a zombie."""
     try:
         return liveness.started_ticks(pid)
     except OSError:

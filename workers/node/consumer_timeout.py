@@ -1,4 +1,4 @@
-"""RabbitMQ's consumer_timeout: how long it lets a consumer hold a message, and how long our workers do.
+"""RabbitMQ's consumer_timeout: how long RabbitMQ lets a consumer hold a message, and how long our workers need.
 
 Source: https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout
 """
@@ -19,13 +19,19 @@ _ANSWER_S: Final = 10.0
 
 
 def needed_s(settings: Settings) -> float:
-    """Seconds from the delivery of a message to its end, where every message is a batch that takes all its time:
-    each child has so many waiting for it."""
+    """Compute the longest time in seconds from the delivery of a message to its end.
+
+    It comes about where every message is a batch that uses all its time: each child runs one while
+    `PREFETCH_MULTIPLIER` more wait for it.
+    """
     return (PREFETCH_MULTIPLIER + 1) * batch_time_limit(settings)
 
 
 def read_s(settings: Settings) -> float | None:
-    """What RabbitMQ allows, where it runs on this machine and `rabbitmqctl` may ask it: AMQP does not tell."""
+    """Ask RabbitMQ for its consumer_timeout in seconds, through `rabbitmqctl`, because AMQP does not tell it.
+
+    None where RabbitMQ runs on another machine, or this user may not ask.
+    """
     rabbitmqctl = shutil.which("rabbitmqctl")
     if not rabbitmqctl or urlsplit(settings.broker_url).hostname not in _HERE:
         return None

@@ -1,7 +1,7 @@
-"""Who may do what on the embedded broker: the fleet's password and the server's access control list.
+"""Credentials of the embedded broker: the fleet's password, and the server's list of users and their rights.
 
 Both are files in the broker's folder that only this user can read. The server gets the list by its file's name, and
-the list holds a hash: no command line and no log has the password.
+the list holds a hash of the password. So no command line and no log contains the password.
 """
 
 import hashlib
@@ -13,20 +13,20 @@ from typing import Final
 from wasmfleet.config.settings import Settings, SettingsError
 from wasmfleet.workers.node import private
 
-#: The user of everybody who gives a password and no name.
+#: The server's user for clients that give a password without a name.
 USER: Final = "default"
-#: What a fleet, Flower and clients need of the server. What is dangerous to others or to the data is left out.
+#: The rights that a fleet, Flower and clients need, without commands that endanger the data or other users.
 RIGHTS: Final = (
     "~* &* +@read +@write +@pubsub +@connection +@transaction -@dangerous -function "
     "+eval +evalsha +script|load +script|exists +time +info +config|get"
 )
 _GENERATED_BYTES: Final = 32
-#: Characters that stand for themselves in a URL.
+#: Only characters that a URL takes unescaped.
 _FORM: Final = re.compile(r"[A-Za-z0-9_-]{20,200}")
 
 
 def folder(settings: Settings) -> Path:
-    """Where the embedded broker keeps its data, its password and its users."""
+    """Return the folder in which the embedded broker keeps its data, its password and its users."""
     return settings.data_dir / "broker"
 
 
@@ -39,32 +39,35 @@ def users_file(settings: Settings) -> Path:
 
 
 def password(settings: Settings) -> str:
-    """The password of the embedded broker, made at first use and kept. Raises SettingsError, with why it cannot be."""
+    """Return the password of the embedded broker, which is made at its first use. Raises SettingsError.
+
+    It is an Unusable where this user cannot read or make it, and a NotPrivate where other users can read it.
+    """
     private.folder(settings.data_dir)
     path = password_file(settings)
     content = private.secret(path, lambda: secrets.token_urlsafe(_GENERATED_BYTES).encode())
     text = content.decode(errors="replace").strip()
     if not _FORM.fullmatch(text):
         raise SettingsError(
-            f"{path} must hold 20 to 200 of the characters A-Z a-z 0-9 _ -; remove it, and one is made"
+            f"{path} must hold 20 to 200 of the characters A-Z a-z 0-9 _ -; remove it, and a new password is made"
         )
     return text
 
 
 def login(settings: Settings) -> str:
-    """What stands before the host in the embedded broker's URL; nothing where this user cannot have the password.
+    """Return `user:password@` for the embedded broker's URL, or "" where this user cannot read the password.
 
-    The user's name stands there as well: a server of an older version asks for no password, and takes one only with it.
+    The user's name is included because servers of older versions, which ask for no password, accept one only with it.
     """
     try:
         return f"{USER}:{password(settings)}@"
     except private.Unusable:
-        # Calls in this process need no broker. Of other calls, the server says that a password is missing.
+        # Calls in this process need no broker. For other calls, the server will say that a password is missing.
         return ""
 
 
 def write_users(settings: Settings) -> Path:
-    """Write the line of the fleet's user into the list of users, and leave all other lines as they are."""
+    """Write the line of the fleet's user into the list of users, keep all other lines, and return the file's path."""
     path = users_file(settings)
     own = f"user {USER} on #{hashlib.sha256(password(settings).encode()).hexdigest()} {RIGHTS}"
     before = private.read(path, secret=True).decode().splitlines() if path.exists() else []

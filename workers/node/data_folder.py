@@ -1,4 +1,4 @@
-"""The data folder of a node: nothing starts where another user of the machine could change it or read its secrets."""
+"""Checks of the data folder: nothing starts where another user of the machine could change it or read its secrets."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,14 +8,14 @@ from wasmfleet.workers.node import credentials, digests, private
 
 
 def result_log(settings: Settings) -> Path:
-    """The SQLite file with one row for each outcome."""
+    """Return the path of the SQLite file with one row for each outcome."""
     return settings.data_dir / "results.sqlite"
 
 
 def troubles(settings: Settings) -> Iterator[private.NotPrivate]:
-    """Everything in the data folder that another user may change, and each secret there that another user may read.
+    """Yield a finding for all in the data folder that another user may change, and each secret that one may read.
 
-    Of what lies below a folder that is told, nothing is.
+    Where a folder is reported, nothing below it is.
     """
     log, compiled = result_log(settings), settings.data_dir / "compiled"
     written = [settings.data_dir, compiled, credentials.folder(settings), log]
@@ -31,7 +31,7 @@ def troubles(settings: Settings) -> Iterator[private.NotPrivate]:
 
 
 def refuse_shared(settings: Settings) -> None:
-    """Raise NotPrivate for the first of the troubles, those of the keyring among them."""
+    """Raise NotPrivate where another user may change the data folder, or may read a secret in it or the keyring."""
     for trouble in troubles(settings):
         raise trouble
     if settings.keyring:
@@ -44,5 +44,5 @@ def _trouble(path: Path, *, secret: bool) -> Iterator[private.NotPrivate]:
         private.check(path, secret=secret)
     except private.NotPrivate as trouble:
         yield trouble
-    except OSError:  # not there yet, or of no use to this user: who needs it says so
+    except OSError:  # missing or not accessible: whatever needs the file reports that
         return

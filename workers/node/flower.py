@@ -1,6 +1,7 @@
-"""Flower behind a guard: pages of other sites in an operator's browser can neither read it nor order anything.
+"""Flower behind a guard: pages of other sites in an operator's browser can neither read it nor give orders.
 
-`python -m wasmfleet.workers.node.flower` is the `celery` program whose `flower` command makes the guarded application.
+`python -m wasmfleet.workers.node.flower` is Celery's program `celery`, with a `flower` command that starts the guarded
+application.
 """
 
 import logging
@@ -29,20 +30,24 @@ _UNFRAMED: Final = {
 
 
 class Guarded(Flower):  # type: ignore[misc]
-    """Flower's application (2.2, Tornado 6.6), which answers under its own names and to its own pages only."""
+    """Flower's application (2.2, on Tornado 6.6), which answers only under its own names and to its own pages."""
 
     def find_handler(self, request: Any, **kwargs: Any) -> Any:
-        """Tornado's, which chooses who answers; websockets and the API come through here as well."""
+        """Choose what answers a request. Tornado's method, preceded by the guard.
+
+        Every request comes through here, those of websockets and of Flower's API included.
+        """
         if why := refusal(request):
             return self.get_handler_delegate(request, _Refusal, {"why": why})
         return super().find_handler(request, **kwargs)
 
     def get_handler_delegate(self, request: Any, target_class: Any, *args: Any, **kwargs: Any) -> Any:
+        """Make what runs a handler. Tornado's method, with a handler whose answers no page may show in a frame."""
         return super().get_handler_delegate(request, _unframed(target_class), *args, **kwargs)
 
 
 class _Refusal(RequestHandler):
-    """403 with the reason, whatever the method."""
+    """A handler that answers 403 with the reason, whatever the method."""
 
     def initialize(self, why: str) -> None:
         self._why = why
@@ -57,10 +62,10 @@ class _Refusal(RequestHandler):
 
 
 def refusal(request: Any) -> str:
-    """Why a request is not Flower's to answer, or nothing.
+    """Return why Flower must not answer a request, or "".
 
-    A site can let its name point to this machine, and its pages then ask Flower as if it were theirs (DNS rebinding);
-    the name still stands in `Host`. The port does not tell: a tunnel may have another one.
+    A site can make its name point to this machine, and its pages then ask Flower as if it were part of the site (DNS
+    rebinding). The site's name still stands in `Host`. The port is not checked: a tunnel may have another one.
     """
     hosts = request.headers.get_list("Host")
     host = _name(hosts[0]) if len(hosts) == 1 else ""
@@ -74,7 +79,7 @@ def refusal(request: Any) -> str:
 
 
 def _foreign(request: Any, host: str) -> str:
-    """Why a page of another site may have sent this. A link on such a page may be followed."""
+    """Return why a request may come from a page of another site, or "". Following a link from there is allowed."""
     for origin in request.headers.get_list("Origin"):
         url = urlsplit(origin)
         if url.netloc.lower() != host.lower() and url.hostname not in settings().flower_hosts:
@@ -103,14 +108,14 @@ def _is_address(text: str) -> bool:
 
 
 def _name(host: str) -> str:
-    """The name or address of a Host header in lower case, without its port; empty where it is none."""
+    """Return the name or address in a Host header, in lower case and without its port; "" where it is malformed."""
     found = _HOST.fullmatch(host)
     return found[1].strip("[]").lower() if found else ""
 
 
 @cache
 def _unframed(handler: Any) -> Any:
-    """The handler, whose answers no page may show in a frame."""
+    """Make a subclass of a handler whose answers no page may show in a frame."""
 
     class Unframed(handler):  # type: ignore[misc]
         def set_default_headers(self) -> None:
@@ -122,11 +127,12 @@ def _unframed(handler: Any) -> Any:
 
 
 def main() -> None:
-    """Celery's program, with Flower's command making ours."""
-    handler = logging.StreamHandler()  # Tornado leaves the one that is there
+    """Run Celery's program with a `flower` command that starts the guarded application."""
+    handler = logging.StreamHandler()  # Tornado adds no handler of its own where there is one
     handler.setFormatter(LineFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     logging.basicConfig(handlers=[handler])
-    command.Flower = Guarded  # the command calls the class by this name
+    # The command makes its application from the class of this name (flower/command.py, 2.2).
+    command.Flower = Guarded
     celery.add_command(command.flower)
     sys.exit(run())
 

@@ -1,4 +1,4 @@
-"""So that no process outlives the one that started it, not even when that one is killed outright."""
+"""A watchdog process that kills the processes of a fleet when their supervisor dies, even if by SIGKILL."""
 
 import contextlib
 import ctypes
@@ -14,12 +14,12 @@ _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
 def adopt_orphans() -> None:
-    """Make this process the parent of every descendant that loses its own, so that it can reap them."""
+    """Make this process the new parent of every descendant whose parent dies, so that it can reap them (prctl(2))."""
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def end_group(group: int) -> bool:
-    """Kill all of a process group and wait until it is gone; False when the kernel holds on to some."""
+    """Kill all of a process group and wait until it is gone; False where some of it is still there after 5 s."""
     deadline = time.monotonic() + _GONE_S
     while _signalled(group):
         with contextlib.suppress(ChildProcessError):
@@ -31,9 +31,9 @@ def end_group(group: int) -> bool:
 
 
 class Lifeline:
-    """A forked process that waits for this one to end and then kills the groups it was told of.
+    """A forked process that waits for this one to end and then kills the process groups that were added to it.
 
-    The death signal alone does not do: it reaches a worker, not the children the worker forked.
+    A parent-death signal (PR_SET_PDEATHSIG) would not be enough: it reaches a worker, but not the worker's children.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Lifeline:
         self._pid = os.fork()
         if self._pid == 0:
             os.close(self._tell)
-            _outlive(groups)
+            _watch(groups)
         os.close(groups)
 
     def add(self, group: int) -> None:
@@ -60,7 +60,8 @@ class Lifeline:
             os.write(self._tell, line.encode())
 
 
-def _outlive(pipe: int) -> NoReturn:
+def _watch(pipe: int) -> NoReturn:
+    """Run in the forked process: read group ids until the pipe closes, which the end of the other process causes."""
     os.setsid()
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(name, signal.SIG_IGN)

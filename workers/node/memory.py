@@ -1,4 +1,4 @@
-"""How much memory this process may have: its end is a MemoryError in what asks for more, not the machine's."""
+"""A limit on the memory of this process: asking for more raises a MemoryError, long before the machine runs out."""
 
 import resource
 from pathlib import Path
@@ -7,10 +7,10 @@ from wasmfleet.config.settings import MIB
 
 
 def allow(mebibytes: int) -> None:
-    """From now on this process may take so much private memory beside what it has.
+    """Allow this process so much private memory beyond what it has now.
 
-    RLIMIT_DATA counts what can be written (Linux 4.7 and later); a sandbox reserves addresses it never uses, which
-    RLIMIT_AS would count. Where /proc is not mounted nothing is limited.
+    It sets RLIMIT_DATA, which counts writable memory (Linux 4.7 and later). RLIMIT_AS would also count the addresses
+    that a sandbox reserves and never uses. Where /proc is not mounted, nothing is limited.
     """
     used = data_bytes()
     if used is not None:
@@ -20,7 +20,7 @@ def allow(mebibytes: int) -> None:
 
 
 def data_bytes() -> int | None:
-    """What RLIMIT_DATA counts of this process; None where that cannot be read."""
+    """Return the bytes of this process that RLIMIT_DATA counts; None where they cannot be read."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[5])
     except (OSError, ValueError, IndexError):

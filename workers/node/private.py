@@ -1,6 +1,6 @@
-"""Files and folders that nobody else on this machine may change, and secrets that nobody else may read.
+"""Private files: files and folders that no other user of this machine may change, and secrets that none may read.
 
-The one place that makes and checks them. Root counts as nobody else: root may change everything anyway.
+This is the one place that makes and checks them. Root is not counted as another user: it may change everything anyway.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ _OWN_FOLDER: Final = 0o700
 
 
 class NotPrivate(SettingsError):
-    """Somebody else may change, or read, what only this user should. `mend` says which command to run."""
+    """Another user may change, or read, what only this user should. `mend` says which command to run."""
 
     def __init__(self, finding: str, mend: str) -> None:
         super().__init__(f"{finding}; {mend}")
@@ -30,11 +30,14 @@ class NotPrivate(SettingsError):
 
 
 class Unusable(SettingsError):
-    """This user cannot read or write what is needed."""
+    """This user cannot read or write a file that is needed."""
 
 
 def folder(path: Path) -> Path:
-    """Make the folder if need be, with mode 0700. Raises NotPrivate, or Unusable where this user cannot write."""
+    """Make a folder with mode 0700 where there is none, check it, and return it.
+
+    Raises NotPrivate, or Unusable where this user cannot write in it.
+    """
     try:
         _make(path)
         check(path)
@@ -46,30 +49,34 @@ def folder(path: Path) -> Path:
 
 
 def check(path: Path, *, secret: bool = False) -> None:
-    """Raise NotPrivate where another user may write to this file or folder, or may read a `secret`."""
+    """Raise NotPrivate where another user may write to this file or folder or, if it is a `secret`, read it.
+
+    Raises OSError where it cannot be examined.
+    """
     _check_owner_and_mode(path, path.stat(), secret=secret)
     _check_above(path)
 
 
 def read(path: Path, *, secret: bool = False) -> bytes:
-    """The content of a file that `opened` accepts. Raises NotPrivate or OSError."""
+    """Read a file that `opened` accepts. Raises NotPrivate or OSError."""
     with opened(path, secret=secret) as descriptor:
         return content(descriptor)
 
 
 def content(descriptor: int) -> bytes:
-    """All that an open file holds."""
+    """Read all that an open file holds, and leave it open."""
     with os.fdopen(descriptor, "rb", closefd=False) as file:
         return file.read()
 
 
 @contextlib.contextmanager
 def opened(path: Path, *, secret: bool = False) -> Iterator[int]:
-    """Open a file for reading. What is checked is the open file, so that no link can exchange it in between.
+    """Open a file for reading, then check it. Nobody can replace the file between the two.
 
     Raises NotPrivate, or OSError where it cannot be opened.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO would wait for its writer
+    # Without O_NONBLOCK, opening a FIFO would wait for a writer.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
@@ -82,9 +89,9 @@ def opened(path: Path, *, secret: bool = False) -> Iterator[int]:
 
 
 def secret(path: Path, make: Callable[[], bytes]) -> bytes:
-    """The secret in a file of mode 0600, made in its folder where there is none yet; of several makers one wins.
+    """Return the secret in a file of mode 0600, and make the file where there is none.
 
-    Raises NotPrivate or Unusable.
+    Where several processes make it at the same time, all get the same one. Raises NotPrivate or Unusable.
     """
     try:
         return _not_empty(path)
@@ -94,14 +101,14 @@ def secret(path: Path, make: Callable[[], bytes]) -> bytes:
         raise Unusable(f"{path} cannot be read: {error.strerror}") from None
     try:
         with _written(path, make()) as partial, contextlib.suppress(FileExistsError):
-            path.hardlink_to(partial)  # never replaces one that is there, as renaming would
+            path.hardlink_to(partial)  # unlike a rename, this never replaces a file that is there
         return _not_empty(path)
     except OSError as error:
         raise unusable(path.parent, error) from None
 
 
 def write(path: Path, text: bytes) -> None:
-    """Write a file of mode 0600, all of it or nothing, whatever dies meanwhile."""
+    """Write a file of mode 0600, all of it or nothing, even if this process or the machine dies meanwhile."""
     with _written(path, text) as partial:
         partial.replace(path)
 
@@ -109,7 +116,7 @@ def write(path: Path, text: bytes) -> None:
 def create(path: Path) -> None:
     """Make an empty file of mode 0600 where there is none, and check the one that is there. Raises NotPrivate, OSError.
 
-    It opens no file that exists: SQLite loses its locks on a file when any descriptor of it in this process is closed.
+    It never opens a file that exists: closing any descriptor of a file makes this process lose SQLite's locks on it.
     """
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWN_FILE))
@@ -118,13 +125,14 @@ def create(path: Path) -> None:
 
 
 def unusable(path: Path, error: OSError) -> Unusable:
+    """Make the error for a folder of the data folder in which this user cannot write."""
     return Unusable(
         f"WASMFLEET_DATA_DIR: cannot write in {path} ({error.strerror}); give a folder that this user may write in"
     )
 
 
 def _make(folder: Path) -> None:
-    """The folder and those above it that are missing; `mkdir(parents=True)` gives those the usual mode."""
+    """Make a folder and the missing ones above it, all with mode 0700, unlike `mkdir(parents=True)`."""
     if not folder.exists():
         _make(folder.parent)
         folder.mkdir(mode=_OWN_FOLDER, exist_ok=True)
@@ -133,13 +141,13 @@ def _make(folder: Path) -> None:
 def _not_empty(path: Path) -> bytes:
     found = read(path, secret=True)
     if not found:
-        raise NotPrivate(f"the secret in {path} is empty", f"run `rm {_quoted(path)}`; it is made anew")
+        raise NotPrivate(f"the secret in {path} is empty", f"run `rm {_quoted(path)}`; a new one is made")
     return found
 
 
 @contextlib.contextmanager
 def _written(path: Path, text: bytes) -> Iterator[Path]:
-    """A new file beside `path`, on the disk; what is left under its name goes."""
+    """Make a temporary file beside `path` with this content, flushed to the disk, and remove its name afterwards."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWN_FILE)
     try:
@@ -157,7 +165,7 @@ def _check_owner_and_mode(path: Path, found: os.stat_result, *, secret: bool) ->
         mine, owner = _name(os.geteuid()), _name(found.st_uid)
         raise NotPrivate(
             f"{path} belongs to the user {owner}, and this process runs as {mine}",
-            f"run `chown {mine} {_quoted(path)}` if nothing that {owner} wrote can harm, or work as {owner}",
+            f"run `chown {mine} {_quoted(path)}` if you trust what {owner} wrote, or work as {owner}",
         )
     mode = stat.S_IMODE(found.st_mode)
     if secret and mode & (_WRITE | _READ):
@@ -170,21 +178,22 @@ def _check_owner_and_mode(path: Path, found: os.stat_result, *, secret: bool) ->
 
 
 def _check_above(path: Path) -> None:
-    """Who may write in a folder above can exchange what is below it, unless its sticky bit forbids that.
+    """Raise NotPrivate where everybody can write in a folder above: they could replace what is below it.
 
-    Groups are let through: they are given on purpose, and a umask of 002 is usual. So is a folder above that belongs
-    to another user, as in many containers: whoever put the data there has chosen so.
+    The sticky bit forbids that. A folder above that a group may write in is accepted: groups are set up on purpose,
+    and a umask of 002 is usual. So is one that belongs to another user, as in many containers: whoever put the data
+    there chose that.
     """
     for above in _above(path):
         mode = stat.S_IMODE(above.stat().st_mode)
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
             raise NotPrivate(
-                f"everybody can write in {above}, and so exchange {path}", f"run `chmod o-w {_quoted(above)}`"
+                f"everybody can write in {above}, and so replace {path}", f"run `chmod o-w {_quoted(above)}`"
             )
 
 
 def _above(path: Path) -> Iterable[Path]:
-    """The folders above a path, as it is written and as its links lead."""
+    """List the folders above a path, as it is written and with all its links resolved."""
     return dict.fromkeys([*path.absolute().parents, *path.resolve().parents])
 
 

@@ -1,4 +1,4 @@
-"""The processes of the Procfile, kept running: restarted when they exit, scaled, and stopped in order."""
+"""The supervisor of a fleet: starts the processes of the Procfile, restarts those that exit, and stops all in order."""
 
 import contextlib
 import os
@@ -25,21 +25,21 @@ LONGEST_PAUSE_S: Final = 10.0
 _STEADY_S: Final = 10.0
 _STOP_S: Final = 5.0
 _LOOK_S: Final = 0.1
-_LINE_BYTES: Final = 100_000  # of a longer one, the rest is a line of its own
+_LINE_BYTES: Final = 100_000  # a longer line is cut into several
 _STOPPED_LAST: Final = ("flower", "broker")
 
 Say = Callable[[str, str], None]
 
 
 class FleetRecord(claims.Record, frozen=True, kw_only=True):
-    """The fleet of a data folder, as a second start finds it."""
+    """The record of the fleet that runs on a data folder, which a second `wasmfleet up` reads."""
 
     version: str
 
 
 @dataclass(slots=True)
 class Entry:
-    """One process of the Procfile: its command, and what became of it so far."""
+    """One process of the Procfile: its command, and its state. Times are monotonic seconds."""
 
     name: str
     words: list[str]
@@ -50,13 +50,16 @@ class Entry:
 
 
 def procfile() -> dict[str, str]:
-    """The packaged Procfile: command by process name."""
+    """Read the packaged Procfile: the command of each process by its name."""
     text = resources.files("wasmfleet").joinpath("Procfile").read_text()
     return dict(parse_procfile(text).processes)
 
 
 def entries(commands: Mapping[str, str], scale: Mapping[str, int]) -> list[Entry]:
-    """The processes to run, one of each kind unless scaled. Raises SettingsError for an unknown kind."""
+    """List the processes to run: one of each kind, or as many as `scale` says.
+
+    Raises SettingsError for an unknown kind.
+    """
     for name in scale.keys() - commands.keys():
         raise SettingsError(f"the Procfile has no process {name!r}; it has {', '.join(commands)}")
     made = []
@@ -68,13 +71,17 @@ def entries(commands: Mapping[str, str], scale: Mapping[str, int]) -> list[Entry
 
 
 def running(settings: Settings) -> FleetRecord | None:
-    """The fleet that runs on this data folder."""
+    """Return the record of the fleet that runs on this data folder, or None."""
     return claims.owner(settings.data_dir / "fleet.json", FleetRecord)
 
 
 @dataclass(slots=True)
 class Supervisor:
-    """Starts the entries and keeps them until `stop`. `say(name, line)` gets all they print, and what happens."""
+    """Starts processes and keeps them running until `stop`.
+
+    `say(name, line)` gets each line that a process prints, and what happens to it. `grace_s` is how long workers may
+    take to stop before they are killed.
+    """
 
     entries: list[Entry]
     grace_s: float
@@ -91,11 +98,11 @@ class Supervisor:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends everything in order: workers, Flower, broker. A second call shortens the workers' grace."""
+        """Begin to end everything in order: workers, Flower, broker. A second call shortens the workers' grace."""
         (self._hurried if self._stopping.is_set() else self._stopping).set()
 
     def wait(self) -> None:
-        """Until everything has ended."""
+        """Wait until everything has ended."""
         while self._thread and self._thread.is_alive():
             self._thread.join(_LOOK_S)
         if self._lifeline:
@@ -111,11 +118,11 @@ class Supervisor:
 
     def _look_after(self, entry: Entry) -> None:
         if entry.process is not None and entry.process.poll() is not None:
-            self._bury(entry)
+            self._clear(entry)
         if entry.process is None and time.monotonic() >= entry.start_at:
             try:
                 self._start(entry)
-            except (OSError, RuntimeError) as error:  # no command, memory, process or thread at this moment
+            except (OSError, RuntimeError) as error:  # no such command, or no memory, process or thread left
                 self._postpone(entry, f"cannot be started: {error}")
 
     def _start(self, entry: Entry) -> None:
@@ -138,14 +145,15 @@ class Supervisor:
             for line in iter(lambda: output.readline(_LINE_BYTES), b""):
                 self.say(name, line.decode(errors="replace").rstrip())
 
-    def _bury(self, entry: Entry) -> None:
+    def _clear(self, entry: Entry) -> None:
+        """Clear up after a process that has exited. One that ran for a while starts again without a longer pause."""
         assert entry.process
         if time.monotonic() - entry.started > _STEADY_S:
             entry.pause_s = FIRST_PAUSE_S
         self._postpone(entry, _ended(entry.process.returncode))
 
     def _postpone(self, entry: Entry, why: str) -> None:
-        """Ends what is left of a process, and sets the time of its next start."""
+        """End what is left of a process, and set the time of its next start."""
         if entry.process and self._lifeline:
             end_group(entry.process.pid)
             self._lifeline.remove(entry.process.pid)
@@ -172,14 +180,14 @@ class Supervisor:
 
 @contextlib.contextmanager
 def claimed(settings: Settings, version: str) -> Iterator[None]:
-    """Holds the one right to run a fleet on this data folder. Raises SettingsError where another does."""
+    """Hold the lock under which a fleet runs on this data folder. Raises SettingsError where another one runs."""
     record = settings.data_dir / "fleet.json"
     held = claims.lock(settings.data_dir / "fleet.lock", record)
     if held is None:
         other = running(settings)
         who = f" (pid {other.pid}, version {other.version})" if other else ""
         raise SettingsError(
-            f"a fleet already runs on {settings.data_dir}{who}; stop it, or give another WASMFLEET_DATA_DIR"
+            f"a fleet already runs on {settings.data_dir}{who}; stop it, or set another WASMFLEET_DATA_DIR"
         )
     try:
         claims.publish(record, FleetRecord.of_this_process(version=version))
@@ -190,7 +198,7 @@ def claimed(settings: Settings, version: str) -> Iterator[None]:
 
 
 def _words(command: str) -> list[str]:
-    """The Procfile's words; `wasmfleet` is that of this environment, whatever PATH says."""
+    """Split a command of the Procfile; `wasmfleet` is run from this environment, whatever PATH says."""
     first, *others = shlex.split(command)
     return (
         [sys.executable, "-m", "wasmfleet", *others] if Path(first).name == "wasmfleet" else [first, *others]
