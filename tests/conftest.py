@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+from tests import tools
+
 _CACHE = Path(__file__).parent.parent / ".pytest_cache" / "compiled"
 _FOLDER = tempfile.TemporaryDirectory(prefix="wasmfleet-tests-")
 GUESTS = Path(__file__).parent / "guests"
@@ -21,6 +23,33 @@ os.environ["WASMFLEET_DATA_DIR"] = _FOLDER.name
 
 hypothesis_settings.register_profile("ci", derandomize=True, deadline=None, max_examples=100)
 hypothesis_settings.load_profile("ci")
+
+
+_LONG_S = 10.0
+_MOST_PROCESSES = 8
+
+
+def pytest_report_header() -> list[str]:
+    """Tell which tools this machine has not got, what is not tested without them, and what installs them."""
+    return [tools.told(tool) for tool in tools.missing()] or ["tools of the machine: all are there"]
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Two processes for each core: most tests wait for processes that they have started."""
+    return min(2 * (os.cpu_count() or 1), _MOST_PROCESSES)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the tests outside tests/chaos that are on their way to make `make test` long."""
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    spent: dict[str, float] = {}
+    for report in reports:
+        if isinstance(report, pytest.TestReport) and not report.nodeid.startswith("tests/chaos/"):
+            spent[report.nodeid] = spent.get(report.nodeid, 0.0) + report.duration
+    if long := {name: seconds for name, seconds in spent.items() if seconds > _LONG_S}:
+        terminalreporter.section(f"longer than {_LONG_S:g} s: share a fleet, or move to tests/chaos")
+        for name, seconds in sorted(long.items(), key=lambda item: -item[1]):
+            terminalreporter.line(f"{seconds:4.0f} s  {name}")
 
 
 def share_compiled_modules(data_dir: Path) -> None:

