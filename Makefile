@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ONCE ?=
 SOAK ?=
-PARALLEL := --numprocesses=auto --dist=loadfile --durations=10
+PARALLEL := --numprocesses=auto --no-loadscope-reorder --durations=10
 # Built outside the checkout, so that a clone stays a clone and the next one is quick.
 HOST := CARGO_TARGET_DIR=$${WASM_BUILD_CACHE:-$$HOME/.cache/wasmfleet-build}/host
 
@@ -33,7 +33,7 @@ run: setup ## start the fleet, put real files through it, keep serving (ONCE=1 s
 	$(BIN)/wasmfleet up --sample $(if $(ONCE),--once)
 
 test: setup ## every test but chaos, real broker, workers and browser included (TESTS=tests/x.py)
-	$(BIN)/pytest $(PARALLEL) $(or $(TESTS),tests --ignore=tests/chaos)
+	$(BIN)/pytest $(PARALLEL) --dist=loadfile $(or $(TESTS),tests --ignore=tests/chaos)
 
 check: setup ## lint, format, types, import contract, Rust lint and unit tests
 	@$(PYTHON) tests/tools.py --need cargo
@@ -46,7 +46,7 @@ check: setup ## lint, format, types, import contract, Rust lint and unit tests
 	cd wasm_src && $(HOST) cargo test --quiet --workspace
 
 chaos: setup ## what must hold when things break, with its figures (SOAK=60: an hour of random faults as well)
-	SOAK=$(SOAK) $(BIN)/pytest $(PARALLEL) $(or $(TESTS),tests/chaos)
+	SOAK=$(SOAK) $(BIN)/pytest $(PARALLEL) --dist=loadgroup $(or $(TESTS),tests/chaos)
 
 attack: setup ## hostile messages and modules against live workers (MINUTES=60, ATTACK_SEED=7)
 	$(BIN)/python -m tests.attack --minutes $(or $(MINUTES),5)

@@ -1,6 +1,8 @@
 """A data folder of their own for the tests, with the modules compiled once."""
 
+import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -39,6 +41,15 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(2 * (os.cpu_count() or 1), _MOST_PROCESSES)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files whose tests may take longest, so that no process is left alone with one at the end."""
+    longest: dict[Path, float] = {}
+    for item in items:
+        if mark := item.get_closest_marker("timeout"):
+            longest[item.path] = max(longest.get(item.path, 0.0), mark.args[0])
+    items.sort(key=lambda item: -longest.get(item.path, 0.0))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Name the tests outside tests/chaos that are on their way to make `make test` long."""
     reports = [report for reports in terminalreporter.stats.values() for report in reports]
@@ -57,6 +68,14 @@ def share_compiled_modules(data_dir: Path) -> None:
     _CACHE.mkdir(parents=True, exist_ok=True, mode=0o700)
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     (data_dir / "compiled").symlink_to(_CACHE, target_is_directory=True)
+
+
+def copy_compiled_modules(to: Path) -> None:
+    """Give a folder the modules that are compiled by now, while other test processes compile more of them."""
+    to.mkdir(mode=0o700, parents=True)
+    for path in _CACHE.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it had its temporary name
+            shutil.copy2(path, to / path.name)
 
 
 def compile_modules(environment: dict[str, str]) -> None:

@@ -16,7 +16,7 @@ import celery
 import sqlite_utils
 from redis import Redis
 
-from tests.conftest import compile_modules, share_compiled_modules
+from tests.conftest import compile_modules, copy_compiled_modules, share_compiled_modules
 from tests.ports import free_port
 from wasmfleet.config.settings import Settings
 from wasmfleet.workers.fleet_state.heartbeats import Presence, present
@@ -83,9 +83,8 @@ class Installation:
     def own_cache(self) -> Path:
         """A compiled cache that no other test uses, with the modules in it."""
         cache = self.data / "compiled"
-        shared = cache.resolve()
         cache.unlink()
-        shutil.copytree(shared, cache)
+        copy_compiled_modules(cache)
         return cache
 
     def use_broker_by(self, port: int) -> None:

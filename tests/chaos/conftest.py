@@ -23,10 +23,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What breaks things may take longer than the other tests."""
+    """Give tests that break things more time than others; those that share a process begin, for they take longest."""
     for item in items:
         if Path(__file__).parent in item.path.parents and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(_TIMEOUT_S))
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
 
 
 class _Collected:

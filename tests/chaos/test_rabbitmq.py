@@ -23,6 +23,8 @@ from tests.needs import need
 _SOURCE = "function f(a) { return a.map(x => x + 1); }\n" * 150
 _TASKS = 2000
 
+pytestmark = pytest.mark.xdist_group("rabbitmq")
+
 
 @pytest.fixture(scope="module")
 def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:

@@ -12,6 +12,8 @@ from redis import Redis
 from tests.acceptance.installation import Installation, installation, until
 from tests.acceptance.up import broker_pid, up
 
+pytestmark = pytest.mark.xdist_group("restarts")
+
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
