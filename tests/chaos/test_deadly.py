@@ -10,7 +10,7 @@ from redis import Redis
 
 from tests.acceptance.installation import until
 from tests.chaos.fleet import ChaosFleet
-from wasmfleet.workers.liveness import started_ticks
+from wasmfleet.workers.node.liveness import started_ticks
 
 
 def test_a_message_that_ends_main_processes_is_set_aside_and_those_beside_it_are_served(
