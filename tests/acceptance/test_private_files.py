@@ -185,7 +185,7 @@ def test_what_cannot_be_written_whole_leaves_nothing_behind(tmp_path: Path) -> N
     code = (
         "import resource, signal, sys\n"
         "from pathlib import Path\n"
-        "from wasmfleet.workers import private\n"
+        "from wasmfleet.workers.node import private\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "private.write(Path(sys.argv[1]), bytes(5000))"
