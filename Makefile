@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ONCE ?=
 SOAK ?=
+PARALLEL := --numprocesses=auto --no-loadscope-reorder --durations=10
 # Built outside the checkout, so that a clone stays a clone and the next one is quick.
 HOST := CARGO_TARGET_DIR=$${WASM_BUILD_CACHE:-$$HOME/.cache/wasmfleet-build}/host
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check chaos attack bench delivery docs wasm lock clean
+.PHONY: help setup tools run test check chaos attack bench delivery docs wasm lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -25,13 +26,17 @@ $(READY): pyproject.toml requirements.lock wasm_bin/manifest.json
 	-$(BIN)/wasmfleet compile
 	@touch $@
 
+tools: ## install what the tests and the Rust build need of the machine (Debian packages, needs root)
+	$(PYTHON) tests/tools.py --install
+
 run: setup ## start the fleet, put real files through it, keep serving (ONCE=1 stops after the job)
 	$(BIN)/wasmfleet up --sample $(if $(ONCE),--once)
 
-test: setup ## every test, real broker, workers and browser included
-	$(BIN)/pytest $(TESTS)
+test: setup ## every test but chaos, real broker, workers and browser included (TESTS=tests/x.py)
+	$(BIN)/pytest $(PARALLEL) --dist=loadfile $(or $(TESTS),tests --ignore=tests/chaos)
 
 check: setup ## lint, format, types, import contract, Rust lint and unit tests
+	@$(PYTHON) tests/tools.py --need cargo
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -41,7 +46,7 @@ check: setup ## lint, format, types, import contract, Rust lint and unit tests
 	cd wasm_src && $(HOST) cargo test --quiet --workspace
 
 chaos: setup ## what must hold when things break, with its figures (SOAK=60: an hour of random faults as well)
-	SOAK=$(SOAK) $(BIN)/pytest tests/chaos
+	SOAK=$(SOAK) $(BIN)/pytest $(PARALLEL) --dist=loadgroup $(or $(TESTS),tests/chaos)
 
 attack: setup ## hostile messages and modules against live workers (MINUTES=60, ATTACK_SEED=7)
 	$(BIN)/python -m tests.attack --minutes $(or $(MINUTES),5)

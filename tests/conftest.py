@@ -1,6 +1,8 @@
 """A data folder of their own for the tests, with the modules compiled once."""
 
+import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -9,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings as hypothesis_settings
+
+from tests import tools
 
 _CACHE = Path(__file__).parent.parent / ".pytest_cache" / "compiled"
 _FOLDER = tempfile.TemporaryDirectory(prefix="wasmfleet-tests-")
@@ -23,11 +27,55 @@ hypothesis_settings.register_profile("ci", derandomize=True, deadline=None, max_
 hypothesis_settings.load_profile("ci")
 
 
+_LONG_S = 10.0
+_MOST_PROCESSES = 8
+
+
+def pytest_report_header() -> list[str]:
+    """Tell which tools this machine has not got, what is not tested without them, and what installs them."""
+    return [tools.told(tool) for tool in tools.missing()] or ["tools of the machine: all are there"]
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Two processes for each core: most tests wait for processes that they have started."""
+    return min(2 * (os.cpu_count() or 1), _MOST_PROCESSES)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files whose tests may take longest, so that no process is left alone with one at the end."""
+    longest: dict[Path, float] = {}
+    for item in items:
+        if mark := item.get_closest_marker("timeout"):
+            longest[item.path] = max(longest.get(item.path, 0.0), mark.args[0])
+    items.sort(key=lambda item: -longest.get(item.path, 0.0))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the tests outside tests/chaos that are on their way to make `make test` long."""
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    spent: dict[str, float] = {}
+    for report in reports:
+        if isinstance(report, pytest.TestReport) and not report.nodeid.startswith("tests/chaos/"):
+            spent[report.nodeid] = spent.get(report.nodeid, 0.0) + report.duration
+    if long := {name: seconds for name, seconds in spent.items() if seconds > _LONG_S}:
+        terminalreporter.section(f"longer than {_LONG_S:g} s: share a fleet, or move to tests/chaos")
+        for name, seconds in sorted(long.items(), key=lambda item: -item[1]):
+            terminalreporter.line(f"{seconds:4.0f} s  {name}")
+
+
 def share_compiled_modules(data_dir: Path) -> None:
     """Lets a data folder use the compiled modules of all test runs: compiling takes longer than most tests."""
     _CACHE.mkdir(parents=True, exist_ok=True, mode=0o700)
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     (data_dir / "compiled").symlink_to(_CACHE, target_is_directory=True)
+
+
+def copy_compiled_modules(to: Path) -> None:
+    """Give a folder the modules that are compiled by now, while other test processes compile more of them."""
+    to.mkdir(mode=0o700, parents=True)
+    for path in _CACHE.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it had its temporary name
+            shutil.copy2(path, to / path.name)
 
 
 def compile_modules(environment: dict[str, str]) -> None:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
-from tests.acceptance.installation import free_port, until
+from tests.acceptance.installation import until
 from tests.chaos.fleet import ChaosFleet, chaos_fleet
 from tests.conftest import share_compiled_modules
+from tests.ports import free_port
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def _as_from_a_terminal() -> None:
 
 
 def command_line(folder: Path) -> CommandLine:
-    """A data folder and ports that nothing else uses, with the modules compiled."""
+    """A data folder and ports that nothing else uses; the modules are compiled already, for all tests."""
     share_compiled_modules(folder / "data")
     own = {
         "WASMFLEET_DATA_DIR": str(folder / "data"),
@@ -59,9 +61,7 @@ def command_line(folder: Path) -> CommandLine:
         "WASMFLEET_FLOWER_PORT": str(free_port()),
         "WASMFLEET_CONCURRENCY": "1",
     }
-    made = CommandLine(folder, os.environ | own)
-    assert made.run("compile").returncode == 0
-    return made
+    return CommandLine(folder, os.environ | own)
 
 
 @pytest.fixture
@@ -84,13 +84,24 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
         process.wait(60)
 
 
-@pytest.fixture
-def misbehaving(tmp_path: Path) -> Iterator[ChaosFleet]:
+@pytest.fixture(scope="session")
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFleet]:
     """An installation with operations that misbehave, whose broker runs."""
-    with chaos_fleet(tmp_path) as made:
+    with chaos_fleet(tmp_path_factory.mktemp("serving")) as made:
         made.start("broker")
         until(made.answers, what="the broker answers")
         yield made
+
+
+@pytest.fixture
+def misbehaving(serving: ChaosFleet) -> Iterator[ChaosFleet]:
+    """The same as if it were new: its broker is empty, no worker runs, and its settings are the usual ones."""
+    usual = dict(serving.environment)
+    yield serving
+    serving.environment = usual
+    serving.stop(keep="broker")
+    with Redis.from_url(serving.admin_url) as administrator:
+        administrator.flushall()
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 """An installation of its own, to break and repair, with real workers and a real broker."""
 
 import contextlib
+import itertools
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,7 +16,8 @@ import celery
 import sqlite_utils
 from redis import Redis
 
-from tests.conftest import compile_modules, share_compiled_modules
+from tests.conftest import compile_modules, copy_compiled_modules, share_compiled_modules
+from tests.ports import free_port
 from wasmfleet.config.settings import Settings
 from wasmfleet.workers.fleet_state.heartbeats import Presence, present
 from wasmfleet.workers.node import credentials
@@ -38,13 +39,6 @@ def until(
             return value
         time.sleep(0.05)
     raise AssertionError(f"not within {seconds} s: {what or condition}\n{log()}")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def embedded_url(data: Path, port: int) -> str:
@@ -80,16 +74,17 @@ class Installation:
             **own,
         }
         self.folder = folder
+        self._numbers = itertools.count()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         share_compiled_modules(self.data)
-        compile_modules(self.environment)
+        if "MODULES" in settings:  # the built-in ones are compiled already, for all installations
+            compile_modules(self.environment)
 
     def own_cache(self) -> Path:
         """A compiled cache that no other test uses, with the modules in it."""
         cache = self.data / "compiled"
-        shared = cache.resolve()
         cache.unlink()
-        shutil.copytree(shared, cache)
+        copy_compiled_modules(cache)
         return cache
 
     def use_broker_by(self, port: int) -> None:
@@ -98,7 +93,7 @@ class Installation:
 
     def start(self, role: str) -> int:
         """Starts a process of the Procfile's kind; gives its pid."""
-        name = f"{role}-{len(self._processes)}"
+        name = f"{role}-{next(self._numbers)}"
         words = ["worker", role] if role in ("wasm", "python") else [role]
         with (self.folder / f"{name}.log").open("wb") as output:
             process = subprocess.Popen(
@@ -111,6 +106,11 @@ class Installation:
             )
         self._processes[name] = process
         return process.pid
+
+    def wait(self, pid: int, seconds: float) -> int:
+        """The exit status of a process that is about to end."""
+        [process] = [process for process in self._processes.values() if process.pid == pid]
+        return process.wait(seconds)
 
     def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """What `wasmfleet` with these words says, in this installation's environment."""
@@ -153,12 +153,13 @@ class Installation:
     def output(self) -> str:
         return "\n".join(f"--- {log.name}\n{log.read_text()}" for log in sorted(self.folder.glob("*.log")))
 
-    def stop(self) -> None:
-        """Ends every process: workers first, the broker last."""
-        for process in reversed(self._processes.values()):
-            process.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(20)
+    def stop(self, *, keep: str = "") -> None:
+        """Kill every process with its children, but not those of the role to keep.
+
+        A worker that is asked to end takes two seconds for it.
+        """
+        for name in reversed([name for name in self._processes if name.partition("-")[0] != keep]):
+            process = self._processes.pop(name)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()

@@ -2,15 +2,13 @@
 
 import json
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.conftest import CommandLine, one_line
-from tests.acceptance.installation import free_port
-
-_NO_CAPABILITIES = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
+from tests.needs import need
+from tests.ports import free_port
 
 
 def test_the_doctor_finds_a_running_fleet_healthy(fleet: CommandLine) -> None:
@@ -66,16 +64,14 @@ def test_an_unreachable_broker_is_one_line(alone: CommandLine, tree: Path, comma
     assert "secret" not in done.stderr
 
 
-@pytest.mark.skipif(
-    bool(_NO_CAPABILITIES) and not shutil.which("setpriv"), reason="root needs setpriv for this"
-)
 @pytest.mark.parametrize("command", [["check", "good.ts"], ["up"], ["compile"], ["broker"]])
 def test_a_read_only_data_folder_is_one_line(alone: CommandLine, tree: Path, command: list[str]) -> None:
+    powerless = (str(need("setpriv")[0]), "--bounding-set=-all", "--inh-caps=-all")
     folder = tree.parent / "read-only"
     folder.mkdir(mode=0o500)
     stuck = CommandLine(tree, alone.with_settings(DATA_DIR=str(folder)).environment)
 
-    done = stuck.run(*command, before=_NO_CAPABILITIES)
+    done = stuck.run(*command, before=powerless if os.geteuid() == 0 else ())
 
     assert done.returncode == 2
     assert f"cannot write in {folder}" in done.stderr.splitlines()[-1]

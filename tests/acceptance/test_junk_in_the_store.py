@@ -98,7 +98,7 @@ def test_junk_for_the_cancelled_calls_is_skipped(fleet: ChaosFleet, store: "Redi
             of_type(store, f"wasmfleet:cancelled{name}", kind)
         _beats(fleet, 1)
 
-    fleet.run("from wasmfleet.workers import cancelled; cancelled.note(['a'])")
+    fleet.run("from wasmfleet.workers.fleet_state import cancelled; cancelled.note(['a'])")
 
     assert store.zrange("wasmfleet:cancelled", 0, -1) == [b"a"]
     assert int(store.get("wasmfleet:cancelled:version") or 0) == 1

@@ -3,14 +3,11 @@
 import base64
 import hashlib
 import json
-import os
-import signal
 import socket
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,7 +16,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from tests.acceptance.installation import Installation, installation, until
-from tests.acceptance.test_processes import broker_pid, command_line_of, processes_of, up
+from tests.acceptance.up import broker_pid, command_line_of, processes_of, up
 
 _FLOWER_PASSWORD = "flowers-need-water"
 _DANGEROUS = """
@@ -184,40 +181,3 @@ def test_a_wrong_password_is_one_clear_line(fleet: Installation) -> None:
     assert "***@127.0.0.1" in done.stderr
     assert "refuses the credentials; `wasmfleet url` prints those" in done.stderr
     assert "xxx" not in done.stderr
-
-
-def test_a_second_fleet_waits_for_its_own_broker_and_not_for_the_one_that_answers_on_its_port(
-    fleet: Installation, tmp_path: Path
-) -> None:
-    taken = fleet.environment["WASMFLEET_BROKER_PORT"]
-    with (
-        installation(tmp_path, BROKER_PORT=taken) as second,
-        Redis.from_url(fleet.admin_url) as administrator,
-    ):
-        administrator.execute_command("ACL", "LOG", "RESET")
-        second.start("python")
-        until(lambda: "no embedded broker runs" in wasmfleet(second, "doctor"), what="who looks finds none")
-        second.start("broker")
-        until(lambda: "ready" in second.output(), what="the worker has found it", log=second.output)
-        refused: Any = administrator.execute_command("ACL", "LOG")
-    assert "moves to" in second.output()
-    assert refused == [], "its password was shown to another server"
-
-
-def _kill_broker(fleet: Installation) -> None:
-    """Kills the broker, which the supervisor starts again."""
-    before = broker_pid(fleet.data)
-    os.kill(before, signal.SIGKILL)
-    until(lambda: broker_pid(fleet.data) != before, what="a new broker")
-
-
-def test_users_whom_an_operator_added_and_the_password_outlive_a_restart(fleet: Installation) -> None:
-    before = password(fleet)
-    _kill_broker(fleet)
-    until(fleet.workers, what="the fleet serves again", log=fleet.output)
-
-    with Redis.from_url(fleet.admin_url) as administrator:
-        users: Any = administrator.execute_command("ACL", "USERS")
-        assert administrator.config_get("appendfsync") == {"appendfsync": "always"}
-    assert sorted(users) == [b"administrator", b"default"]
-    assert password(fleet) == before

@@ -11,9 +11,9 @@ import pytest
 import wasmtime
 
 from tests.acceptance.installation import Installation, installation
+from tests.needs import need
 
 _EXAMPLES = Path(__file__).parents[2] / "examples" / "own_module"
-_CARGO, _RUSTC, _LINKER = Path("/usr/bin/cargo"), Path("/usr/bin/rustc"), "wasm-ld-19"
 _TARGET = "wasm32-unknown-unknown"
 
 
@@ -37,18 +37,15 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def greet(modules: Path) -> None:
     """The example crate, built where Debian's toolchain is."""
-    if not (_CARGO.exists() and _RUSTC.exists() and shutil.which(_LINKER)):
-        if os.environ.get("CI"):
-            pytest.fail("CI installs the Rust toolchain, but it is not there")
-        pytest.skip("building the example needs Debian's rustc-web, cargo-web, rust-web-src and lld-19")
+    cargo, rustc, linker, _ = need("rust")
     target = Path.home() / ".cache" / "wasmfleet-build" / "examples"
     flags = (
-        json.dumps({"linker": _LINKER})[1:-1]
+        json.dumps({"linker": linker.name})[1:-1]
         .replace('": ', '"=')
         .replace('"linker"', f"target.{_TARGET}.linker")
     )
     command = [
-        _CARGO,
+        cargo,
         "-Zbuild-std=std,panic_abort",
         "build",
         "--release",
@@ -57,7 +54,7 @@ def greet(modules: Path) -> None:
         "--config",
         flags,
     ]
-    environment = os.environ | {"RUSTC": str(_RUSTC), "RUSTC_BOOTSTRAP": "1", "CARGO_TARGET_DIR": str(target)}
+    environment = os.environ | {"RUSTC": str(rustc), "RUSTC_BOOTSTRAP": "1", "CARGO_TARGET_DIR": str(target)}
     subprocess.run(command, cwd=_EXAMPLES / "greet", env=environment, check=True, capture_output=True)
     shutil.copy(target / _TARGET / "release" / "greet.wasm", modules)
 

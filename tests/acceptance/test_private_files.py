@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import share_compiled_modules
+from tests.conftest import copy_compiled_modules, share_compiled_modules
 from wasmfleet.config.settings import Settings
 from wasmfleet.workers.errors import UnknownKey
 from wasmfleet.workers.node import credentials, data_folder, digests, private
@@ -159,11 +159,8 @@ def test_without_proc_the_bytes_that_were_verified_are_loaded(tmp_path: Path) ->
 
 def _copied(data: Path) -> Path:
     """The compiled modules in a folder of this test's own."""
-    shared = (data / "compiled").resolve()
     (data / "compiled").unlink()
-    (data / "compiled").mkdir(0o700)
-    for path in shared.iterdir():
-        private.write(data / "compiled" / path.name, path.read_bytes())
+    copy_compiled_modules(data / "compiled")
     return data / "compiled"
 
 
@@ -188,7 +185,7 @@ def test_what_cannot_be_written_whole_leaves_nothing_behind(tmp_path: Path) -> N
     code = (
         "import resource, signal, sys\n"
         "from pathlib import Path\n"
-        "from wasmfleet.workers import private\n"
+        "from wasmfleet.workers.node import private\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "private.write(Path(sys.argv[1]), bytes(5000))"

@@ -179,7 +179,7 @@ def test_flower_has_no_keys(fleet: SealingFleet) -> None:
     pid = fleet.start("flower")
 
     until(
-        lambda: b"workers.flower" in Path(f"/proc/{pid}/cmdline").read_bytes(),
+        lambda: b"workers.node.flower" in Path(f"/proc/{pid}/cmdline").read_bytes(),
         what="Flower runs",
         log=fleet.output,
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.installation import free_port
+from tests.ports import free_port
 
 _ROOT = Path(__file__).parents[2]
 
@@ -29,14 +29,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.timeout(900)
 def test_the_installed_wheel_runs_the_sample_job(wheel: Path, tmp_path: Path) -> None:
-    venv.create(tmp_path / "env", with_pip=True)
+    venv.create(tmp_path / "env")
     binaries = tmp_path / "env" / "bin"
     constraints = tmp_path / "constraints.txt"
     lock = (_ROOT / "requirements.lock").read_text().splitlines()
     constraints.write_text(
         "\n".join(line.removesuffix(" \\") for line in lock if "==" in line and line[0].isalpha())
     )
-    install = [binaries / "pip", "install", "--quiet", "--constraint", constraints, wheel]
+    pip = [sys.executable, "-m", "pip", "--python", binaries / "python"]
+    install = [*pip, "install", "--quiet", "--no-compile", "--constraint", constraints, wheel]
     subprocess.run(install, check=True, cwd=tmp_path)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {
         "WASMFLEET_DATA_DIR": str(tmp_path / "data"),

@@ -1,14 +1,13 @@
 """What a person sees in Flower: the workers of the fleet, and tasks without their content."""
 
 import contextlib
-import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Error, Page, TimeoutError, sync_playwright
 
 from tests.acceptance.installation import Installation, installation, until
+from tests.needs import need
 
 _QUIET = [
     "--no-sandbox",
@@ -22,11 +21,7 @@ _QUIET = [
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not chromium:
-        if os.environ.get("CI"):
-            pytest.fail("CI installs chromium, but there is none")
-        pytest.skip("no Chromium on this machine; install it to run the browser tests")
+    [chromium] = need("chromium")
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=chromium, args=[*_QUIET, "--disable-sync"])
         yield opened

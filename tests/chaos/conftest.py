@@ -8,31 +8,57 @@ from typing import Any
 
 import pytest
 
+from tests.acceptance.installation import until
 from tests.chaos.fleet import ChaosFleet, chaos_fleet
 
 Figures = Callable[..., None]
-_FIGURES = pytest.StashKey[dict[str, dict[str, Any]]]()
+_FIGURE = "figure"
+_FOUND = pytest.StashKey[dict[str, dict[str, Any]]]()
+_TIMEOUT_S = 300
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_FIGURES] = {}
+    config.stash[_FOUND] = {}
+    config.pluginmanager.register(_Collected(config.stash[_FOUND]))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests that break things more time than others; those that share a process begin, for they take longest."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(_TIMEOUT_S))
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
+class _Collected:
+    """Collects the figures from the reports of the tests, which come from several processes."""
+
+    def __init__(self, found: dict[str, dict[str, Any]]) -> None:
+        self._found = found
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "teardown":
+            for name, noted in report.user_properties:
+                if name == _FIGURE:
+                    row, values = noted
+                    self._found.setdefault(row, {}).update(values)
 
 
 @pytest.fixture
-def figures(request: pytest.FixtureRequest) -> Figures:
+def figures(record_property: Callable[[str, object], None]) -> Figures:
     """Notes what a row measured."""
 
     def note(row: str, **values: Any) -> None:
-        request.config.stash[_FIGURES].setdefault(row, {}).update(values)
+        record_property(_FIGURE, (row, values))
 
     return note
 
 
 @pytest.fixture
-def seed(request: pytest.FixtureRequest) -> int:
+def seed(figures: Figures) -> int:
     """The seed of a test's randomness: CHAOS_SEED, or 1."""
     chosen = int(os.environ.get("CHAOS_SEED", "1"))
-    request.config.stash[_FIGURES].setdefault("seed", {})["seed"] = chosen
+    figures("seed", seed=chosen)
     return chosen
 
 
@@ -47,8 +73,17 @@ def fleet(tmp_path: Path) -> Iterator[ChaosFleet]:
         yield made
 
 
+@pytest.fixture
+def serving(tmp_path: Path) -> Iterator[ChaosFleet]:
+    """A fleet whose broker runs, and whose workers will have one child."""
+    with chaos_fleet(tmp_path) as made:
+        made.start("broker")
+        until(made.answers, what="the broker answers")
+        yield made
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    found = config.stash[_FIGURES]
+    found = config.stash[_FOUND]
     if not found:
         return
     terminalreporter.section("chaos figures")

@@ -142,11 +142,6 @@ class ChaosFleet(Installation):
         with Redis.from_url(self.url) as connection:
             return sum(connection.exists(f"celery-task-meta-{id}") for id in ids)
 
-    def wait(self, pid: int, seconds: float) -> int:
-        """The exit status of a process that is about to end."""
-        [process] = [process for process in self._processes.values() if process.pid == pid]
-        return process.wait(seconds)
-
     def batch(
         self, operation: str, calls: list[dict[str, Any]], *, timeout: float, queue: str = "wasmfleet.python"
     ) -> list[Any]:

@@ -8,24 +8,23 @@ from pathlib import Path
 from amqp.exceptions import AMQPError
 from kombu import Connection
 
-from tests.acceptance.installation import free_port, until
-
-SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
-_NAMES = Path("/usr/bin/epmd")
+from tests.acceptance.installation import until
+from tests.ports import free_port
 
 
 class RabbitMQ:
     """The node; `url` is its address, `environment` what its own tools need to find it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, server: Path, name_server: Path) -> None:
+        self._server = server
         names = free_port()
         # Erlang's table of names. The node would start it as a daemon, which outlives the node.
-        self._names = subprocess.Popen([_NAMES, "-port", str(names)])
+        self._names = subprocess.Popen([name_server, "-port", str(names)])
         self.port = free_port()
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}//"
         name = f"chaos{self.port}@localhost"
         self.environment = {
-            "PATH": f"{SERVER.parent}:{os.environ['PATH']}",
+            "PATH": f"{server.parent}:{os.environ['PATH']}",
             "HOME": str(folder),
             "RABBITMQ_NODENAME": name,
             "RABBITMQ_NODE_PORT": str(self.port),
@@ -41,7 +40,7 @@ class RabbitMQ:
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            [str(SERVER)],
+            [str(self._server)],
             env=os.environ | self.environment,
             stdout=subprocess.DEVNULL,
             start_new_session=True,

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import threading
@@ -11,7 +10,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
 from redis import Redis
 
 from tests.acceptance.installation import until
@@ -19,6 +17,7 @@ from tests.chaos import rows
 from tests.chaos.conftest import Figures
 from tests.chaos.fleet import ChaosFleet, children
 from tests.chaos.proxy import Proxy
+from tests.needs import need
 
 _PUBLISH_FOR = """
 import json, sys, time
@@ -93,11 +92,7 @@ def test_c_a_killed_broker_loses_nothing_and_everybody_finds_it_again(
 def test_c_a_message_is_on_the_disk_before_its_publisher_hears_so(
     fleet: ChaosFleet, figures: Figures
 ) -> None:
-    strace = shutil.which("strace")
-    if not strace:
-        if os.environ.get("CI"):
-            pytest.fail("CI installs strace, but there is none")
-        pytest.skip("strace is not installed; this test reads the broker's system calls")
+    [strace] = need("strace")
     broker = fleet.start("broker")
     fleet.start_worker("python")
     fleet.settle(fleet.publish(1, "chaos.nap"))  # the broker knows the scripts from here on

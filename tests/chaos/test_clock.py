@@ -1,16 +1,13 @@
 """Row o: the clock of the broker, or of a worker, jumps an hour either way."""
 
-import os
 import time
-from pathlib import Path
 
 import pytest
 
 from tests.acceptance.installation import until
 from tests.chaos.conftest import Figures
 from tests.chaos.fleet import ChaosFleet, kill_group
-
-_LIBRARY = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+from tests.needs import need
 
 
 @pytest.mark.parametrize("whose", ["broker", "worker"])
@@ -18,14 +15,11 @@ _LIBRARY = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 def test_o_a_clock_that_jumps_an_hour_moves_no_lease(
     fleet: ChaosFleet, figures: Figures, whose: str, jump: str
 ) -> None:
-    if not _LIBRARY.exists():
-        if os.environ.get("CI"):
-            pytest.fail("CI installs libfaketime, but it is not there")
-        pytest.skip("libfaketime is not installed; this test sets the clock of single processes")
+    [library] = need("libfaketime")
     clock = fleet.folder / "clock"
     clock.write_text("+0")
     faked = {
-        "LD_PRELOAD": str(_LIBRARY),
+        "LD_PRELOAD": str(library),
         "FAKETIME_TIMESTAMP_FILE": str(clock),
         "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",

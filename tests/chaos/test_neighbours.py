@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.installation import until
-from tests.acceptance.test_processes import pid_of, up
+from tests.acceptance.up import broker_pid, pid_of, up
 from tests.chaos.conftest import Figures
 from tests.chaos.fleet import ChaosFleet, chaos_fleet
 from tests.conftest import compile_modules
@@ -51,11 +51,11 @@ def test_t_what_the_procfile_started_is_started_again(
         until(lambda: pid_of(fleet.data, words), what=words)
         others = {w for w in _PROCFILE if w != words}
         before = {w: pid_of(fleet.data, w) for w in others}
-        dead = pid_of(fleet.data, words)
+        dead, broker = pid_of(fleet.data, words), broker_pid(fleet.data)
         ids = fleet.publish(300, "ast.validate", lane="any", source=_SOURCE, filename="a.js")
         os.kill(dead, signal.SIGKILL)
         killed = time.monotonic()
-        until(lambda: "starts again" in fleet.output(), what=f"{words} is missed")
+        until(lambda: "was killed by SIGKILL; starts again" in fleet.output(), what=f"{words} is missed")
         until(lambda: pid_of(fleet.data, words) > dead, what=f"{words} again")
         took = time.monotonic() - killed
 
@@ -63,6 +63,8 @@ def test_t_what_the_procfile_started_is_started_again(
         figures(f"t  {words.strip()} killed", lost=300 - len(runs), restarted_in_s=round(took, 1))
         assert runs.keys() == set(ids)
         assert {w: pid_of(fleet.data, w) for w in others} == before
+        assert broker_pid(fleet.data) == broker
+        assert fleet.call("digest.digest", data=b"abc").get(timeout=30)
 
 
 _PROCFILE = (

@@ -17,19 +17,18 @@ from tests.chaos import rows
 from tests.chaos.conftest import Figures
 from tests.chaos.fleet import ChaosFleet, chaos_fleet, kill_group
 from tests.chaos.proxy import Proxy
-from tests.chaos.rabbitmq import SERVER, RabbitMQ
+from tests.chaos.rabbitmq import RabbitMQ
+from tests.needs import need
 
 _SOURCE = "function f(a) { return a.map(x => x + 1); }\n" * 150
 _TASKS = 2000
 
+pytestmark = pytest.mark.xdist_group("rabbitmq")
+
 
 @pytest.fixture(scope="module")
 def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
-    if not SERVER.exists():
-        if os.environ.get("CI"):
-            pytest.fail("CI installs rabbitmq-server, but it is not there")
-        pytest.skip("rabbitmq-server is not installed")
-    node = RabbitMQ(tmp_path_factory.mktemp("rabbitmq"))
+    node = RabbitMQ(tmp_path_factory.mktemp("rabbitmq"), *need("rabbitmq-server"))
     yield node
     node.close()
 

@@ -1,10 +1,13 @@
 """A child whose memory is at its end: its call is told so, and it goes on."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
+from redis import Redis
 
 from tests.chaos.fleet import ChaosFleet, chaos_fleet, children
+from tests.security.bombs import message
 
 _CHILDS_MIB = 16 + 512  # WASMFLEET_MEMORY_LIMIT, and what a child has beside it
 
@@ -20,15 +23,16 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFleet]:
 def test_arguments_that_become_too_many_objects(fleet: ChaosFleet) -> None:
     [worker] = fleet.workers()
     before = children(worker.pid)
-    maps = [{}] * (12 * (_CHILDS_MIB << 20) // 640)  # an empty dictionary takes 64 bytes
-
-    call = fleet.client().signature("wasmfleet.chaos.nap", (maps,), queue="wasmfleet.python")
-    sent = call.apply_async(serializer="msgpack")
+    maps = 12 * (_CHILDS_MIB << 20) // 640  # an empty dictionary takes 64 bytes
+    sent = message(b"\x93\x91\xdd" + maps.to_bytes(4, "big") + b"\x80" * maps + b"\x80\x80")
+    with Redis.from_url(fleet.url) as broker:
+        broker.lpush("wasmfleet.python", json.dumps(sent))
+    id = sent["headers"]["id"]
 
     with pytest.raises(Exception, match="memory") as raised:
-        sent.get(timeout=60)
+        fleet.client().AsyncResult(id).get(timeout=60)
     assert type(raised.value).__name__ == "MemoryLimitExceeded"
-    [row] = fleet.rows(sent.id)
+    [row] = fleet.rows(id)
     assert row["error_code"] == "MemoryLimitExceeded"
     assert children(worker.pid) == before
 

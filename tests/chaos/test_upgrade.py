@@ -82,7 +82,7 @@ def _workers(password: str, port: int) -> list[bytes]:
 
 def test_processes_that_start_at_once_agree_on_one_password(fleet: Installation) -> None:
     make = "from wasmfleet.config.settings import settings\n"
-    make += "from wasmfleet.workers import credentials\nprint(credentials.password(settings()))"
+    make += "from wasmfleet.workers.node import credentials\nprint(credentials.password(settings()))"
     started = [
         subprocess.Popen([sys.executable, "-c", make], env=fleet.environment, stdout=subprocess.PIPE)
         for _ in range(2 * (os.cpu_count() or 1) + 2)
