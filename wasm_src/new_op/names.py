@@ -65,7 +65,7 @@ def _check_is_new(family: str, name: str) -> None:
     if name in _TYPES:
         raise Refused(f"NAME={name}: this is a type that signatures use")
     if name in _bound(layout.family_text(family)):
-        raise Refused(f"NAME={name}: tasks/{family}.py already has something of this name")
+        raise Refused(f"NAME={name}: tasks/{family}.py defines or imports this name already")
     for path in (layout.rust_file(family, name), layout.vectors_file(family, name)):
         if path.exists():
             raise Refused(f"NAME={name}: {layout.shown(path)} already exists")
