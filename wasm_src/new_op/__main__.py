@@ -12,7 +12,7 @@ _WRITTEN = """
 {family}.{name} is laid out and builds; every test of it fails until you replace what says UNFINISHED:
 
   1. tasks/{family}.py: the signature, the parity, the docstring and the plain-Python body
-  2. wasm_src/{family}/src/{name}.rs: `Args` in the signature's order, and `run`{crate}
+  2. wasm_src/{family}/src/{name}.rs: `Args` in the signature's order, and `run`
   3. tests/vectors/{family}/{name}.json: right results and refusals, which both lanes must give
 
 Then:
@@ -22,8 +22,6 @@ Then:
   .venv/bin/pytest tests/scaffold/test_unfinished.py tests/conformance -k "unfinished or {family}.{name}"
   make check
 """
-_CRATE = """
-     wasm_src/{family}/src/lib.rs and wasm_src/{family}/Cargo.toml: what the family is about"""
 
 
 def main(family: str, name: str) -> int:
@@ -40,8 +38,7 @@ def main(family: str, name: str) -> int:
         print(f"new-op: {failure}", file=sys.stderr)
         return 1
     build.publish({family: built})
-    crate = _CRATE.format(family=family) if is_new else ""
-    print(_WRITTEN.format(family=family, name=name, crate=crate))
+    print(_WRITTEN.format(family=family, name=name))
     return 0
 
 
