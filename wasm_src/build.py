@@ -7,12 +7,15 @@ build.py --install       first install the toolchain (Debian packages, needs roo
 """
 
 import argparse
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from inspect_wasm import BadModule, operations
@@ -38,8 +41,9 @@ def main() -> int:
             install_toolchain()
         check_toolchain()
         names = chosen_modules(options.modules)
-        built = {name: build(name) for name in names}
-        return check(built) if options.check else publish(built)
+        with alone():
+            built = {name: build(name) for name in names}
+            return check(built) if options.check else publish(built)
     except (BuildFailed, BadModule) as failure:
         print(f"wasm_src/build.py: {failure}", file=sys.stderr)
         return 1
@@ -89,6 +93,15 @@ def chosen_modules(wanted: list[str]) -> list[str]:
     if unknown := sorted(set(wanted) - set(known)):
         raise BuildFailed(f"no module is named {', '.join(unknown)}; there are {', '.join(known)}")
     return wanted or known
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Waits until no other checkout builds: all of them leave a module's binary at the same path."""
+    target_folder().mkdir(parents=True, exist_ok=True)
+    with (target_folder() / "build.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def build(name: str) -> Path:

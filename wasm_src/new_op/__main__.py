@@ -19,7 +19,7 @@ Then:
 
   make wasm MODULE={family}
   make docs
-  .venv/bin/pytest tests/scaffold/test_unfinished.py tests/conformance -k "unfinished or {family}.{name}"
+  .venv/bin/pytest -q --tb=line tests/scaffold/test_unfinished.py tests/conformance -k "unfinished or {family}.{name}"
   make check
 """
 
@@ -33,11 +33,11 @@ def main(family: str, name: str) -> int:
         if is_new:
             workspace.add_member(family)
             _lock()
-        built = build.build(family)
+        with build.alone():
+            build.publish({family: build.build(family)})
     except (names.Refused, layout.Unreadable, build.BuildFailed, build.BadModule) as failure:
         print(f"new-op: {failure}", file=sys.stderr)
         return 1
-    build.publish({family: built})
     print(_WRITTEN.format(family=family, name=name))
     return 0
 
@@ -47,6 +47,9 @@ def _write(family: str, name: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         print(f"{'changed' if path.exists() else 'new    '} {layout.shown(path)}")
         path.write_text(text)
+    subprocess.run(
+        [sys.executable, "-m", "ruff", "format", "--quiet", layout.family_file(family)], check=True
+    )
 
 
 def _lock() -> None:
