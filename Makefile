@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+REFERENCE := $(BIN)/python -m wasmfleet ops --format markdown > docs/operations.md
 ONCE ?=
 SOAK ?=
 PARALLEL := --numprocesses=auto --no-loadscope-reorder --durations=10
@@ -10,10 +11,10 @@ PARALLEL := --numprocesses=auto --no-loadscope-reorder --durations=10
 HOST := CARGO_TARGET_DIR=$${WASM_BUILD_CACHE:-$$HOME/.cache/wasmfleet-build}/host
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools run test check chaos attack bench delivery docs wasm lock clean
+.PHONY: help setup tools run test check chaos attack bench delivery docs new-op wasm lock clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
 
 setup: $(READY) ## .venv with everything, and the modules compiled for this machine
 
@@ -62,12 +63,16 @@ $(VENV)/.bench: $(READY) bench/requirements.lock
 	@touch $@
 
 docs: setup ## renew the references that are made from the code: operations, switches of the engine, the map
-	$(BIN)/wasmfleet ops --format markdown > docs/operations.md
+	$(REFERENCE)
 	$(BIN)/python -m wasmfleet.workers.runtime.switches > docs/engine.md
 	$(BIN)/python docs/map.py
 
-wasm: ## build wasm_bin/ anew from wasm_src/ (INSTALL=1 installs the toolchain through apt)
-	$(PYTHON) wasm_src/build.py $(if $(INSTALL),--install)
+new-op: setup ## lay out a new operation, to be filled in: make new-op FAMILY=text NAME=count_lines
+	@cd wasm_src && ../$(BIN)/python -m new_op "$(FAMILY)" "$(NAME)"
+	@$(REFERENCE)
+
+wasm: ## build wasm_bin/ anew from wasm_src/ (MODULE=text: that one only; INSTALL=1 installs the toolchain through apt)
+	$(PYTHON) wasm_src/build.py $(if $(INSTALL),--install) $(MODULE)
 
 lock: setup ## pin the newest versions that pyproject.toml allows
 	$(BIN)/python -m pip install --quiet uv

@@ -7,24 +7,25 @@ build.py --install       first install the toolchain (Debian packages, needs roo
 """
 
 import argparse
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 from inspect_wasm import BadModule, operations
+from workspace import SOURCES, modules, sources_sha256
 
 ABI = 1
 TARGET = "wasm32-unknown-unknown"
 PACKAGES = ["rustc-web", "cargo-web", "rust-web-src", "lld-19"]
 CARGO, RUSTC, LINKER = "/usr/bin/cargo", "/usr/bin/rustc", "wasm-ld-19"
-SOURCES = Path(__file__).resolve().parent
 BINARIES = SOURCES.parent / "wasm_bin"
-SHARED_SOURCES = ["abi", "stubs", "Cargo.toml", "Cargo.lock", ".cargo/config.toml"]
 # A panic's place in the source has nobody to read it here: the host sees a trap.
 EXTRA_FLAGS = ["-Ccodegen-units=1", "-Zlocation-detail=none"]
 
@@ -40,8 +41,9 @@ def main() -> int:
             install_toolchain()
         check_toolchain()
         names = chosen_modules(options.modules)
-        built = {name: build(name) for name in names}
-        return check(built) if options.check else publish(built)
+        with alone():
+            built = {name: build(name) for name in names}
+            return check(built) if options.check else publish(built)
     except (BuildFailed, BadModule) as failure:
         print(f"wasm_src/build.py: {failure}", file=sys.stderr)
         return 1
@@ -87,11 +89,19 @@ def rust_source() -> Path:
 
 
 def chosen_modules(wanted: list[str]) -> list[str]:
-    members = tomllib.loads((SOURCES / "Cargo.toml").read_text())["workspace"]["members"]
-    modules = [member for member in members if member != "abi"]
-    if unknown := sorted(set(wanted) - set(modules)):
-        raise BuildFailed(f"no module is named {', '.join(unknown)}; there are {', '.join(modules)}")
-    return wanted or modules
+    known = modules()
+    if unknown := sorted(set(wanted) - set(known)):
+        raise BuildFailed(f"no module is named {', '.join(unknown)}; there are {', '.join(known)}")
+    return wanted or known
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Waits until no other checkout builds: all of them leave a module's binary at the same path."""
+    target_folder().mkdir(parents=True, exist_ok=True)
+    with (target_folder() / "build.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def build(name: str) -> Path:
@@ -201,19 +211,6 @@ def describe(name: str, binary: Path) -> dict:
         "sources_sha256": sources_sha256(name),
         "operations": operations(binary),
     }
-
-
-def sources_sha256(name: str) -> str:
-    """Over the paths and contents of everything in this workspace that the module is made of."""
-    digest = hashlib.sha256()
-    for path in sorted(file for place in [name, *SHARED_SOURCES] for file in files(SOURCES / place)):
-        data = path.read_bytes()
-        digest.update(f"{path.relative_to(SOURCES).as_posix()}\0{len(data)}\0".encode() + data)
-    return digest.hexdigest()
-
-
-def files(place: Path) -> list[Path]:
-    return [place] if place.is_file() else [path for path in place.rglob("*") if path.is_file()]
 
 
 def toolchain() -> str:
