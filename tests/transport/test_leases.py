@@ -28,7 +28,7 @@ def test_what_a_lost_answer_carried_comes_back(connect: Connect, broker: "Redis"
     inbox = Inbox(connect(), "q")
     channel = inbox.channel
     channel.store.load_fetch()
-    channel.store.fetch(channel._wanted(["q"], 1, []))  # the answer reaches nobody
+    channel.store.fetch(channel.fetch_of(["q"], 1, []))  # the answer reaches nobody
 
     assert broker.hlen("unacked") == 1
     assert bodies(inbox.drain(1)) == ["lost and found"]
@@ -66,7 +66,7 @@ def _book_for(broker: "Redis", connect: Connect, holder: str) -> None:
     channel = connect().channel()
     channel.store.holder = holder
     channel.store.load_fetch()
-    channel.store.fetch(channel._wanted(["q"], 1, []))
+    channel.store.fetch(channel.fetch_of(["q"], 1, []))
     assert broker.hlen("unacked") == 1
 
 

@@ -72,7 +72,7 @@ def test_sixteen_mebibytes_bound_what_is_fetched(connect: Connect, broker: "Redi
     channel = connect().channel()
 
     channel.store.load_fetch()
-    reply = channel.store.fetch(channel._wanted(["q"], 10, []))
+    reply = channel.store.fetch(channel.fetch_of(["q"], 10, []))
 
     assert (len(reply[1:]) // 3, broker.llen("q")) == (2, 2)
 
@@ -208,7 +208,7 @@ def test_a_key_of_the_wrong_type_fails_before_anything_is_taken(connect: Connect
     channel.store.load_fetch()
 
     with pytest.raises(Exception, match="WRONGTYPE"):
-        channel.store.fetch(channel._wanted(["q"], 1, []))
+        channel.store.fetch(channel.fetch_of(["q"], 1, []))
 
     assert broker.llen("q") == 1
 

@@ -13,6 +13,7 @@ from redis import Redis
 from tests.acceptance.installation import until
 from tests.transport.conftest import Connect
 from tests.transport.inbox import Inbox, bodies, put
+from wasmfleet.workers.internals.redis import socket_of
 from wasmfleet.workers.transport import leases, messages
 
 _STRANGE: list[dict[str, Any]] = [
@@ -104,8 +105,8 @@ def test_an_answer_that_the_event_loop_does_not_see_is_asked_for_again(
     connect: Connect, broker: "Redis"
 ) -> None:
     inbox = Inbox(connect(), "q")
-    until(lambda: _drained(inbox).channel._in_poll, what="it waits")
-    inbox.connection.transport.cycle.poller.unregister(inbox.channel._in_poll._sock)
+    until(lambda: _drained(inbox).channel.awaited, what="it waits")
+    inbox.connection.transport.cycle.look_away(socket_of(inbox.channel.awaited))
     put(connect(), "q", "unseen")
 
     assert bodies(inbox.drain(1, seconds=20)) == ["unseen"]
@@ -121,7 +122,7 @@ def test_a_strange_message_of_the_dead_is_handed_on_with_the_others(
     channel = connect().channel()
     channel.store.holder = f"{leases.NODE}|999999999:1|0"
     channel.store.load_fetch()
-    channel.store.fetch(channel._wanted(["q"], 3, []))
+    channel.store.fetch(channel.fetch_of(["q"], 3, []))
     assert broker.hlen("unacked") == 3
 
     inbox = Inbox(connect(), "q").drain(3)
@@ -182,7 +183,7 @@ def test_a_broker_that_answers_with_errors_for_a_while_ends_no_event_loop(
     connection.register_with_event_loop(hub)
     turn = hub.create_loop()
     until(lambda: next(turn) or inbox)
-    until(lambda: next(turn) or (inbox.channel._awaits_bell and inbox.channel._in_poll))
+    until(lambda: next(turn) or (inbox.channel._awaits_bell and inbox.channel.awaited))
     broker.config_set("min-replicas-to-write", 1)
     try:
         inbox[0].ack()  # a child has ended its call

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from kombu.transport.redis import PRIORITY_STEPS, Channel
-
 from wasmfleet.config.settings import settings
 from wasmfleet.workers.app import app
 from wasmfleet.workers.errors import FleetBusy
 from wasmfleet.workers.fleet_state import state
+from wasmfleet.workers.internals.kombu import lists_of
 from wasmfleet.workers.node import broker
 
 R = TypeVar("R")
@@ -80,7 +79,6 @@ def _waited_s(queue: str) -> float:
 
 def _oldest(queue: str) -> float:
     """Unix time at which the oldest message was queued, 0 where that is not known."""
-    first = app.conf.broker_transport_options.get("global_keyprefix", "") + queue
-    lists = [first, *(f"{first}{Channel.sep}{step}" for step in PRIORITY_STEPS[1:])]
+    lists = lists_of(app.conf.broker_transport_options.get("global_keyprefix", "") + queue)
     with state.at(broker.address(settings())) as connection:
         return float(connection.register_script(_OLDEST)(keys=lists))

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from wasmfleet.workers.errors import InvalidArguments, UnknownOperation, WasmfleetError
 from wasmfleet.workers.execution import registered
 from wasmfleet.workers.fleet_state import quarantine
+from wasmfleet.workers.internals import kombu
 from wasmfleet.workers.reception import envelope, parking, set_aside
 from wasmfleet.workers.reception.intake import intake
 from wasmfleet.workers.records import outcomes, results
@@ -107,8 +108,7 @@ def _check(message: Any) -> None:
             f"{call.task} is not served: it would call operations past their contract; use `.many` or a group"
         )
     message.body = call.body.body
-    # Celery's strategy and request read `payload`, which would decode the body here (kombu 5.7, message.py).
-    message._decoded_cache = ([], {}, {})
+    kombu.leave_undecoded(message)
 
 
 def _put_off(message: Any) -> None:

@@ -6,6 +6,7 @@ A worker holds any number of such calls, some for days; their arguments would fi
 from datetime import timedelta
 from typing import Any, Final
 
+from wasmfleet.workers.internals import kombu
 from wasmfleet.workers.transport import messages
 
 _PARKED_FROM_BYTES: Final = 16 << 10
@@ -23,7 +24,7 @@ def park(message: Any) -> bool:
     if is_small or not hasattr(message.channel, "body_of") or not waits(message):
         return False
     message.body = b""
-    message._raw = None  # kombu's copy (5.7, transport/virtual/base.py)
+    kombu.drop_raw(message)
     return True
 
 

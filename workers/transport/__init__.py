@@ -9,5 +9,6 @@ from kombu.transport import TRANSPORT_ALIASES
 
 
 def register() -> None:
-    """Makes the scheme known to kombu, which splits it into the transport before the plus sign and its address."""
+    """Make the scheme known to kombu, which takes the part before the plus sign for the transport's name and leaves the
+    rest of the URL to that transport."""
     TRANSPORT_ALIASES["wasmfleet"] = "wasmfleet.workers.transport.connection:Transport"

@@ -1,4 +1,4 @@
-"""Broadcasts as they arrive, by Redis' publish and subscribe: remote control, and events for those who watch."""
+"""Broadcasts that arrive by Redis' publish and subscribe: orders to workers, and events for those who watch."""
 
 from typing import Final
 
@@ -10,12 +10,12 @@ MOST_BYTES: Final = 1 << 20
 
 
 def refusal(raw: bytes) -> str:
-    """Why a broadcast is not handed to kombu, or nothing. Only what is small is decoded."""
+    """Say why a broadcast must not be handed to kombu; empty where it may. A large one is not decoded to find out."""
     if len(raw) > MOST_BYTES:
         return f"it has {len(raw):,} bytes, more than {MOST_BYTES:,}"
     try:
         message = loads(raw)
-    except Exception as error:  # noqa: BLE001 - kombu's typed values raise what they like
+    except Exception as error:  # noqa: BLE001 - kombu's decoders of typed values raise what they like
         return f"it cannot be decoded ({type(error).__name__})"
     if not messages.is_well_formed(message):
         return "it has not the form of a message"

@@ -4,13 +4,16 @@ from typing import Any
 
 from kombu.utils.url import parse_url, sanitize_url
 
-from wasmfleet.workers.transport import stock
+from wasmfleet.workers.internals.kombu import RedisTransport
 from wasmfleet.workers.transport.channel import Channel
 from wasmfleet.workers.transport.poller import Poller
 
 
 class _Address:
-    """A kombu connection whose address was behind the plus sign, taken apart."""
+    """A kombu connection whose host, port, user, password and database are those of the URL behind the plus sign.
+
+    Kombu leaves that URL whole in `hostname`, as `Transport.can_parse_url` asks it to.
+    """
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -25,8 +28,8 @@ class _Address:
         return getattr(self._connection, name)
 
 
-class Transport(stock.redis.Transport):  # type: ignore[misc]
-    """Kombu's transport with our channel and poller."""
+class Transport(RedisTransport):  # type: ignore[misc]
+    """Kombu's Redis transport with our channel and poller."""
 
     Channel = Channel
     can_parse_url = True
@@ -36,5 +39,5 @@ class Transport(stock.redis.Transport):  # type: ignore[misc]
         self.cycle = Poller()
 
     def as_uri(self, uri: str, include_password: bool = False, mask: str = "**") -> str:
-        """The plain Redis URL: what Flower and the like can open."""
+        """Give the plain Redis URL behind the plus sign, which Flower and others can open."""
         return uri if include_password else str(sanitize_url(uri, mask))

@@ -1,152 +1,173 @@
-"""The consuming half of a channel: it fetches in one step, waits for the bell, and reconnects by itself."""
+"""The consuming half of a channel: it fetches messages in one step, and waits for a bell while there are none."""
 
 import contextlib
 import itertools
 import logging
 from collections import deque
+from collections.abc import Callable, Container
 from queue import Empty
-from time import monotonic
 from typing import Any, Final
 
 from redis import ConnectionPool, Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from wasmfleet.workers.transport import broadcasts, messages, stock
+from wasmfleet.workers.internals.kombu import RedisChannel
+from wasmfleet.workers.transport import broadcasts, messages
 from wasmfleet.workers.transport.leases import Keeper, new_holder
 from wasmfleet.workers.transport.qos import QoS
 from wasmfleet.workers.transport.reconnecting import LOST, Reconnecting
 from wasmfleet.workers.transport.store import Fetch, Keys, Store, fetched
 from wasmfleet.workers.transport.turns import interleaved
 
-#: Seconds until an idle consumer looks by itself, for producers that do not ring.
+#: Seconds after which an idle consumer looks into its lists without a bell: plain Celery clients ring none.
 LOOK_S: Final = 0.25
 _MAX_FETCH: Final = 100
 _log = logging.getLogger("wasmfleet.transport")
 
 
 class Consuming(Reconnecting):
-    """Kombu's channel, but nothing is taken from a list without being booked in the same step."""
+    """A channel that takes each message from its list and books it under its own name in the same step.
+
+    Kombu's takes it first and books it then; a worker that is killed in between loses the message.
+    """
 
     QoS = QoS
-    queue_weights: dict[str, int] = {}
-    message_bytes = 64 << 20  # what one message may have; a larger one arrives as a stub
-    from_transport_options = (*stock.redis.Channel.from_transport_options, "queue_weights", "message_bytes")
+    queue_weights: dict[
+        str, int
+    ] = {}  # how many messages of a queue are taken before the next queue has its turn
+    message_bytes = 64 << 20  # what one message may have; in place of a larger one comes a stub
+    from_transport_options = (*RedisChannel.from_transport_options, "queue_weights", "message_bytes")
 
-    _window = 0  # how many messages may be held; Celery adds to it for each that waits for its time
-    fetching = ""  # the fetch whose answer is under way
-    _awaits_bell = False
+    fetching = ""  # the id of the fetch whose answer is awaited
+    _window = (
+        0  # how many messages may be held, without those that Celery adds for calls that wait for their time
+    )
+    _awaits_bell = False  # whether the awaited answer is that to the wait for a bell
     _asked: Fetch | None = None
     _keeper: Keeper | None = None
-    _sync_client: Any = None
+    _kept_client: Any = None
     _store: Store | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._unbooked: set[str] = set()
+        self._unbooked: set[str] = set()  # queues that are consumed from without acknowledgement
         self._turns: list[int] = []
         self._turn = 0
-        self._fetches = map(str, itertools.count())
+        self._fetch_ids = map(str, itertools.count())
         super().__init__(*args, **kwargs)
         self.brpop_timeout = LOOK_S
 
     @property
     def keys(self) -> Keys:
+        """The names of the keys that the transport uses in this channel's database."""
         return Keys(self.global_keyprefix, self.unacked_key, self.unacked_index_key)
 
     @property
     def store(self) -> Store:
+        """The broker's scripts, run in this channel's name."""
         if self._store is None:
-            # Not the prefixing client: it knows of scripts' first key only.
+            # Kombu's client with a key prefix would prefix the first key of a script only.
             self._store = Store(Redis(connection_pool=self.pool), self.keys, new_holder())
         return self._store
 
-    def _create_client(self, asynchronous: bool = False) -> Any:
+    def create_client(self, asynchronous: bool = False) -> Any:
+        """Give a client of the broker. That of synchronous commands is made once; kombu makes one for each command."""
         if asynchronous:
-            return super()._create_client(True)
-        if self._sync_client is None:
-            self._sync_client = super()._create_client()
-        return self._sync_client
+            return super().create_client(True)
+        if self._kept_client is None:
+            self._kept_client = super().create_client()
+        return self._kept_client
 
-    def _disconnect_pools(self) -> None:
-        self._sync_client = self._store = None
-        super()._disconnect_pools()
+    def disconnect_pools(self) -> None:
+        """Disconnect as kombu does, and forget what was made from the pools."""
+        self._kept_client = self._store = None
+        super().disconnect_pools()
 
     def basic_consume(self, queue: str, no_ack: bool = False, *args: Any, **kwargs: Any) -> Any:
+        """Consume as kombu does, and note whether the queue's messages need no booking."""
         (self._unbooked.add if no_ack else self._unbooked.discard)(queue)
         return super().basic_consume(queue, no_ack, *args, **kwargs)
 
     def basic_qos(self, prefetch_size: int, prefetch_count: int, apply_global: bool = False) -> None:
+        """Set how many messages may be held. Celery raises it by one for each call that waits for its time; the
+        smallest value seen is the window itself."""
         self._window = min(self._window or prefetch_count, prefetch_count)
         super().basic_qos(prefetch_size, prefetch_count, apply_global)
 
-    def _update_queue_cycle(self) -> None:
-        super()._update_queue_cycle()
+    def update_queues(self) -> None:
+        """Work out the queues' turns anew when one was added or cancelled."""
+        super().update_queues()
         self._turns = interleaved([self.queue_weights.get(queue, 1) for queue in self.active_queues])
         self._turn = 0
 
-    def _on_connection_disconnect(self, connection: Any) -> None:
-        if self._in_poll is connection:
+    def forget_connection(self, connection: Any) -> None:
+        """Forget a connection that was closed, and the fetch whose answer it would have brought."""
+        if self.awaited is connection:
             self._awaits_bell, self.fetching = False, ""
             self.qos.take_back()
-        super()._on_connection_disconnect(connection)
+        super().forget_connection(connection)
 
-    def _brpop_start(self, timeout: float | None = None) -> None:
-        """Sends a fetch, or after an empty one the wait for a bell."""
+    def start_fetch(self) -> None:
+        """Send a fetch, or after one that found too little, the wait for a bell."""
         command = self._bell_command() if self._awaits_bell else self._fetch_command()
         if command:
-            self._in_poll, self._brpop_sent_at = self.client.connection, monotonic()
-            # A health check would reconnect within, and its answer or ours would be read for the other's.
-            self.client.connection.send_command(*command, check_health=False)
+            self.send_awaited(command)
 
     def _bell_command(self) -> list[Any]:
         return ["BZPOPMIN", *map(self.keys.bell, self.active_queues), LOOK_S]
 
     def _fetch_command(self) -> list[Any]:
+        """The command of the next fetch; empty where there is neither room for messages nor anything to acknowledge."""
         free = self.qos.can_consume_max_estimate()
         limit = _MAX_FETCH if free is None else min(free, _MAX_FETCH)
-        # With few free places, or none for bytes: wait for more.
+        # Wait until a quarter of the window is free: many small fetches would cost more than they bring.
         if limit * 4 < min(self._window, _MAX_FETCH) or self.qos.room_bytes() <= 0:
             limit = 0
         tags = self.qos.take()
         if not limit and not tags:
             return []
-        self._keep()
-        self._asked = self._wanted(self.active_queues, limit, tags)
+        self._start_keeper()
+        self._asked = self.fetch_of(self.active_queues, limit, tags)
         self.fetching = self._asked.id
         return self.store.fetch_command(self._asked)
 
-    def _keep(self) -> None:
+    def _start_keeper(self) -> None:
+        """Start the thread that renews this channel's leases, unless it runs."""
         if self._keeper is None:
-            self._keeper = Keeper(self, ConnectionPool(**self._connparams()))
+            self._keeper = Keeper(self, ConnectionPool(**self.connection_options()))
             self._keeper.start()
 
-    def _wanted(self, queues: list[str], limit: int, tags: list[str]) -> Fetch:
-        lists = [self.keys.prefix + self._q_for_pri(q, p) for p in self.priority_steps for q in queues]
+    def fetch_of(self, queues: list[str], limit: int, tags: list[str]) -> Fetch:
+        """A fetch of at most `limit` messages of these queues, which acknowledges the messages with these tags."""
+        lists = [self.keys.prefix + self.list_of(q, p) for p in self.priority_steps for q in queues]
         bells = [self.keys.bell(queue) for _ in self.priority_steps for queue in queues]
         flags = "".join("01"[queue in self._unbooked] for queue in queues) * len(self.priority_steps)
         turns = self._turns[self._turn :] + self._turns[: self._turn] if len(queues) > 1 else [0]
         room_bytes, is_idle = self.qos.room_bytes(), not self.qos.held.size_bytes
         first_bytes = max(room_bytes, self.message_bytes) if is_idle else room_bytes
         sizes = (room_bytes, first_bytes, self.message_bytes, is_idle)
-        return Fetch(next(self._fetches), limit, *sizes, lists, bells, flags, turns, tags)
+        return Fetch(next(self._fetch_ids), limit, *sizes, lists, bells, flags, turns, tags)
 
-    def _brpop_read(self, **options: Any) -> bool:
-        waited = self._awaits_bell
+    def read_fetch(self) -> bool:
+        """Read the awaited answer and deliver its messages. Raises queue.Empty where it brought none."""
+        waited_for_bell = self._awaits_bell
         try:
             reply = self._read_reply()
-        except (*LOST, ResponseError) as error:  # one that answers with errors may be better soon
+        except (*LOST, ResponseError) as error:  # a broker that answers with errors may recover as well
             self.lose(error)
             raise Empty from None
         finally:
-            self._in_poll, self._awaits_bell = None, False
-            self._flush_brpop_reauth()
-        self._found()
-        if waited or reply is None:
+            self.stop_awaiting()
+            self._awaits_bell = False
+            self.renew_credentials()
+        self.note_success()
+        if waited_for_bell or reply is None:
             self.fetching = ""
             self.qos.take_back()
             raise Empty
         return self._receive_fetched(reply)
 
     def _read_reply(self) -> Any:
+        """The answer; None where the broker did not have the script, which it has now."""
         try:
             return self.client.connection.read_response()
         except NoScriptError:
@@ -170,62 +191,67 @@ class Consuming(Reconnecting):
         return True
 
     def _deliver_all(self, asked: Fetch, taken: list[tuple[int, str, bytes]]) -> None:
+        deliver, consumed = self.delivery()
         waiting = deque(taken)
         try:
             while waiting:
                 number, tag, raw = waiting.popleft()
-                self._deliver(asked.lists[number], tag, raw)
-        finally:  # where the consumer failed, the rest are strays for the keeper to hand on
+                self._deliver_one(deliver, consumed, asked.lists[number], tag, raw)
+        finally:  # where a consumer failed, the keeper finds the rest booked but not held, and hands it on
             self.qos.held.discard(*(tag for _, tag, _ in waiting))
 
-    def _deliver(self, list: str, tag: str, raw: bytes) -> None:
+    def _deliver_one(
+        self, deliver: Callable[[Any, str], Any], consumed: Container[str], list: str, tag: str, raw: bytes
+    ) -> None:
         queue = list.removeprefix(self.keys.prefix).partition(self.sep)[0]
-        if queue not in self.connection._callbacks:  # cancelled while the answer was under way
+        if queue not in consumed:  # cancelled while the answer was under way
             self.qos.hand_back(tag)
             return
         message = messages.decode(raw, tag, queue)
         self.qos.watch(tag, message.get("headers"))
         try:
-            self.connection._deliver(message, queue)
+            deliver(message, queue)
         except Exception:
-            if self.qos.has(tag) or not tag:
-                raise  # it was a message, the trouble is with the consumer
-            self.connection._deliver(messages.wrapped(raw, tag, queue), queue)
+            if self.qos.is_unanswered(tag) or not tag:
+                raise  # kombu could read the message; the failure is its consumer's
+            deliver(messages.wrapped(raw, tag, queue), queue)
 
-    def _receive(self) -> Any:
+    def read_broadcasts(self) -> Any:
+        """Read the broadcasts that have arrived. One that cannot be read is dropped, whatever reading it raises."""
         try:
-            received = super()._receive()
+            received = super().read_broadcasts()
         except LOST as error:
-            self._in_listen = None
+            self.stop_listening()
             self.lose(error)
             return False
         except Exception as error:  # noqa: BLE001 - whatever a broadcast carries, it ends no worker
-            self._in_listen = None
+            self.stop_listening()
             _log.warning("a broadcast cannot be read; it is dropped: %s", type(error).__name__)
             return False
-        self._found()
+        self.note_success()
         return received
 
-    def _handle_message(self, client: Any, response: Any) -> Any:
-        """Kombu's (5.7), but what is no broadcast, or a large one, is dropped before kombu decodes it."""
-        received = super()._handle_message(client, response)
+    def parse_broadcast(self, client: Any, response: Any) -> Any:
+        """Take a broadcast apart as kombu does (5.7), and empty one that must not be decoded, which drops it."""
+        received = super().parse_broadcast(client, response)
         if isinstance(received["data"], bytes) and (why := broadcasts.refusal(received["data"])):
             _log.warning("a broadcast is dropped: %s", why)
             received["data"] = b""
         return received
 
     def basic_get(self, queue: str, no_ack: bool = False, **kwargs: Any) -> Any:
+        """Take one message as kombu does; without acknowledgement, end its booking at once."""
         message = super().basic_get(queue, no_ack=no_ack, **kwargs)
         if message is not None and no_ack:
             self.store.settle([message.delivery_tag])
             self.qos.held.discard(message.delivery_tag)
         return message
 
-    def _get(self, queue: str) -> Any:
-        self._keep()
-        wanted = self._wanted([queue], 1, [])
-        taken = fetched(self.store.fetch(wanted))
-        self._maybe_update_queues_expire(self._create_client(), queue)
+    def take_one(self, queue: str) -> Any:
+        """Take one message of a queue without an event loop. Raises queue.Empty."""
+        self._start_keeper()
+        taken = fetched(self.store.fetch(self.fetch_of([queue], 1, [])))
+        self.renew_expiry(self.create_client(), queue)
         if not taken:
             raise Empty
         [(_, tag, raw)] = taken
@@ -233,30 +259,34 @@ class Consuming(Reconnecting):
         return messages.decode(raw, tag, queue)
 
     def body_of(self, tag: str) -> bytes:
-        """The body of a message that this channel holds, read again. Raises redis.RedisError, and LookupError where
-        the message was handed on meanwhile."""
+        """Read the body of a message that this channel holds from the broker again.
+
+        Raises redis.RedisError, and LookupError where the message was handed on meanwhile.
+        """
         body = messages.body(self.store.booked(tag))
         if tag not in self.qos.held:
             raise LookupError(tag)
         return body
 
     def restore_unleased(self, tag: str) -> None:
-        """Puts back what a plain Celery worker took."""
-        stock.redis.QoS.restore_by_tag(self.qos, tag)
+        """Put back a message that a plain Celery worker took, as kombu does."""
+        self.qos.restore_by_tag(tag)
 
     def close(self) -> None:
+        """Close as kombu does, after telling the broker what is acknowledged; what is still held goes back."""
         if not self.closed:
             self._finish_fetch()
             with contextlib.suppress(RedisError, OSError):
-                self.qos.settle()  # or what is done would be handed back
+                self.qos.settle()  # what is acknowledged would be handed back otherwise
         super().close()
         if self._keeper is not None:
             self._keeper.end()
             self._keeper = None
 
     def _finish_fetch(self) -> None:
-        """Waits for the answer under way: what it took is booked before it is handed back."""
-        connection, self._in_poll = self._in_poll, None
+        """Wait for the awaited answer: what it took has to be booked before it can be handed back."""
+        connection = self.awaited
+        self.stop_awaiting()
         if connection:
             try:
                 connection.read_response()

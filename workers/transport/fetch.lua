@@ -1,27 +1,31 @@
--- Drops acknowledged messages and takes waiting ones, each booked in `unacked` under its holder's name.
--- KEYS: unacked, unacked_index, holders, holder's leases, n lists by priority, n bells, messages that ended workers
--- ARGV: n, limit, bytes that all may have, that the first may have, that any may have, whether nothing is being
---   worked on ('1'), holder, fetch id, flags ('1': no acknowledgement, one a list), turns, acknowledged tag...
--- Returns {turns taken, list number, tag, message, list number, ...}
--- A message that is too large, or that ended every worker that held it, is replaced by a stub that says so.
+-- Drops acknowledged messages, and takes waiting ones, each booked in `unacked` under its holder's name.
+-- KEYS: unacked, unacked_index, holders, leases of the holder, n lists (of all queues for the most urgent priority, then
+--   for the next), the bells of those n lists, the hash of messages that ended workers
+-- ARGV: n, most messages to take, bytes that all may have together, that the first may have, that any may have,
+--   '1' where the holder works on nothing, holder, id of the fetch, a flag for each list ('1': its messages are not
+--   booked), turns (places of queues), acknowledged tag...
+-- Returns {turns taken, list number, tag, message, list number, ...}; the tag of a message that is not booked is empty
+-- A message that is too large, or that ended each worker that held it, is replaced by a stub that says so.
 local FIRST_LIST, FIRST_TAG = 5, 11
 local lists, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
 local room, room_of_first, most = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local idle, holder, fetch, unbooked = ARGV[6] == '1', ARGV[7], ARGV[8], ARGV[9]
--- Without its body no message is so large; a table of it would take many times as much.
+-- No message is this large without its body. A table made of a larger one would take many times its bytes.
 local MOST_HEAD = 262144
--- From the second death of a worker on a message is taken alone: three more are its doing.
+-- After two deaths of workers that held it, a message is taken alone, so that further deaths are known to be its doing.
+-- After five it goes to no worker any more.
 local SUSPECT_FROM, MOST_DEATHS = 2, 5
 
 for at = FIRST_TAG, #ARGV do
-  -- What was handed on meanwhile is another's: another message even, where two have one tag.
+  -- Without a lease, the message was handed on meanwhile and is another holder's. Where two messages have one tag, it
+  -- may even be another message.
   if redis.call('HDEL', KEYS[4], ARGV[at]) == 1 then
     redis.call('HDEL', KEYS[1], ARGV[at])
     redis.call('ZREM', KEYS[2], ARGV[at])
   end
 end
 
--- A key of a wrong type must fail here, before anything is taken.
+-- A key of a wrong type has to raise its error here, before anything is taken.
 redis.call('HLEN', KEYS[1])
 redis.call('ZCARD', KEYS[2])
 redis.call('ZCARD', KEYS[3])
@@ -30,7 +34,7 @@ redis.call('HLEN', KEYS[4])
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 
--- The message without its body, which may be megabytes of base64 that need no parsing.
+-- A message decoded without its body, which may be megabytes of base64; an empty table where it cannot be decoded.
 local function head(message)
   local body = message:match('^{%s*"body"%s*:%s*"()')
   local close = body and message:find('"', body, true)
@@ -51,12 +55,13 @@ local function part(found, name)
   return type(found[name]) == 'table' and found[name] or {}
 end
 
--- How many workers ended while they might have worked on this message.
+-- How many workers ended while they may have been working on this message.
 local function deaths(found)
   return tonumber(part(found, 'headers').wasmfleet_lost) or 0
 end
 
--- Whether a message may hold arguments of crypto.*: its name, that name in its body in base64, or what nobody can read.
+-- Whether a message may hold arguments of crypto.*: such a task, that name in the body (plain, or in base64 at each of
+-- its three offsets), or a body that is compressed.
 local function may_be_secret(found, message)
   local headers = part(found, 'headers')
   if headers.compression ~= nil or text(headers.task):find('crypto.', 1, true) then return true end
@@ -66,7 +71,7 @@ local function may_be_secret(found, message)
   return false
 end
 
--- What is left of a message that no worker may see.
+-- The stub of a message that no worker is to have, decoded and as JSON.
 local function stub(found, message, why)
   local headers, properties = part(found, 'headers'), part(found, 'properties')
   local info = part(properties, 'delivery_info')
@@ -84,7 +89,8 @@ local function stub(found, message, why)
   return made, '{"body": "", ' .. cjson.encode(made):sub(2)
 end
 
--- The tag, exchange and routing key of a message; one without a plain tag gets one, and is booked as a JSON string.
+-- The tag, exchange and routing key of a message, and the text to book. A message without a usable tag gets one, and is
+-- booked as a JSON string.
 local function describe(found, message)
   local properties = part(found, 'properties')
   local tag = text(properties.delivery_tag)
@@ -95,10 +101,11 @@ local function describe(found, message)
   return tag, text(info.exchange), text(info.routing_key), message
 end
 
+-- Books a taken message for the holder. Gives the tag under which it is held.
 local function book(list, found, message, place)
   local tag, exchange, key, stored = describe(found, message)
   while redis.call('HEXISTS', KEYS[1], tag) == 1 do
-    tag = tag .. '+' -- one message bound to several queues has one tag
+    tag = tag .. '+' -- a message that was sent to several queues has the same tag in each
   end
   local entry = '[' .. stored .. ', ' .. cjson.encode(exchange) .. ', ' .. cjson.encode(key) .. ']'
   redis.call('HSET', KEYS[1], tag, entry)
@@ -109,13 +116,14 @@ end
 
 local out, taken, full = {0}, 0, false
 
+-- Takes the next message of a list. Gives whether there was one that fits; sets `full` where nothing more is to be taken.
 local function take(number)
   local list = KEYS[FIRST_LIST + number]
   local message = redis.call('RPOP', list)
   if not message then return false end
   local found, size = head(message), #message
   local lost = deaths(found)
-  local suspect = lost >= SUSPECT_FROM and lost < MOST_DEATHS -- of one beyond it, a stub is taken
+  local suspect = lost >= SUSPECT_FROM and lost < MOST_DEATHS -- after more deaths a stub is taken in its place
   local crowded = suspect and (taken > 0 or not idle)
   local may = taken == 0 and room_of_first or room
   if size <= most and (size > may or crowded) then
@@ -130,7 +138,7 @@ local function take(number)
     whole = not may_be_secret(found, message) and message
     found, message = stub(found, message, whole and 'deadly' or 'deadly, not kept')
   elseif suspect then
-    full = true -- nothing beside it, so that its holder's death is its doing
+    full = true -- nothing is taken beside it
   end
   local tag = ''
   if unbooked:sub(number + 1, number + 1) == '0' then tag = book(list, found, message, taken) end
@@ -156,7 +164,7 @@ end
 
 if taken > 0 then redis.call('ZADD', KEYS[3], 'NX', now, holder) end
 if taken == limit or full then
-  for number = 0, lists - 1 do -- more is waiting: the next idle consumer shall know
+  for number = 0, lists - 1 do -- more is waiting: wake the next idle consumer
     if limit > 0 and redis.call('EXISTS', KEYS[FIRST_LIST + number]) == 1 then
       redis.call('ZADD', KEYS[FIRST_LIST + lists + number], 0, '')
     end

@@ -1,8 +1,8 @@
-"""Who holds which message: leases renewed each second, and the messages of the dead handed on.
+"""Leases: who holds which message. Each holder renews its own once a second, and hands on what dead holders held.
 
-A holder is a consuming channel: its node, its process with that one's start, and a number. A process of this
-node is dead when the kernel does not know it; one elsewhere when its score did not change in `LEASE_BEATS`
-looks of ours, one a second. No clock of two machines is ever compared.
+A holder is a consuming channel, named by its node, its process (pid and time of its start) and a number. A process of
+this node is dead when the kernel does not know it. One of another node is dead when its score stayed the same in
+`LEASE_BEATS` looks, one a second: the clocks of two machines are never compared.
 """
 
 import contextlib
@@ -25,16 +25,16 @@ from wasmfleet.workers.untrusted.reading import skip
 
 BEAT_S: Final = 1.0
 LEASE_BEATS: Final = 15
-_ABANDONED_EVERY: Final = 60  # beats
+_ABANDONED_EVERY: Final = 60  # beats between two looks for what plain Celery workers abandoned
 _HOLDER: Final = re.compile(r"(?P<node>[^|]*)\|(?P<process>(?P<pid>[0-9]{1,10}):[0-9]*)\|[0-9]+")
-_ALL_EVERY: Final = 30  # beats; all that is held is looked at, and that may be much
+_ALL_EVERY: Final = 30  # beats between two looks at everything that is held, which may be much
 _log = logging.getLogger("wasmfleet.transport")
 _numbers = itertools.count()
 _living: Final[set[str]] = set()
 
 
 def _node() -> str:
-    """This pid namespace of this boot, in which a pid and a start time are one process."""
+    """Name this boot and pid namespace: within it, a pid and a start time belong to one process only."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot}/{Path('/proc/self/ns/pid').stat().st_ino}"
@@ -46,7 +46,7 @@ NODE: Final = _node()
 
 
 def process(pid: int) -> str | None:
-    """A running process as `pid:start in clock ticks`; empty for one that is gone, None where that is not shown."""
+    """Name a running process `pid:start in clock ticks`. Empty where it has ended; None where that cannot be seen."""
     try:
         ticks = started_ticks(pid)
     except OSError:
@@ -65,12 +65,12 @@ def _without_proc(pid: int) -> str | None:
 
 
 def new_holder() -> str:
-    """A name for a channel of this process that begins to consume."""
+    """Give a channel of this process a name under which it holds messages."""
     return f"{NODE}|{process(os.getpid())}|{next(_numbers)}"
 
 
 class Leasing(Protocol):
-    """What a keeper needs of the consuming channel whose leases it renews."""
+    """The part of a consuming channel that its keeper uses."""
 
     active_queues: list[str]
     fetching: str
@@ -87,19 +87,21 @@ class Leasing(Protocol):
     def store(self) -> Store: ...
 
     def restore_unleased(self, tag: str) -> None:
-        """Put back what a plain Celery worker took."""
+        """Put back a message that a plain Celery worker took."""
 
 
 class Keeper(threading.Thread):
-    """The thread, with a connection of its own, that renews one channel's leases and hands on dead holders'."""
+    """A thread that renews one channel's leases and hands on what dead holders held, on a connection of its own."""
 
     def __init__(self, channel: "Leasing", pool: ConnectionPool) -> None:
         super().__init__(name="wasmfleet-leases", daemon=True)
-        self._channel, self._pool = weakref.ref(channel), pool
+        self._channel, self._connections = weakref.ref(channel), pool
         self._store = Store(Redis(connection_pool=pool), channel.keys, channel.store.holder)
         self._ended = threading.Event()
-        self._seen: dict[str, tuple[str, int]] = {}
-        self._old: dict[str, str] = {}
+        self._seen: dict[
+            str, tuple[str, int]
+        ] = {}  # of each holder its score, and in how many looks it was the same
+        self._old: dict[str, str] = {}  # tags that looked abandoned a minute ago, with their scores
         self._beats = 0
         _living.add(self._store.holder)
 
@@ -112,12 +114,12 @@ class Keeper(threading.Thread):
             except (RedisError, OSError):
                 pass  # the next beat tries again
             except Exception:  # noqa: BLE001 - without this thread the living would look dead
-                _log.exception("a beat failed; the next one tries again")
+                _log.exception("renewing leases failed; trying again in a second")
             del channel
         self._end()
 
     def end(self) -> None:
-        """Hands back what is still held, and ends."""
+        """Hand back what is still held, and end the thread."""
         self._ended.set()
         self.join(2 * BEAT_S)
 
@@ -125,11 +127,11 @@ class Keeper(threading.Thread):
         _living.discard(self._store.holder)
         with contextlib.suppress(RedisError, OSError):
             self._hand_on(self._store.holder, score="")
-        self._pool.disconnect()
+        self._connections.disconnect()
 
     def _beat(self, channel: "Leasing") -> None:
         leases, scores = self._store.renew()
-        channel.qos.settle(self._store)  # when no turn of the event loop does
+        channel.qos.settle(self._store)  # in case the event loop stands still
         if self._beats % _ALL_EVERY == 0:
             self._store.touch(channel.qos.held)
         if leases > len(channel.qos.held) or self._beats % _ALL_EVERY == 0:
@@ -146,18 +148,18 @@ class Keeper(threading.Thread):
         try:
             if self._is_dead(holder, score):
                 self._hand_on(holder, score)
-        except ResponseError as error:  # the others are not to wait for what is wrong with one
+        except ResponseError as error:  # what is wrong with one must not keep the others waiting
             skip("what is held by", holder, error)
 
     def _hand_on_strays(self, channel: "Leasing") -> None:
-        """What is booked for this channel but never arrived: its fetch's answer was lost with a connection."""
+        """Hand on what is booked for this channel but never arrived: its answer was lost with a connection."""
         for tag, lease in self._store.leases(self._store.holder).items():
-            # In this order: a fetch is over only after its messages are held.
+            # The fetch is looked at first: the channel notes its messages as held before it notes its end.
             if lease.fetch != channel.fetching and tag not in channel.qos.held:
                 self._store.put_back(tag, lease, self._store.holder)
 
     def _is_dead(self, holder: str, score: str) -> bool:
-        found = _HOLDER.fullmatch(holder)  # what is no name of ours is judged by its silence
+        found = _HOLDER.fullmatch(holder)  # a name of another form is judged by its silence
         if found and found["node"] == NODE:
             pid, running = int(found["pid"]), found["process"]
             if pid == os.getpid():
@@ -181,7 +183,8 @@ class Keeper(threading.Thread):
         self._store.forget(holder, score)
 
     def _hand_on_abandoned(self, channel: "Leasing") -> None:
-        """As kombu does for plain Celery workers, but only what two looks a minute apart found untouched."""
+        """Put back what plain Celery workers abandoned: held for longer than `visibility_timeout`, as kombu judges it,
+        and untouched between two looks a minute apart."""
         now = self._store.abandoned(channel.visibility_timeout)
         for tag in [tag for tag, score in now.items() if self._old.get(tag) == score]:
             try:

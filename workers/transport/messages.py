@@ -1,4 +1,4 @@
-"""Messages as they lie in the lists: JSON of kombu's form, or what somebody else put there."""
+"""Messages as they lie in the broker's lists: JSON in kombu's form, or whatever somebody else put there."""
 
 import binascii
 import re
@@ -10,12 +10,12 @@ from kombu.utils.json import dumps, loads, object_hook
 
 from wasmfleet.workers.untrusted import weight
 
-# Kombu's `loads` makes a decoder for each message.
+# One decoder for all messages: kombu's `loads` makes a new one for each.
 _decode: Final = JSONDecoder(object_hook=object_hook).decode
-#: How kombu begins a message; what follows up to the next quote is its body.
+#: How kombu begins a message. The body follows, up to the next quote.
 _BODY: Final = re.compile(rb'\{\s*"body"\s*:\s*"')
 _STRING: Final = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
-#: What a message may have besides its body: headers are small, and each of their values becomes an object.
+#: What a message may have beside its body. Headers are small, and each of their values becomes an object.
 _HEAD_BYTES: Final = 256 << 10
 _HEAD_VALUES: Final = 100_000
 _HEAD_LEVELS: Final = 64
@@ -32,16 +32,16 @@ _SHAPE: Final[dict[str, Any]] = {
 
 
 def decode(raw: bytes, tag: str, queue: str) -> dict[str, Any]:
-    """The message of a queue under this delivery tag; a malformed one comes wrapped, its bytes the body.
+    """Read a message of a queue and give it this delivery tag; wrap one that is malformed. Raises nothing.
 
-    The body comes as bytes, decoded from base64 where it was sent so; nothing is made of what is in it.
+    The body stays bytes. Base64 is taken off where the sender put it on; what the bytes mean is not looked at.
     """
     try:
         message, body = _opened(raw)
         if not is_well_formed(message):
             return wrapped(raw, tag, queue)
         _unpack(message, body)
-    except Exception:  # noqa: BLE001 - kombu's typed values raise what they like
+    except Exception:  # noqa: BLE001 - kombu's decoders of typed values raise what they like
         return wrapped(raw, tag, queue)
     properties = message["properties"]
     properties["delivery_tag"] = tag
@@ -51,7 +51,7 @@ def decode(raw: bytes, tag: str, queue: str) -> dict[str, Any]:
 
 
 def wrapped(raw: bytes, tag: str, queue: str) -> dict[str, Any]:
-    """A message that no consumer accepts, so that it comes to where such are set aside."""
+    """Make a message whose body is these bytes, of a content type that no consumer accepts: the worker sets it aside."""
     return {
         "body": raw,
         "content-type": MALFORMED,
@@ -62,19 +62,21 @@ def wrapped(raw: bytes, tag: str, queue: str) -> dict[str, Any]:
 
 
 def body(booked: bytes) -> bytes:
-    """The body of an entry in `unacked`, as `decode` gives it."""
+    """Give the body of an entry in `unacked`, in the form in which `decode` gives it."""
     end = booked.rfind(b', "', 0, booked.rfind(b', "'))
     text = decode(booked[1:end], "", "")["body"]
     return text.encode() if isinstance(text, str) else bytes(text or b"")
 
 
 def redelivered(booked: bytes, *, lost: bool = False) -> bytes:
-    """The message of an entry in `unacked`, marked as delivered before, and counted if its holder was `lost` while it
-    might have worked on it; one that cannot be read, as it came."""
+    """Give the message of an entry in `unacked`, marked as delivered before; one that cannot be read stays as it is.
+
+    Where its holder was `lost` and may have been working on it, its header counts one more death.
+    """
     try:
         return _marked(booked, lost)
-    except Exception:  # noqa: BLE001 - as in decode
-        # The exchange and the key end it; in a JSON string no quote follows a blank, for it would be escaped.
+    except Exception:  # noqa: BLE001 - kombu's decoders of typed values raise what they like
+        # The exchange and the routing key are the last two strings. No `, "` can stand inside them: JSON escapes quotes.
         end = booked.rfind(b', "', 0, booked.rfind(b', "'))
         return booked[1:end] if end > 0 else booked
 
@@ -95,8 +97,10 @@ def _marked(booked: bytes, lost: bool) -> bytes:
 
 
 def renewed(raw: bytes, id: str) -> bytes:
-    """A message under another id, as if it had never been delivered; its body is not looked into. Raises ValueError,
-    or what kombu raises, for one that cannot be read."""
+    """Give a message another id and forget its deliveries, without looking into its body.
+
+    Raises ValueError, or what kombu raises, where the message cannot be read.
+    """
     message, body = _opened(raw)
     headers, properties = message["headers"], message["properties"]
     for name in (LOST, "redelivered"):
@@ -107,13 +111,13 @@ def renewed(raw: bytes, id: str) -> bytes:
 
 
 def _with_body(message: dict[str, Any], body: bytes | None) -> bytes:
-    """A message as JSON, with the body as it stood between its quotes."""
+    """Write a message as JSON around the text that stood between the quotes of its body."""
     text: str = dumps(message if body is None else {k: v for k, v in message.items() if k != "body"})
     return text.encode() if body is None else b'{"body": "' + body + b'", ' + text[1:].encode()
 
 
 def waits(headers: dict[str, Any], longer_than: timedelta = timedelta(0)) -> bool:
-    """Whether a message waits for its time, which is no time where it cannot be read."""
+    """Whether the message's `eta` is further away than this. An `eta` that cannot be read is none."""
     eta = headers.get("eta")
     try:
         due = eta if isinstance(eta, datetime) else datetime.fromisoformat(eta)  # type: ignore[arg-type]
@@ -127,14 +131,14 @@ def _count(value: Any) -> int:
 
 
 def _opened(raw: bytes) -> tuple[Any, bytes | None]:
-    """A message without its body, and the body as it stands there; None where it is still in the message."""
+    """Decode a message without its body; give the body's text beside it, or None where it stayed in the message."""
     head, body = _split(raw)
     _check_head(head)
     return _decode(head.decode()), body
 
 
 def _split(raw: bytes) -> tuple[bytes, bytes | None]:
-    """The message with an empty body, and the body as it stands between its quotes."""
+    """Cut the body's text out of a message. None where kombu did not write the message: the body stays in it."""
     found = _BODY.match(raw)
     if not found:
         return raw, None
@@ -152,9 +156,10 @@ def _check_head(head: bytes) -> None:
 
 
 def _unpack(message: dict[str, Any], body: bytes | None) -> None:
-    """Gives a message its body as its sender made it. Raises ValueError.
+    """Give a message its body as its sender made it. Raises ValueError.
 
-    A body that is no base64 stays as it is, of a type that nobody reads: the message's id is answered.
+    A body that should be base64 and is not stays as it is, with a content type that no consumer accepts. The message
+    keeps its id, so that its sender gets an error.
     """
     encoding = message["properties"].pop("body_encoding", None)
     if body is None:
@@ -164,14 +169,14 @@ def _unpack(message: dict[str, Any], body: bytes | None) -> None:
     message["body"] = body
     if encoding:
         try:
-            # Strictly: without what is no base64 a damaged message might be another one.
+            # Strict: a decoder that skips odd characters would make another message of a damaged one.
             message["body"] = binascii.a2b_base64(body.translate(None, b" \r\n"), strict_mode=True)
         except binascii.Error:
             message["content-type"] = MALFORMED
 
 
 def is_well_formed(message: Any) -> bool:
-    """Whether kombu can take it for a message."""
+    """Whether kombu can make a message of a decoded value."""
     if not isinstance(message, dict):
         return False
     if not all(isinstance(message.get(name), kind) for name, kind in _SHAPE.items()):

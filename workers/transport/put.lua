@@ -1,7 +1,7 @@
--- Queues a message and rings the bell, unless the queue is full.
--- KEYS: list, bell, all lists of the queue where their length counts
--- ARGV: message, most messages that may wait (0: any number), seconds that a bell nobody waits for is kept
--- Returns the list's length, or -1 where the queue was full.
+-- Queues a message and rings its queue's bell, unless the queue is full.
+-- KEYS: list, bell, and where there is a limit, all lists of the queue
+-- ARGV: message, most messages that may wait in those lists (0: any number), seconds after which the bell expires
+-- Returns the list's length, or -1 where the queue was full
 local limit, waiting = tonumber(ARGV[2]), 0
 for at = 3, #KEYS do waiting = waiting + redis.call('LLEN', KEYS[at]) end
 if limit > 0 and waiting >= limit then return -1 end

@@ -1,4 +1,7 @@
-"""What a channel holds: fetched and not yet settled; acknowledgements wait for the next fetch to carry them."""
+"""What a channel holds: messages that were fetched and whose end the broker does not know yet.
+
+An acknowledgement waits for the next fetch to carry it, which saves a round trip for each message.
+"""
 
 import contextlib
 import threading
@@ -8,19 +11,20 @@ from typing import Any, Final
 
 from redis.exceptions import RedisError
 
-from wasmfleet.workers.transport import stock
+from wasmfleet.workers.internals.kombu import RedisQoS
 from wasmfleet.workers.transport.messages import LOST
 from wasmfleet.workers.transport.store import Store
 
-_MOST_TAGS: Final = 1000
-_FETCH_BYTES: Final = 16 << 20
-#: Bytes of messages that a channel may hold, for they are in its process's memory.
+_MOST_TAGS: Final = 1000  # that one command carries
+_FETCH_BYTES: Final = 16 << 20  # that one fetch may bring
+#: Bytes of messages that a channel may hold: they are in its process's memory.
 HELD_BYTES: Final = 48 << 20
-SUSPECT_FROM: Final = 2  # as in fetch.lua
+#: Deaths of workers from which on a message is taken alone; fetch.lua has the same number.
+SUSPECT_FROM: Final = 2
 
 
 class Held:
-    """The tags that a channel answers for, and the bytes of their messages. Safe between threads."""
+    """The delivery tags of the messages that a channel holds, and their sizes. Safe between threads."""
 
     def __init__(self) -> None:
         self._sizes: dict[str, int] = {}
@@ -28,18 +32,18 @@ class Held:
         self.size_bytes = 0
 
     def add(self, tag: str, size_bytes: int) -> None:
-        """Notes a message that was taken."""
+        """Note a message that was taken from its list."""
         with self._lock:
             self._sizes[tag] = size_bytes
             self.size_bytes += size_bytes
 
     def discard(self, *tags: str) -> None:
-        """Forgets messages."""
+        """Forget messages; those that are not held are passed over."""
         with self._lock:
             self.size_bytes -= sum(self._sizes.pop(tag, 0) for tag in tags)
 
     def put_off(self, tag: str) -> None:
-        """Counts a message's bytes no more: it waits for its time, and the others are not to wait for it."""
+        """Stop counting a message's bytes: it waits for its time, perhaps for days, and must not keep others out."""
         with self._lock:
             if tag in self._sizes:
                 self.size_bytes -= self._sizes[tag]
@@ -56,49 +60,47 @@ class Held:
         return len(self._sizes)
 
 
-class QoS(stock.redis.QoS):  # type: ignore[misc]
-    """Kombu's bookkeeping without its bookings, which the fetch has made already.
+class QoS(RedisQoS):
+    """Kombu's record of unanswered messages (5.7), without its bookings in Redis: the fetch has made them already.
 
-    `held` has every tag that this channel answers for: delivered, or acknowledged and not yet told.
-    What is booked for the channel but not held is handed on; see leases.
+    `held` has every message that this channel answers for: delivered, or acknowledged without the broker knowing yet.
+    The keeper hands on what is booked for the channel and not held; see `leases`.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.held = Held()
-        self._suspect = ""
+        self._suspect = ""  # the message that nothing is taken beside
         self._broadcasts: set[str] = set()
-        self._acknowledged: deque[str] = deque()
-        self._telling: list[str] = []
+        self._acknowledged: deque[str] = deque()  # tags that the broker is yet to be told
+        self._telling: list[str] = []  # tags that the fetch under way carries
 
     def append(self, message: Any, delivery_tag: str) -> None:
+        """Note that a consumer was given a message."""
         if delivery_tag in self.held:
-            stock.virtual.QoS.append(self, message, delivery_tag)
+            self.note_delivered(message, delivery_tag)
         else:
-            self._broadcasts.add(delivery_tag)  # which are not fetched
+            self._broadcasts.add(delivery_tag)  # only broadcasts come without a fetch
             super().append(message, delivery_tag)
 
     def room_bytes(self) -> int:
-        """Bytes of messages that may be taken now."""
+        """Bytes of messages that the next fetch may bring."""
         return 0 if self._suspect in self.held else min(_FETCH_BYTES, HELD_BYTES - self.held.size_bytes)
 
     def watch(self, tag: str, headers: Any) -> None:
-        """Takes nothing beside a message that several workers died with, or its next death would prove nothing."""
+        """Take nothing beside a message that several workers died with: the next death is then known to be its doing."""
         lost = (headers or {}).get(LOST)
         if isinstance(lost, int) and lost >= SUSPECT_FROM:
             self._suspect = tag
 
     def put_off(self, tag: str) -> None:
-        """Lets a message that waits for its time keep no other from being taken."""
+        """Let a message that waits for its time keep no other from being taken."""
         self.held.put_off(tag)
         if tag == self._suspect:
             self._suspect = ""
 
-    def has(self, delivery_tag: str) -> bool:
-        """Whether a consumer was given this message and has not answered."""
-        return delivery_tag in self._delivered and delivery_tag not in self._dirty
-
     def ack(self, delivery_tag: str) -> None:
+        """Let the next fetch tell the broker; where no event loop would send one soon, tell it now."""
         if self.channel.connection is None:
             return  # the channel is closed: what it held was handed on
         if delivery_tag in self._broadcasts:
@@ -106,41 +108,42 @@ class QoS(stock.redis.QoS):  # type: ignore[misc]
             super().ack(delivery_tag)
             return
         self._acknowledged.append(delivery_tag)
-        stock.virtual.QoS.ack(self, delivery_tag)
+        self.note_settled(delivery_tag)
         if threading.get_ident() != self.channel.connection.cycle.thread:
-            # No turn of the event loop follows soon. If the broker cannot be told, the keeper tells it.
+            # If the broker cannot be told, the keeper's next beat tells it.
             with contextlib.suppress(RedisError, OSError):
                 self.settle()
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Drop a message, or put it back last in line."""
         if not requeue:
             self.ack(delivery_tag)
             return
         self.hand_back(delivery_tag, last=True)
-        stock.virtual.QoS.ack(self, delivery_tag)
+        self.note_settled(delivery_tag)
 
     def give_back(self, delivery_tag: str) -> None:
-        """Puts a delivered message back, first in line, for whoever has room for it."""
+        """Put a delivered message back, first in line, for a channel that has room for it."""
         self.hand_back(delivery_tag)
-        stock.virtual.QoS.ack(self, delivery_tag)
+        self.note_settled(delivery_tag)
 
     def take(self) -> list[str]:
-        """Acknowledged tags for a fetch to carry."""
+        """Give the acknowledged tags that the next fetch is to carry."""
         self._telling = self._next_acknowledged()
         return self._telling
 
     def confirm(self) -> None:
-        """The broker has dropped the tags taken last."""
+        """Note that the broker has dropped the messages whose tags were taken last."""
         self.held.discard(*self._telling)
         self._telling = []
 
     def take_back(self) -> None:
-        """Nobody knows whether the broker got the tags taken last; they are told again."""
+        """Let the next fetch carry the tags taken last once more: nobody knows whether the broker got them."""
         self._acknowledged.extendleft(self._telling)
         self._telling = []
 
     def settle(self, store: Store | None = None) -> None:
-        """Tells the broker of acknowledgements now."""
+        """Tell the broker of acknowledgements now. Raises redis.RedisError, and OSError."""
         while tags := self._next_acknowledged():
             try:
                 (store or self.channel.store).settle(tags)
@@ -150,7 +153,8 @@ class QoS(stock.redis.QoS):  # type: ignore[misc]
             self.held.discard(*tags)
 
     def settle_unless_a_fetch_will(self) -> None:
-        if self._acknowledged and (self.channel._in_poll or not self.can_consume()):
+        """Tell the broker of acknowledgements now where no fetch can be sent that would carry them."""
+        if self._acknowledged and (self.channel.awaited or not self.can_consume()):
             self.settle()
 
     def _next_acknowledged(self) -> list[str]:
@@ -161,14 +165,16 @@ class QoS(stock.redis.QoS):  # type: ignore[misc]
         return tags
 
     def restore_unacked(self, client: Any = None) -> None:
-        """Gives up what is held; the end of the channel's keeper hands it on."""
-        self._delivered.clear()
+        """Forget what is held. Kombu calls this when the channel closes; the end of its keeper then hands it on."""
+        self.forget_delivered()
         self.held.discard(*self.held)
 
     def hand_back(self, tag: str, *, last: bool = False) -> None:
-        """Puts a held message back into its list, first in line unless `last`."""
+        """Put a held message back into its list, first in line unless `last`."""
         store = self.channel.store
         self.held.discard(tag)
-        with contextlib.suppress(RedisError, OSError):  # if the broker cannot be told, the keeper finds it
+        with contextlib.suppress(
+            RedisError, OSError
+        ):  # if it fails, the keeper finds the message and hands it on
             if lease := store.lease(tag):
                 store.put_back(tag, lease, store.holder, last=last)

@@ -1,7 +1,7 @@
--- Renews a holder, and drops what is too long to be one's name.
--- KEYS: holders, holder's leases
--- ARGV: holder, most holders that are told
--- Returns {number of its leases, holder, score, ...} of the holders that were renewed longest ago.
+-- Renews a holder, and removes holders whose names are too long to be one of ours.
+-- KEYS: holders, leases of the holder
+-- ARGV: holder, most holders to return
+-- Returns {number of its leases, holder, score, ...}: the holders that were renewed longest ago come first
 local time = redis.call('TIME')
 redis.call('ZADD', KEYS[1], time[1] + time[2] / 1000000, ARGV[1])
 local out = {redis.call('HLEN', KEYS[2])}

@@ -1,7 +1,8 @@
--- Puts a held message back into its list, unless it was acknowledged, restored or its holder renewed meanwhile.
--- KEYS: unacked, unacked_index, holders, holder's leases, list, bell
--- ARGV: tag, message, command (RPUSH: first in line, LPUSH: last), holder, its score as seen ('' for any), its lease as seen
--- Returns 1 where it was put back.
+-- Puts a held message back into its list, unless it was acknowledged or put back meanwhile, or its holder was renewed.
+-- KEYS: unacked, unacked_index, holders, leases of the holder, list, bell
+-- ARGV: tag, message, command (RPUSH: first in line, LPUSH: last), holder, the holder's score as it was seen ('': any),
+--   the lease as it was seen
+-- Returns 1 where it was put back
 if ARGV[5] ~= '' and redis.call('ZSCORE', KEYS[3], ARGV[4]) ~= ARGV[5] then return 0 end
 if redis.call('HGET', KEYS[4], ARGV[1]) ~= ARGV[6] then return 0 end
 redis.call('HDEL', KEYS[4], ARGV[1])

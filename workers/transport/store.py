@@ -1,4 +1,4 @@
-"""The keys of one Redis database and the scripts over them."""
+"""The keys that the transport uses in the broker's database, and the scripts that work on them."""
 
 import itertools
 import re
@@ -10,22 +10,23 @@ from typing import Any, Final
 
 from redis import Redis
 
-from wasmfleet.workers.transport import stock
+from wasmfleet.workers.internals.kombu import SEPARATOR
 from wasmfleet.workers.transport.messages import redelivered
 from wasmfleet.workers.untrusted.reading import entries, heal, skip
 
-_MOST_TOUCHED: Final = 1000
+_MOST_TOUCHED: Final = 1000  # messages in one step
 _MOST_HOLDERS: Final = 10_000
 _MOST_LEASES: Final = 1_000_000  # of one holder
 _MOST_LEASE_BYTES: Final = 2000
 _LEASE: Final = re.compile(r"([0-9]{1,18}) ([0-9]{1,18}) (.{1,1000})", re.DOTALL)
-#: Seconds that a bell nobody waits for is kept: whoever comes to wait has looked into the lists just before.
+#: Seconds for which a bell is kept that nobody waits for. A consumer looks into the lists before it waits for a bell, so
+#: one that expired makes nobody miss a message.
 BELL_S: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Names of the keys, with the prefix that `global_keyprefix` sets."""
+    """The names of the keys, each with the prefix that kombu's option `global_keyprefix` sets."""
 
     prefix: str
     unacked: str
@@ -33,27 +34,31 @@ class Keys:
 
     @property
     def bookings(self) -> list[str]:
+        """Kombu's two: the hash of held messages by their tags, and the times at which they were taken or renewed."""
         return [self.prefix + self.unacked, self.prefix + self.index]
 
     @property
     def holders(self) -> str:
+        """The sorted set of holders; the score says when each was renewed."""
         return f"{self.prefix}{self.unacked}_holders"
 
     def leases(self, holder: str) -> str:
+        """The hash of a holder's leases by their tags."""
         return f"{self.prefix}{self.unacked}_leases:{holder}"
 
     @property
     def deadly(self) -> str:
-        """The hash of messages that ended their workers, whole, by their ids."""
+        """The hash of messages that ended their workers, each whole, by their tags."""
         return f"{self.prefix}wasmfleet:deadly"
 
     def bell(self, queue: str) -> str:
+        """The sorted set that idle consumers of a queue wait at. Whoever puts something in rings it."""
         return f"{self.prefix}_wasmfleet.bell.{queue}"
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One held message: the fetch that took it, its place there, and the list it came from, prefix included."""
+    """One held message: the fetch that took it, its place in that, and the list that it came from, prefix included."""
 
     fetch: str
     place: int
@@ -64,18 +69,21 @@ class Lease:
 
     @classmethod
     def parse(cls, text: str) -> "Lease | None":
-        """None for what is no lease."""
+        """Read a lease from its text; None where the text is none."""
         found = _LEASE.fullmatch(text)
         return cls(found[1], int(found[2]), found[3]) if found else None
 
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """What one fetch asks for: at most `limit` messages of `room_bytes` together. The first may have
-    `first_bytes`, and one of more than `message_bytes` comes as a stub.
-    A message that workers died with is taken by an idle one only, and with no other.
+    """What one fetch asks for: at most `limit` messages, of `room_bytes` together.
 
-    `turns` says in which order the queues are asked, by their place in `queues`.
+    The first message may have `first_bytes`. In place of one of more than `message_bytes` comes a stub. A message that
+    several workers died with is taken only where the holder is `idle`, and then no other is.
+
+    `lists` are those of the queues for the most urgent priority, then for the next one; `bells` has the bell of each.
+    `flags` has "1" for a list whose messages are not booked. `turns` is the order in which the queues are asked, by
+    their places. `acknowledged` are the tags of messages to drop.
     """
 
     id: str
@@ -92,57 +100,68 @@ class Fetch:
 
 
 class Store:
-    """The scripts, run as one holder. Every method may raise redis.RedisError."""
+    """The scripts, run in the name of one holder. Every method may raise redis.RedisError."""
 
     def __init__(self, client: "Redis", keys: Keys, holder: str) -> None:
         self._client, self.keys, self.holder = client, keys, holder
-        self._put = client.register_script(source("put"))
-        self._touch = client.register_script(source("touch"))
-        self._renew = client.register_script(source("renew"))
-        self._restore = client.register_script(source("restore"))
-        self._forget = client.register_script(source("forget"))
-        self._abandoned = client.register_script(source("abandoned"))
-        self._fetch: Any = client.register_script(source("fetch"))
+        self._put_script = client.register_script(source("put"))
+        self._touch_script = client.register_script(source("touch"))
+        self._renew_script = client.register_script(source("renew"))
+        self._restore_script = client.register_script(source("restore"))
+        self._forget_script = client.register_script(source("forget"))
+        self._abandoned_script = client.register_script(source("abandoned"))
+        self._fetch_script: Any = client.register_script(source("fetch"))
 
     def put(self, name: str, bell: str, message: bytes | str, limit: int, counted: Sequence[str]) -> int:
-        """The list's new length, or -1 when those that are counted have `limit` messages already (0: no limit)."""
+        """Queue a message in the list `name` and ring the bell. Gives the list's new length.
+
+        Gives -1 and queues nothing where the lists of `counted` have `limit` messages already; 0 is no limit.
+        """
         lists = [self.keys.prefix + each for each in counted] if limit else []
-        length: int = self._put(keys=[self.keys.prefix + name, bell, *lists], args=[message, limit, BELL_S])
+        length: int = self._put_script(
+            keys=[self.keys.prefix + name, bell, *lists], args=[message, limit, BELL_S]
+        )
         return length
 
     def fetch(self, wanted: Fetch) -> list[Any]:
-        reply: list[Any] = self._fetch(keys=self._fetch_keys(wanted), args=self._fetch_arguments(wanted))
+        """Run a fetch and give its answer, for `fetched`."""
+        reply: list[Any] = self._fetch_script(
+            keys=self._fetch_keys(wanted), args=self._fetch_arguments(wanted)
+        )
         return reply
 
     def fetch_command(self, wanted: Fetch) -> list[Any]:
-        """The same as a command to send."""
+        """Give the command that runs a fetch, for a caller that sends it and reads the answer later."""
         keys = self._fetch_keys(wanted)
-        return ["EVALSHA", self._fetch.sha, len(keys), *keys, *self._fetch_arguments(wanted)]
+        return ["EVALSHA", self._fetch_script.sha, len(keys), *keys, *self._fetch_arguments(wanted)]
 
     def load_fetch(self) -> None:
+        """Give the broker the script that `fetch_command` names."""
         self._client.script_load(source("fetch"))
 
     def settle(self, tags: Sequence[str]) -> None:
-        """Removes acknowledged messages."""
+        """Drop acknowledged messages, without fetching any."""
         self.fetch(Fetch("", 0, 0, 0, 0, True, (), (), "", (), tags))
 
     def renew(self) -> tuple[int, dict[str, str]]:
-        """Renews this holder; gives how many leases it has, and every holder's score as the broker has it."""
-        count, *reply = self._renew(
+        """Renew this holder. Gives how many leases it has, and the scores of all holders as the broker wrote them."""
+        count, *reply = self._renew_script(
             keys=[self.keys.holders, self.keys.leases(self.holder)], args=[self.holder, _MOST_HOLDERS]
         )
         texts = [_text(part) for part in reply]
         return count, dict(zip(texts[::2], texts[1::2], strict=True))
 
     def touch(self, tags: Iterable[str]) -> None:
-        """Renews held messages where plain Celery workers look; a few at a time, so that the broker is not held up."""
+        """Renew held messages where plain Celery workers look; a thousand at a time, so that the broker is not held up."""
         waiting = iter(tags)
         while some := list(itertools.islice(waiting, _MOST_TOUCHED)):
-            self._touch(keys=self.keys.bookings[1:], args=some)
+            self._touch_script(keys=self.keys.bookings[1:], args=some)
 
     def leases(self, holder: str) -> dict[str, Lease]:
-        """What a holder holds, the last taken first: in this order it goes back to the head of its list. What is no
-        lease is skipped."""
+        """Give what a holder holds, the last taken first: the order in which it has to go back to the head of its list.
+
+        What cannot be read as a lease is skipped.
+        """
         key = self.keys.leases(holder)
         leases: dict[str, Lease] = {}
         for tag, text in entries(self._client, key, _MOST_LEASES, _MOST_LEASE_BYTES, page=1000):
@@ -155,12 +174,12 @@ class Store:
         )
 
     def lease(self, tag: str) -> Lease | None:
-        """This holder's lease of a message."""
+        """Give this holder's lease of a message; None where it has none."""
         found: Any = self._client.hget(self.keys.leases(self.holder), tag)
         return Lease.parse(_text(found)) if found else None
 
     def booked(self, tag: str) -> bytes:
-        """The entry of a held message in `unacked`. Raises LookupError where there is none."""
+        """Give the entry of a held message in `unacked`. Raises LookupError where there is none."""
         found: Any = self._client.hget(self.keys.bookings[0], tag)
         if found is None:
             raise LookupError(tag)
@@ -176,36 +195,39 @@ class Store:
         last: bool = False,
         lost: bool = False,
     ) -> bool:
-        """Puts a held message back into its list, marked as delivered before, first in line unless `last`.
+        """Put a held message back into its list, marked as delivered before: first in line, or last.
 
-        `lost` says whether its holder died.
-        Nothing happens where the lease or the holder's score is not the one given any more; then False.
+        `lost` says that its holder died. Gives False, and does nothing, where the lease or the holder's score is no
+        longer the one given: somebody else was quicker, or the holder lives.
         """
         booked: Any = self._client.hget(self.keys.bookings[0], tag)
-        # Without a booking the lease alone is left; the script removes it.
+        # Where there is no booking, only the lease is left. The script removes it.
         message = redelivered(booked, lost=lost) if booked else b""
-        queue = lease.list.removeprefix(self.keys.prefix).partition(stock.redis.Channel.sep)[0]
+        queue = lease.list.removeprefix(self.keys.prefix).partition(SEPARATOR)[0]
         own = [*self.keys.bookings, self.keys.holders, self.keys.leases(holder)]
         arguments: list[Any] = [tag, message, "LPUSH" if last else "RPUSH", holder, score, str(lease)]
-        return bool(self._restore(keys=[*own, lease.list, self.keys.bell(queue)], args=arguments))
+        return bool(self._restore_script(keys=[*own, lease.list, self.keys.bell(queue)], args=arguments))
 
     def abandoned(self, seconds: float) -> dict[str, str]:
-        """Tags, with their scores, that nobody renewed for so long."""
-        texts = [_text(part) for part in self._abandoned(keys=self.keys.bookings[1:], args=[seconds])]
+        """Give the tags, with their scores, of held messages that nobody renewed for so many seconds; 100 at most."""
+        texts = [_text(part) for part in self._abandoned_script(keys=self.keys.bookings[1:], args=[seconds])]
         return dict(zip(texts[::2], texts[1::2], strict=True))
 
     def unlist(self, tag: str) -> None:
-        """Leaves a message that cannot be read out of those that may be abandoned."""
+        """Take a message that cannot be read out of those that `abandoned` looks through."""
         self._client.zrem(self.keys.bookings[1], tag)
 
     def heal(self, queues: Iterable[str]) -> None:
-        """Deletes what lies at keys that are this package's alone and is of another type; nothing could be taken."""
+        """Delete what lies at keys of ours and is of another type: with it, no fetch could take anything."""
         kinds = {self.keys.holders: "zset", self.keys.leases(self.holder): "hash"}
         heal(self._client, kinds | {self.keys.bell(queue): "zset" for queue in queues})
 
     def forget(self, holder: str, score: str) -> None:
-        """Removes a holder, unless it holds something; one that was found dead with this score in any case."""
-        self._forget(keys=[self.keys.holders, self.keys.leases(holder)], args=[holder, score])
+        """Remove a holder that holds nothing, or one that was found dead with this score, whatever it holds.
+
+        `score` is empty for a holder that ends by itself.
+        """
+        self._forget_script(keys=[self.keys.holders, self.keys.leases(holder)], args=[holder, score])
 
     def _fetch_keys(self, wanted: Fetch) -> list[str]:
         own = [*self.keys.bookings, self.keys.holders, self.keys.leases(self.holder)]
@@ -219,7 +241,7 @@ class Store:
 
 
 def fetched(reply: list[Any]) -> list[tuple[int, str, bytes]]:
-    """A fetch's answer as (place in its lists, tag, message)."""
+    """Take a fetch's answer apart: each message as (place of its list, tag, message). The tag of one not booked is empty."""
     flat = reply[1:]
     return [
         (number, _text(tag), raw) for number, tag, raw in zip(flat[::3], flat[1::3], flat[2::3], strict=True)
@@ -228,10 +250,10 @@ def fetched(reply: list[Any]) -> list[tuple[int, str, bytes]]:
 
 @cache
 def source(name: str) -> str:
-    """A script's text."""
+    """Read the text of a script of this folder."""
     return (resources.files(__package__) / f"{name}.lua").read_text()
 
 
 def _text(value: Any) -> str:
-    """Any bytes as text, which the clients of this transport write as the same bytes; see Reconnecting."""
+    """Make text of any bytes. The connections of `reconnecting` write it as the same bytes again."""
     return value.decode(errors="surrogateescape") if isinstance(value, bytes) else str(value)

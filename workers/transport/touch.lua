@@ -1,4 +1,5 @@
--- Renews held messages in `unacked_index`, by which plain Celery workers judge their age.
+-- Renews held messages in `unacked_index`, so that plain Celery workers, which go by its times, do not take them for
+-- abandoned.
 -- KEYS: unacked_index
 -- ARGV: tag...
 local time = redis.call('TIME')

@@ -1,8 +1,11 @@
-"""In which order queues are asked, so that each gets its share and none starves."""
+"""The order in which queues are asked for messages: each gets its share, and none starves."""
 
 
 def interleaved(weights: list[int]) -> list[int]:
-    """Places in `weights`, each as often as its weight, spread evenly (smooth weighted round-robin)."""
+    """Places in `weights`, each as often as its weight says, evenly spread: `[4, 1]` gives `[0, 0, 1, 0, 0]`.
+
+    This is nginx's smooth weighted round-robin.
+    """
     credits, turns = [0] * len(weights), []
     for _ in range(sum(weights)):
         credits = [credit + weight for credit, weight in zip(credits, weights, strict=True)]

@@ -1,0 +1,59 @@
+"""What Wasmfleet leans on in redis-py without its promise, and the only code that touches it."""
+
+import os
+from collections.abc import Callable
+from typing import Any, Final
+
+from wasmfleet.workers.internals.named import Internal, within
+
+READ_IN: Final = "8.1.0"
+INTERNALS: Final[tuple[Internal, ...]] = (
+    *within(
+        "redis.connection:AbstractConnection.",
+        ("_sock", "", "`socket_of`; None while the connection is closed"),
+        ("pid", "", "the process that opened the connection, which alone may end it for the event loop"),
+        (
+            "disconnect",
+            "(self, *args, **kwargs)",
+            "overridden: the event loop is told before a socket closes",
+        ),
+        (
+            "send_packed_command",
+            "(self, command, check_health=True)",
+            "a fetch is sent without a health check",
+        ),
+        (
+            "read_response",
+            "",
+            "reads the answer to a fetch that was sent in an earlier turn of the event loop",
+        ),
+    ),
+    *within(
+        "redis.client:",
+        ("PubSub.parse_response", "(self, block=True, timeout=0)", "is given a time limit in kombu's place"),
+        ("PubSub.connection", "", "disconnected when the broker is lost"),
+        ("Redis.connection", "", "kombu keeps a channel's consuming connection there"),
+    ),
+    Internal("redis.commands.core:Script.sha", "", "names the fetch script in the command that is sent"),
+)
+
+
+def socket_of(connection: Any) -> Any:
+    """The socket of a connection; None while it is closed."""
+    return connection._sock
+
+
+def telling_before_close(kind: Any, before_close: Callable[[Any], None]) -> Any:
+    """Make a class of connections that calls `before_close` with its socket before it closes that.
+
+    A forked child has copies of its parent's connections. It closes them without a call: the event loop is the
+    parent's.
+    """
+
+    class Connection(kind):  # type: ignore[misc]
+        def disconnect(self, *args: Any, **kwargs: Any) -> None:
+            if self._sock is not None and self.pid == os.getpid():
+                before_close(self._sock)
+            super().disconnect(*args, **kwargs)
+
+    return Connection
