@@ -51,7 +51,7 @@ def decode(raw: bytes, tag: str, queue: str) -> dict[str, Any]:
 
 
 def wrapped(raw: bytes, tag: str, queue: str) -> dict[str, Any]:
-    """Make a message whose body is these bytes, of a content type that no consumer accepts: the worker sets it aside."""
+    """Make a message of these bytes, with a content type that no consumer accepts: the worker sets it aside."""
     return {
         "body": raw,
         "content-type": MALFORMED,
@@ -76,7 +76,7 @@ def redelivered(booked: bytes, *, lost: bool = False) -> bytes:
     try:
         return _marked(booked, lost)
     except Exception:  # noqa: BLE001 - kombu's decoders of typed values raise what they like
-        # The exchange and the routing key are the last two strings. No `, "` can stand inside them: JSON escapes quotes.
+        # The exchange and the routing key end it. No `, "` can stand inside them: JSON escapes quotes.
         end = booked.rfind(b', "', 0, booked.rfind(b', "'))
         return booked[1:end] if end > 0 else booked
 

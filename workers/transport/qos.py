@@ -88,7 +88,7 @@ class QoS(RedisQoS):
         return 0 if self._suspect in self.held else min(_FETCH_BYTES, HELD_BYTES - self.held.size_bytes)
 
     def watch(self, tag: str, headers: Any) -> None:
-        """Take nothing beside a message that several workers died with: the next death is then known to be its doing."""
+        """Take nothing beside a message that several workers died with, so that a further death is its doing."""
         lost = (headers or {}).get(LOST)
         if isinstance(lost, int) and lost >= SUSPECT_FROM:
             self._suspect = tag

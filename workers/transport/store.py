@@ -19,8 +19,8 @@ _MOST_HOLDERS: Final = 10_000
 _MOST_LEASES: Final = 1_000_000  # of one holder
 _MOST_LEASE_BYTES: Final = 2000
 _LEASE: Final = re.compile(r"([0-9]{1,18}) ([0-9]{1,18}) (.{1,1000})", re.DOTALL)
-#: Seconds for which a bell is kept that nobody waits for. A consumer looks into the lists before it waits for a bell, so
-#: one that expired makes nobody miss a message.
+#: Seconds after which a bell that nobody waits for expires. No message is missed by that: a consumer looks into the
+#: lists before it waits for a bell.
 BELL_S: Final = 60
 
 
@@ -152,7 +152,7 @@ class Store:
         return count, dict(zip(texts[::2], texts[1::2], strict=True))
 
     def touch(self, tags: Iterable[str]) -> None:
-        """Renew held messages where plain Celery workers look; a thousand at a time, so that the broker is not held up."""
+        """Renew held messages where plain Celery workers look, in short steps that do not hold up the broker."""
         waiting = iter(tags)
         while some := list(itertools.islice(waiting, _MOST_TOUCHED)):
             self._touch_script(keys=self.keys.bookings[1:], args=some)
@@ -241,7 +241,7 @@ class Store:
 
 
 def fetched(reply: list[Any]) -> list[tuple[int, str, bytes]]:
-    """Take a fetch's answer apart: each message as (place of its list, tag, message). The tag of one not booked is empty."""
+    """Give each message of a fetch's answer as (place of its list, tag, message); the tag is empty without booking."""
     flat = reply[1:]
     return [
         (number, _text(tag), raw) for number, tag, raw in zip(flat[::3], flat[1::3], flat[2::3], strict=True)

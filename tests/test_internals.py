@@ -1,0 +1,227 @@
+"""What Wasmfleet leans on in other projects without their promise: it is there, and used in its project's file only."""
+
+import ast
+import dis
+import importlib
+import inspect
+import pkgutil
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import pytest
+from packaging.requirements import Requirement
+
+import wasmfleet.config
+import wasmfleet.tasks
+import wasmfleet.workers
+from wasmfleet.workers.internals.named import Internal
+
+_ROOT: Final = Path(__file__).parents[1]
+_OURS: Final = (wasmfleet.config, wasmfleet.tasks, wasmfleet.workers)
+#: The files that may touch other projects' private names; each with a list has the name of its project.
+_FILES: Final = sorted(
+    {*_ROOT.glob("workers/internals/*.py"), *_ROOT.glob("workers/*/*_internals.py")}
+    - {_ROOT / "workers/internals" / name for name in ("__init__.py", "named.py")}
+)
+#: Names with a leading underscore that Python's own documentation names.
+_DOCUMENTED: Final = {"_exit", "_replace", "_asdict", "_fields"}
+#: Classes that Celery documents as there to be subclassed.
+_TO_BE_SUBCLASSED: Final = {"celery.app.task:Task", "celery.bootsteps:StartStopStep", "celery.bootsteps:Step"}
+_MISSING: Final = object()
+
+
+def lists() -> dict[str, ModuleType]:
+    """The modules that list what they lean on, by project."""
+    found = {
+        path.stem.removesuffix("_internals"): importlib.import_module(
+            ".".join(("wasmfleet", *path.relative_to(_ROOT).with_suffix("").parts))
+        )
+        for path in _FILES
+    }
+    return {project: module for project, module in found.items() if hasattr(module, "INTERNALS")}
+
+
+_LISTS: Final = lists()
+
+
+@pytest.mark.parametrize("project", _LISTS)
+def test_everything_that_is_leaned_on_is_there_as_it_was_read(project: str) -> None:
+    listed = _LISTS[project]
+    changes = [change for internal in listed.INTERNALS if (change := _change(internal))]
+    versions = f"{project} was read in {listed.READ_IN}; {metadata.version(project)} is installed"
+
+    assert not changes, "\n".join((f"{versions}:", *changes))
+
+
+def _change(internal: Internal) -> str:
+    """What has become of a listed name; empty where it is as it was read."""
+    found = _found(internal.name)
+    if found is _MISSING:
+        return f"{internal.name} is gone ({internal.why})"
+    signature = str(inspect.signature(_function(found))) if internal.signature else ""
+    if signature != internal.signature:
+        return f"{internal.name}{internal.signature} takes {signature} now ({internal.why})"
+    return ""
+
+
+def _found(name: str) -> Any:
+    module, _, path = name.partition(":")
+    found: Any = importlib.import_module(module)
+    for part in path.split("."):
+        owner, found = found, inspect.getattr_static(found, part, _MISSING)
+        if found is _MISSING:
+            return None if isinstance(owner, type) and part in _assigned(owner) else _MISSING
+    return found
+
+
+def _assigned(owner: type) -> set[str]:
+    """The attributes that the methods of a class and of its bases set, on an instance in most cases."""
+    values = (
+        inspect.unwrap(value) for base in owner.__mro__ for value in vars(base).values() if callable(value)
+    )
+    steps = (step for value in values if inspect.isfunction(value) for step in dis.get_instructions(value))
+    return {step.argval for step in steps if step.opname == "STORE_ATTR"}
+
+
+def _function(found: Any) -> Any:
+    """The function behind a property, a class method or a static one."""
+    return getattr(found, "fget", None) or getattr(found, "__func__", found)
+
+
+@pytest.mark.parametrize("project", _LISTS)
+def test_the_locked_version_is_the_one_that_was_read_and_the_next_is_kept_out(project: str) -> None:
+    [allowed] = [one for one in _requirements() if one.name == project]
+    upper = [bound.version for bound in allowed.specifier if bound.operator == "<"]
+
+    assert _locked()[project] == _LISTS[project].READ_IN
+    assert allowed.specifier.contains(_LISTS[project].READ_IN)
+    assert len(upper) == 1, f"pyproject.toml has no upper bound for {project}"
+
+
+def test_the_readme_names_the_versions_that_are_tested() -> None:
+    table = dict(re.findall(r"^\| (\w+) \| ([\d.]+) \|", _tested_with(), re.MULTILINE))
+
+    assert set(table) >= set(_LISTS)
+    assert table == {project: _locked()[project] for project in table}
+
+
+def _tested_with() -> str:
+    return (_ROOT / "README.md").read_text().partition("## Tested with\n")[2].partition("\n## ")[0]
+
+
+def _locked() -> dict[str, str]:
+    lock = (_ROOT / "requirements.lock").read_text()
+    return dict(re.findall(r"^([\w.-]+)==([\w.]+)", lock, re.MULTILINE))
+
+
+def _requirements() -> list[Requirement]:
+    project = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
+    optional = [line for lines in project.get("optional-dependencies", {}).values() for line in lines]
+    return [Requirement(line) for line in (*project["dependencies"], *optional)]
+
+
+@cache
+def elsewhere() -> dict[str, ast.Module]:
+    """Our source files that may not touch other projects' private names."""
+    paths = (path for folder in ("config", "tasks", "workers") for path in (_ROOT / folder).rglob("*.py"))
+    return {
+        path.relative_to(_ROOT).as_posix(): ast.parse(path.read_text())
+        for path in sorted(paths)
+        if path not in _FILES
+    }
+
+
+def test_a_listed_private_name_stands_in_its_file_only() -> None:
+    names = (
+        internal.name.rpartition(".")[2].rpartition(":")[2]
+        for one in _LISTS.values()
+        for internal in one.INTERNALS
+    )
+    private = {name for name in names if _is_private(name)}
+    touched = [
+        f"{file}:{line}: {name}"
+        for file, tree in elsewhere().items()
+        for line, name in _mentioned(tree)
+        if name in private
+    ]
+
+    assert not touched, "\n".join(
+        ("private names of other projects, or our own names that are like them:", *touched)
+    )
+
+
+def test_no_private_name_that_is_not_ours_is_touched() -> None:
+    ours = {name for tree in elsewhere().values() for name in _defined(tree)} | _DOCUMENTED
+    touched = [
+        f"{file}:{node.lineno}: {ast.unparse(node)}"
+        for file, tree in elsewhere().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and _is_private(node.attr) and node.attr not in ours
+    ]
+
+    assert not touched, "\n".join(("private names that no code of ours defines:", *touched))
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+def _mentioned(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Names with a leading underscore that are used as attributes, methods, arguments or strings, with their lines."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(attr=name) | ast.FunctionDef(name=name) | ast.Constant(value=str(name)):
+                yield node.lineno, name
+            case ast.keyword(arg=str(name)):
+                yield node.lineno, name
+            case ast.ImportFrom(names=imported):
+                yield from ((node.lineno, one.name) for one in imported)
+
+
+def _defined(tree: ast.Module) -> Iterator[str]:
+    """Names that a file gives to a function, a class, a variable, or an attribute of `self` or `cls`."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.Name(id=name, ctx=ast.Store()):
+                yield name
+            case ast.Attribute(value=ast.Name(id="self" | "cls"), attr=name, ctx=ast.Store()):
+                yield name
+
+
+def test_what_is_overridden_is_listed() -> None:
+    listed = {internal.name.rpartition(":")[2] for one in _LISTS.values() for internal in one.INTERNALS}
+    unlisted = sorted(
+        f"{cls.__module__}:{cls.__qualname__}.{name} overrides {bases[0].__module__}:{bases[0].__qualname__}.{name}"
+        for cls in _our_classes()
+        for name, bases in _overridden(cls)
+        if not any(f"{base.__qualname__.rpartition('.')[2]}.{name}" in listed for base in bases)
+    )
+
+    assert not unlisted, "\n".join(("what a next version may call otherwise, or not at all:", *unlisted))
+
+
+def _our_classes() -> set[type]:
+    for package in _OURS:
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
+    ours = [module for name, module in list(sys.modules.items()) if name.startswith("wasmfleet.")]
+    found = (value for module in ours for value in vars(module).values() if isinstance(value, type))
+    return {cls for cls in found if cls.__module__.startswith("wasmfleet.")}
+
+
+def _overridden(cls: type) -> Iterator[tuple[str, list[type]]]:
+    """The methods and properties of other projects' classes that one of ours overrides, with those classes."""
+    foreign = [base for base in cls.__mro__ if base.__module__.partition(".")[0] in _LISTS]
+    if any(f"{base.__module__}:{base.__qualname__}" in _TO_BE_SUBCLASSED for base in foreign):
+        return
+    for name, value in vars(cls).items():
+        bases = [base for base in foreign if name in vars(base)]
+        if bases and not name.startswith("__") and (inspect.isroutine(value) or hasattr(value, "__get__")):
+            yield name, bases
