@@ -37,27 +37,39 @@ _TO_BE_SUBCLASSED: Final = {"celery.app.task:Task", "celery.bootsteps:StartStopS
 _MISSING: Final = object()
 
 
-def lists() -> dict[str, ModuleType]:
-    """The modules that list what they lean on, by project."""
-    found = {
-        path.stem.removesuffix("_internals"): importlib.import_module(
-            ".".join(("wasmfleet", *path.relative_to(_ROOT).with_suffix("").parts))
-        )
-        for path in _FILES
-    }
-    return {project: module for project, module in found.items() if hasattr(module, "INTERNALS")}
+#: The files with a list of what they lean on, by project.
+_LISTS: Final = {
+    path.stem.removesuffix("_internals"): path for path in _FILES if "\nINTERNALS: " in path.read_text()
+}
 
 
-_LISTS: Final = lists()
+@cache
+def listed(project: str) -> ModuleType:
+    return importlib.import_module(
+        ".".join(("wasmfleet", *_LISTS[project].relative_to(_ROOT).with_suffix("").parts))
+    )
+
+
+def read_in(project: str) -> str:
+    """The version in which a project was read; known also where its file cannot be imported with another one."""
+    [version] = re.findall(r'^READ_IN: Final = "(.+)"$', _LISTS[project].read_text(), re.MULTILINE)
+    return str(version)
+
+
+def names() -> list[str]:
+    return [internal.name for project in _LISTS for internal in listed(project).INTERNALS]
 
 
 @pytest.mark.parametrize("project", _LISTS)
 def test_everything_that_is_leaned_on_is_there_as_it_was_read(project: str) -> None:
-    listed = _LISTS[project]
-    changes = [change for internal in listed.INTERNALS if (change := _change(internal))]
-    versions = f"{project} was read in {listed.READ_IN}; {metadata.version(project)} is installed"
+    versions = f"{project} was read in {read_in(project)}; {metadata.version(project)} is installed:"
+    try:
+        internals = listed(project).INTERNALS
+    except (AttributeError, ImportError) as error:
+        pytest.fail(f"{versions}\n{_LISTS[project].name} cannot be imported: {error}", pytrace=False)
+    changes = [change for internal in internals if (change := _change(internal))]
 
-    assert not changes, "\n".join((f"{versions}:", *changes))
+    assert not changes, "\n".join((versions, *changes))
 
 
 def _change(internal: Internal) -> str:
@@ -97,12 +109,12 @@ def _function(found: Any) -> Any:
 
 @pytest.mark.parametrize("project", _LISTS)
 def test_the_locked_version_is_the_one_that_was_read_and_the_next_is_kept_out(project: str) -> None:
-    [allowed] = [one for one in _requirements() if one.name == project]
-    upper = [bound.version for bound in allowed.specifier if bound.operator == "<"]
+    version = read_in(project)
+    bounds = [one.specifier for one in _requirements() if one.name == project]
 
-    assert _locked()[project] == _LISTS[project].READ_IN
-    assert allowed.specifier.contains(_LISTS[project].READ_IN)
-    assert len(upper) == 1, f"pyproject.toml has no upper bound for {project}"
+    assert _locked()[project] == version
+    assert bounds, f"pyproject.toml does not name {project}"
+    assert all(each.contains(version) and any(one.operator == "<" for one in each) for each in bounds)
 
 
 def test_the_readme_names_the_versions_that_are_tested() -> None:
@@ -139,12 +151,7 @@ def elsewhere() -> dict[str, ast.Module]:
 
 
 def test_a_listed_private_name_stands_in_its_file_only() -> None:
-    names = (
-        internal.name.rpartition(".")[2].rpartition(":")[2]
-        for one in _LISTS.values()
-        for internal in one.INTERNALS
-    )
-    private = {name for name in names if _is_private(name)}
+    private = {name for each in names() if _is_private(name := re.split(r"[.:]", each)[-1])}
     touched = [
         f"{file}:{line}: {name}"
         for file, tree in elsewhere().items()
@@ -196,12 +203,12 @@ def _defined(tree: ast.Module) -> Iterator[str]:
 
 
 def test_what_is_overridden_is_listed() -> None:
-    listed = {internal.name.rpartition(":")[2] for one in _LISTS.values() for internal in one.INTERNALS}
+    known = {name.rpartition(":")[2] for name in names()}
     unlisted = sorted(
         f"{cls.__module__}:{cls.__qualname__}.{name} overrides {bases[0].__module__}:{bases[0].__qualname__}.{name}"
         for cls in _our_classes()
         for name, bases in _overridden(cls)
-        if not any(f"{base.__qualname__.rpartition('.')[2]}.{name}" in listed for base in bases)
+        if not any(f"{base.__qualname__.rpartition('.')[2]}.{name}" in known for base in bases)
     )
 
     assert not unlisted, "\n".join(("what a next version may call otherwise, or not at all:", *unlisted))
