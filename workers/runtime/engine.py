@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 import wasmtime
-from wasmtime import _bindings
 
 from wasmfleet.workers.runtime.switches import PARALLEL, SWITCHES
+from wasmfleet.workers.runtime.wasmtime_internals import bindings
 
 TICK_S: Final = 0.02
 _IDLE_TICKS_BEFORE_REST: Final = 50
@@ -24,7 +24,7 @@ def _config(*, parallel: bool) -> wasmtime.Config:
     for switch in SWITCHES:
         value = parallel if switch is PARALLEL else switch.value
         if value is not None:
-            getattr(_bindings, f"wasmtime_config_{switch.name}")(config.ptr(), value)
+            getattr(bindings, f"wasmtime_config_{switch.name}")(config.ptr(), value)
     return config
 
 

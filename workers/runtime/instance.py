@@ -15,9 +15,9 @@ from typing import Any, Final, NamedTuple
 
 import cffi
 import wasmtime
-from wasmtime import _bindings, _ffi
 
 from wasmfleet.workers.errors import HostileReply, MemoryLimitExceeded, SandboxTrap, WasmfleetError
+from wasmfleet.workers.runtime import wasmtime_internals as internals
 from wasmfleet.workers.runtime.engine import Engine, ticks
 from wasmfleet.workers.runtime.modules import first_line
 from wasmfleet.workers.runtime.traps import code_of, error_of
@@ -25,7 +25,9 @@ from wasmfleet.workers.runtime.traps import code_of, error_of
 
 def _prepared(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
     """A function of Wasmtime's C API without ctypes' conversions. It releases the GIL, as the epoch ticker needs."""
-    return ctypes.CFUNCTYPE(result, *arguments)(ctypes.cast(getattr(_ffi.dll, name), c_void_p).value or 0)
+    return ctypes.CFUNCTYPE(result, *arguments)(
+        ctypes.cast(getattr(internals.library, name), c_void_p).value or 0
+    )
 
 
 _enter: Final = _prepared(
@@ -37,7 +39,6 @@ _memory_bytes: Final = _prepared("wasmtime_memory_data_size", c_size_t, c_void_p
 _find_export: Final = _prepared(
     "wasmtime_instance_export_get", ctypes.c_bool, c_void_p, c_void_p, ctypes.c_char_p, c_size_t, c_void_p
 )
-_, _Callback, _, _Finalizer = _bindings._wasmtime_store_epoch_deadline_callback.argtypes
 # Not ctypes' callback: where Python cannot even enter the function (a signal's handler raises, the recursion limit is
 # met), ctypes 3.11 hands Wasmtime an error that it never wrote, and the process dies. cffi gives 0: ask again at once.
 _cffi: Final = cffi.FFI()
@@ -80,16 +81,16 @@ class Guest:
         self._store.set_limits(
             memory_size=memory_bytes, table_elements=100_000, instances=1, tables=16, memories=1
         )
-        self._context = ctypes.cast(self._store._context(), c_void_p).value
+        self._context = ctypes.cast(internals.context_of(self._store), c_void_p).value
         self.limit_time(time_s)
         self._is_interrupted = False
         self._raised: BaseException | None = None
         self._instance = self._instantiate(module)
-        self._exports = (_bindings.wasmtime_extern_t * 3)()
+        self._exports = (internals.CExport * 3)()
         self._memory, self._reserve, self._call = map(
             self._export, range(3), (b"memory", b"reserve", b"call")
         )
-        self._slots = (_bindings.wasmtime_val_raw_t * 2)()
+        self._slots = (internals.CValue * 2)()
         self._arguments = (c_uint32 * 8).from_buffer(self._slots)  # a slot is 16 bytes: argument n is at 4n
         self._result = (c_uint64 * 4).from_buffer(self._slots)
         self._trap = c_void_p()
@@ -99,7 +100,7 @@ class Guest:
     def _instantiate(self, module: wasmtime.InstancePre) -> Any:
         self._engine.enter()
         try:
-            return module.instantiate(self._store)._instance
+            return internals.structure_of(module.instantiate(self._store))
         except wasmtime.Trap as trap:
             raise error_of(code_of(trap)) from None
         except wasmtime.WasmtimeError as error:
@@ -142,8 +143,8 @@ class Guest:
             return _interrupt()
 
         self._decide = _cffi.callback(_DECIDE, decide, error=0, onerror=fail)
-        address = _Callback(int(_cffi.cast("uintptr_t", self._decide)))
-        _bindings.wasmtime_store_epoch_deadline_callback(self._store.ptr(), address, None, _Finalizer(0))
+        address = internals.DeadlineCallback(int(_cffi.cast("uintptr_t", self._decide)))
+        internals.set_deadline_callback(self._store.ptr(), address, None, internals.Finalizer(0))
         self.limit_time(seconds)
 
     def call(self, operation: int, request: bytes) -> Range:
@@ -190,7 +191,7 @@ class Guest:
             raise self._trapped()
 
     def _trapped(self) -> WasmfleetError:
-        trap = wasmtime.Trap._from_ptr(ctypes.cast(self._trap, ctypes.POINTER(_ffi.wasm_trap_t)))
+        trap = internals.trap_from(ctypes.cast(self._trap, ctypes.POINTER(internals.CTrap)))
         self._trap.value = None
         code = code_of(trap)
         error = error_of(code)
@@ -201,9 +202,7 @@ class Guest:
 
     def _interrupted(self, error: int) -> BaseException:
         """What `decide` raised; else its interrupt, for nothing else here ends a guest without a trap."""
-        wasmtime.WasmtimeError._from_ptr(
-            ctypes.cast(error, ctypes.POINTER(_ffi.wasmtime_error_t))
-        )  # frees it
+        internals.error_from(ctypes.cast(error, ctypes.POINTER(internals.CError)))  # frees it
         return self._raised or error_of(wasmtime.TrapCode.INTERRUPT)
 
     def _ran_out_of_memory(self) -> bool:
@@ -234,5 +233,5 @@ class Guest:
 
 def _interrupt() -> int:
     """An error for Wasmtime to end the guest with; Wasmtime frees it."""
-    error = _bindings.wasmtime_error_new(ctypes.create_string_buffer(b"interrupted"))
+    error = internals.new_error(ctypes.create_string_buffer(b"interrupted"))
     return ctypes.cast(error, c_void_p).value or 0
