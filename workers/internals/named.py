@@ -1,17 +1,22 @@
-"""How a file of this room states what it leans on."""
+"""The form in which a file of this room lists what it leans on."""
 
 from typing import NamedTuple
 
 
 class Internal(NamedTuple):
-    """One name of another project that breaks Wasmfleet when it goes, or comes to mean something else.
+    """One name of another project that breaks Wasmfleet when it is gone, or when it takes other arguments.
 
-    `tests/test_internals.py` resolves each of them in the version that is installed, and compares the signatures.
+    `tests/test_internals.py` looks each one up in the installed version and compares the signatures.
     """
 
     name: str
-    """Module and name in it, as in `kombu.transport.redis:Channel._brpop_start`."""
+    """The module, and the name in it: `kombu.transport.redis:Channel._brpop_start`."""
     signature: str
-    """As `inspect.signature` shows it, `(self, timeout=None)`; empty where the name is no function."""
+    """As `inspect.signature` prints it: `(self, timeout=None)`. Empty for what is no function."""
     why: str
     """What Wasmfleet does with it."""
+
+
+def within(place: str, *rows: tuple[str, str, str]) -> tuple[Internal, ...]:
+    """List several names of one module (`kombu.compression:`) or one class (`kombu.message:Message.`)."""
+    return tuple(Internal(place + name, signature, why) for name, signature, why in rows)
