@@ -176,7 +176,7 @@ class Modules:
 
 
 def state(name: str, path: Path, settings: Settings) -> tuple[State, str]:
-    """Return a module's state, as a new process would find it, and the reason. It makes no engine: safe before a fork."""
+    """Return a module's state, as a new process would find it, and the reason. No engine is made: it may fork later."""
     try:
         binary = read(name, path)
         _check_memory(binary, settings)

@@ -49,7 +49,7 @@ INTERNALS: Final = (
     Internal("wasmtime._ffi:dll", "", "the functions of the C API are taken from it by their names"),
     Internal(
         "wasmtime._bindings:wasmtime_func_call_unchecked",
-        "(store: Any, func: Any, args_and_results: Any, args_and_results_len: Any, trap: Any) -> ctypes._Pointer",
+        "(store: Any, func: Any, args_and_results: Any, args_and_results_len: Any, trap: Any) -> _ctypes._Pointer",
         f"enters a guest; {_IN_C}",
     ),
     Internal(
@@ -59,7 +59,7 @@ INTERNALS: Final = (
     ),
     Internal(
         "wasmtime._bindings:wasmtime_memory_data",
-        "(store: Any, memory: Any) -> ctypes._Pointer",
+        "(store: Any, memory: Any) -> _ctypes._Pointer",
         f"where a guest's memory begins; {_IN_C}",
     ),
     Internal(
@@ -84,7 +84,7 @@ INTERNALS: Final = (
     ),
     Internal(
         "wasmtime._bindings:wasmtime_error_new",
-        "(arg0: Any) -> ctypes._Pointer",
+        "(arg0: Any) -> _ctypes._Pointer",
         "the callback at a deadline ends a guest with an error, which Wasmtime frees",
     ),
     Internal(
