@@ -51,13 +51,15 @@ _REQUESTS: Final = (
         "celery.app.trace:",
         (
             "fast_trace_task",
-            "(task, uuid, request, body, content_type, content_encoding, loads=<bound method SerializerRegistry.loads of "
+            "(task, uuid, request, body, content_type, content_encoding, "
+            "loads=<bound method SerializerRegistry.loads of "
             "<kombu.serialization.SerializerRegistry object>>, _loc=None, hostname=None, **_)",
             "unpacks a body without content type as `args, kwargs, embed`, in the child",
         ),
         (
             "trace_task_ret",
-            "(name, uuid, request, body, content_type, content_encoding, loads=<bound method SerializerRegistry.loads of "
+            "(name, uuid, request, body, content_type, content_encoding, "
+            "loads=<bound method SerializerRegistry.loads of "
             "<kombu.serialization.SerializerRegistry object>>, app=None, **extra_request)",
             "the same, for pools of threads",
         ),
