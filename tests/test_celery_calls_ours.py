@@ -1,9 +1,13 @@
 """Celery itself reaches our code: each private method that `workers/internals/` overrides is still called by Celery."""
 
+import inspect
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from celery import Celery
+from celery.app import trace
+from celery.events.dispatcher import EventDispatcher
 from celery.result import AsyncResult
 from celery.worker import state
 from kombu import Connection
@@ -62,6 +66,26 @@ def request(**headers: Any) -> Request:
         properties={},
     )
     return Request(message, app=_app, task=_app.tasks["a.task"])
+
+
+@pytest.mark.parametrize(
+    ("function", "parameters"),
+    [
+        (EventDispatcher._publish, "self event producer routing_key retry retry_policy utcoffset"),
+        (
+            trace.fast_trace_task,
+            "task uuid request body content_type content_encoding loads _loc hostname _",
+        ),
+        (
+            trace.trace_task_ret,
+            "name uuid request body content_type content_encoding loads app extra_request",
+        ),
+    ],
+)
+def test_functions_whose_defaults_cannot_be_listed_take_what_they_took(
+    function: Any, parameters: str
+) -> None:
+    assert list(inspect.signature(function).parameters) == parameters.split()
 
 
 def test_celery_reads_results_through_our_names() -> None:

@@ -49,20 +49,8 @@ _REQUESTS: Final = (
     ),
     *within(
         "celery.app.trace:",
-        (
-            "fast_trace_task",
-            "(task, uuid, request, body, content_type, content_encoding, "
-            "loads=<bound method SerializerRegistry.loads of "
-            "<kombu.serialization.SerializerRegistry object>>, _loc=None, hostname=None, **_)",
-            "unpacks a body without content type as `args, kwargs, embed`, in the child",
-        ),
-        (
-            "trace_task_ret",
-            "(name, uuid, request, body, content_type, content_encoding, "
-            "loads=<bound method SerializerRegistry.loads of "
-            "<kombu.serialization.SerializerRegistry object>>, app=None, **extra_request)",
-            "the same, for pools of threads",
-        ),
+        ("fast_trace_task", "", "unpacks a body without content type as `args, kwargs, embed`, in the child"),
+        ("trace_task_ret", "", "the same, for pools of threads"),
         ("logger", "", "silenced by its name: a line for each call, with its result"),
     ),
 )
@@ -96,6 +84,12 @@ _CONSUMER: Final = (
         ("timer", "", "calls a function repeatedly in the main thread"),
         ("hub", "", "whether the main loop is an event loop"),
         ("controller", "", "knows how many children there are"),
+    ),
+    *within(
+        "celery.bootsteps:StartStopStep.",
+        ("start", "(self, parent)", "overridden by our steps of the consumer, as Celery documents it"),
+        ("stop", "(self, parent)", "overridden, as `start`"),
+        ("terminate", "(self, parent)", "overridden, as `start`"),
     ),
     *within(
         "celery.worker.consumer.tasks:Tasks.",
@@ -146,18 +140,14 @@ _CONTROL: Final = (
     ),
     *within(
         "celery.events.dispatcher:EventDispatcher.",
-        (
-            "_publish",
-            "(self, event, producer, routing_key, retry=False, retry_policy=None, utcoffset=<function utcoffset>)",
-            "overridden: `send_once`",
-        ),
+        ("_publish", "", "overridden: `send_once`"),
         ("_outbound_buffer", "", "`forget_unsent`: events that could not be sent"),
     ),
 )
 
 _RESULTS: Final = (
     *within(
-        "celery.backends.base:BaseBackend.",
+        "celery.backends.base:Backend.",
         (
             "mark_as_done",
             "(self, task_id, result, request=None, store_result=True, state='SUCCESS')",
@@ -239,7 +229,7 @@ _CALLS: Final = (
         "celery.",
         (
             "canvas:Signature.from_dict",
-            "(d, app=None)",
+            "(cls, d, app=None)",
             "makes calls of mappings; follow-ups are checked before",
         ),
         ("bin.celery:celery", "", "Celery's command line, to which Flower's command is added"),

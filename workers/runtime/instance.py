@@ -85,11 +85,11 @@ class Guest:
         self._store.set_limits(
             memory_size=memory_bytes, table_elements=100_000, instances=1, tables=16, memories=1
         )
-        self._context = ctypes.cast(internals.context_of(self._store), c_void_p).value
+        self._context_at = ctypes.cast(internals.context_of(self._store), c_void_p).value
         self.limit_time(time_s)
         self._is_interrupted = False
         self._raised: BaseException | None = None
-        self._instance = self._instantiate(module)
+        self._c_instance = self._instantiate(module)
         self._exports = (internals.CExport * 3)()
         self._memory, self._reserve, self._call = map(
             self._export, range(3), (b"memory", b"reserve", b"call")
@@ -117,14 +117,14 @@ class Guest:
         """Return the host address of an export, which stays valid as long as `self._exports` lives."""
         found = self._exports[slot]
         if not _find_export(
-            self._context, ctypes.addressof(self._instance), name, len(name), ctypes.addressof(found)
+            self._context_at, ctypes.addressof(self._c_instance), name, len(name), ctypes.addressof(found)
         ):
             raise SandboxTrap(f"the module has no export {name.decode()}", {"trap": "host_error"})
         return ctypes.addressof(found.of)
 
     def limit_time(self, seconds: float) -> None:
         """Let Wasmtime interrupt the guest once this time from now has passed."""
-        _set_deadline(self._context, ticks(seconds))
+        _set_deadline(self._context_at, ticks(seconds))
 
     def limit_time_per_item(self, seconds: float, overall_ticks: int, count: int) -> None:
         """Limit the time of each item of a batch, and that of all together to a number of epochs.
@@ -192,7 +192,7 @@ class Guest:
         self._arguments[:] = [first, 0, 0, 0, second, 0, 0, 0]
         self._engine.enter()
         try:
-            error = _enter(self._context, function, *self._fixed)
+            error = _enter(self._context_at, function, *self._fixed)
         finally:
             self._engine.leave()
         if error:
@@ -223,7 +223,7 @@ class Guest:
         """Whether a trap was for want of memory: the guest says so, or nine tenths of its limit are in use."""
         header = self._header()
         said = header is not None and header[0] == OUT_OF_MEMORY
-        return said or _memory_bytes(self._context, self._memory) > self._memory_bytes * 0.9
+        return said or _memory_bytes(self._context_at, self._memory) > self._memory_bytes * 0.9
 
     def _index(self) -> int:
         """Return the index of the item that the guest is at, or -1 where it does not say."""
@@ -245,9 +245,9 @@ class Guest:
 
         Wasmtime is asked each time: as it grows, a memory may move.
         """
-        if at + size > _memory_bytes(self._context, self._memory):
+        if at + size > _memory_bytes(self._context_at, self._memory):
             raise HostileReply(f"the guest names the range {at}+{size}, outside its memory")
-        return int(_memory_base(self._context, self._memory)) + at
+        return int(_memory_base(self._context_at, self._memory)) + at
 
 
 def _interrupt() -> int:

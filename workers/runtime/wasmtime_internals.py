@@ -101,10 +101,10 @@ INTERNALS: Final = (
     Internal("wasmtime:Store.ptr", "(self) -> ~T", "the store's own address, for the callback at a deadline"),
     Internal("wasmtime:Config.ptr", "(self) -> ~T", "the configuration's address, for the switches"),
     Internal("wasmtime:Instance._instance", "", "the C structure in which exports are looked up"),
-    Internal("wasmtime:Trap._from_ptr", "(ptr: 'ctypes._Pointer[ffi.wasm_trap_t]') -> 'Trap'", _OWNED),
+    Internal("wasmtime:Trap._from_ptr", "(cls, ptr: 'ctypes._Pointer[ffi.wasm_trap_t]') -> 'Trap'", _OWNED),
     Internal(
         "wasmtime:WasmtimeError._from_ptr",
-        "(ptr: 'ctypes._Pointer[ffi.wasmtime_error_t]') -> 'WasmtimeError'",
+        "(cls, ptr: 'ctypes._Pointer[ffi.wasmtime_error_t]') -> 'WasmtimeError'",
         _OWNED,
     ),
     Internal("wasmtime._ffi:wasm_trap_t", "", "a pointer to a trap is cast to it"),
