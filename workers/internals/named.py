@@ -12,7 +12,8 @@ class Internal(NamedTuple):
     name: str
     """The module, and the name in it: `kombu.transport.redis:Channel._brpop_start`."""
     signature: str
-    """As `inspect.signature` prints it: `(self, timeout=None)`. Empty for what is no function."""
+    """As `inspect.signature` prints it: `(self, timeout=None)`. Empty for what is no
+    function, or is not called with arguments."""
     why: str
     """What Wasmfleet does with it."""
 
