@@ -1,10 +1,10 @@
-"""What a call in a worker ends with when a part of the fleet fails it: its message goes back to its queue."""
+"""Exceptions that end a call in a worker where a part of the fleet is away, so that its message goes back."""
 
 from celery.exceptions import Reject
 
 
 class Again(Reject):
-    """The broker or a store did not answer."""
+    """The broker or a store did not answer; the call runs again. `reason` says which, and goes into the log."""
 
     reason: str
 
@@ -13,12 +13,12 @@ class Again(Reject):
 
 
 class Unlogged(Again):
-    """Without its row no outcome may be acknowledged."""
+    """The outcome could not be written to the log; without its row no message may be acknowledged."""
 
 
 class ResultRefused(Again):
-    """The store of results answers, but takes none."""
+    """The store of results answered, but did not take the result."""
 
 
 class LargeResultRefused(ResultRefused):
-    """The store of results did not take a large one; it may take others."""
+    """The store of results did not take a large result; it may take smaller ones."""

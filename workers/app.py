@@ -1,4 +1,4 @@
-"""The Celery app and its wiring."""
+"""The Celery app of the fleet: its options, the classes of ours that Celery uses, and the modules with its tasks."""
 
 import importlib
 import pkgutil
@@ -12,7 +12,7 @@ from wasmfleet.config.settings import settings
 from wasmfleet.workers import transport
 from wasmfleet.workers.node import broker
 
-#: The class of a message in a worker's main process, by the name with which Celery finds it.
+#: The class of a message in a worker's main process, as the name by which Celery imports it.
 REQUEST: Final = "wasmfleet.workers.reception.request:LoggedRequest"
 
 transport.register()
@@ -26,19 +26,22 @@ app.conf.update(options(settings(), broker.celery_url(settings()), broker.addres
 
 
 def in_a_call() -> bool:
-    """Whether a call of this fleet runs here; a task of another app is a client like any other."""
+    """Whether this code runs inside a call of this fleet, in a worker.
+
+    Not inside a task of another Celery app: that is a client like any other.
+    """
     return bool(current_task) and current_task.app is app and not current_task.request.called_directly
 
 
 def families() -> list[str]:
-    """The task modules that exist: a file in `tasks/` is a family."""
+    """Return the names of the modules in `tasks/`: each file there is a family of operations."""
     spec = find_spec("wasmfleet.tasks")
     places = spec.submodule_search_locations if spec else None
     return [f"wasmfleet.tasks.{found.name}" for found in pkgutil.iter_modules(places) if not found.ispkg]
 
 
 def load_families() -> None:
-    """Registers every operation there is; a worker does it at boot."""
+    """Import every family, so that the app knows each operation. A worker does this when it starts."""
     for name in families():
         importlib.import_module(name)
 

@@ -12,7 +12,6 @@ import pytest
 import wasmtime
 from hypothesis import given
 from hypothesis import strategies as st
-from wasmtime import _bindings
 
 from wasmfleet.workers.runtime import switches
 from wasmfleet.workers.runtime.binary import BadBinary, Sections
@@ -20,6 +19,7 @@ from wasmfleet.workers.runtime.compiled import check_compiled
 from wasmfleet.workers.runtime.engine import compiler
 from wasmfleet.workers.runtime.interface import Function, Unfit, check, of_binary
 from wasmfleet.workers.runtime.modules import BUILT_IN
+from wasmfleet.workers.runtime.wasmtime_internals import bindings
 
 _ROOT = Path(__file__).parents[2]
 _CONSTANTS = {
@@ -185,7 +185,7 @@ def test_the_built_in_modules_offer_what_is_entered() -> None:
 
 def test_every_switch_of_wasmtime_has_a_line_and_every_line_a_switch() -> None:
     prefix = "wasmtime_config_"
-    theirs = {name.removeprefix(prefix) for name in dir(_bindings) if name.startswith(prefix)}
+    theirs = {name.removeprefix(prefix) for name in dir(bindings) if name.startswith(prefix)}
     lines = [switch.name for switch in switches.SWITCHES]
 
     assert (set(lines), len(lines)) == (theirs, len(theirs))

@@ -56,13 +56,13 @@ class Stream:
             for chunk in _chunks(files, self.settings):
                 if len(self._flying) == IN_FLIGHT:
                     yield from self._landed()
-                self._publish(chunk)
+                self._send(chunk)
             while self._flying:
                 yield from self._landed()
         finally:
             fleet.withdraw([batch for _, batch in self._flying])
 
-    def _publish(self, chunk: list[_File]) -> None:
+    def _send(self, chunk: list[_File]) -> None:
         try:
             self._flying.append((chunk, self._sent(chunk)))
         except BrokerUnavailable:

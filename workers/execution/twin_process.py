@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import msgspec
-from billiard.util import set_pdeathsig  # type: ignore[attr-defined]
 
 from wasmfleet.config.settings import MIB, settings
 from wasmfleet.workers.contracts.operation import Operation
 from wasmfleet.workers.errors import MemoryLimitExceeded, OutputTooLarge, WasmfleetError, from_code, typed
 from wasmfleet.workers.execution import registered, twin
 from wasmfleet.workers.execution.call import Item
+from wasmfleet.workers.internals import billiard
 from wasmfleet.workers.node import memory
 from wasmfleet.workers.safe_text import storable
 from wasmfleet.workers.untrusted import outline, weight
@@ -125,7 +125,7 @@ def _value(reply: bytes) -> tuple[Any, int]:
 
 def _serve(connection: socket.socket) -> NoReturn:
     """Run in the forked process: answer one question after the other until the child that forked it ends."""
-    set_pdeathsig(signal.SIGKILL)
+    billiard.end_with_parent()
     for name in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
         signal.signal(name, signal.SIG_IGN)  # the child that forked it decides when it ends
     _release_descriptors(connection.fileno())

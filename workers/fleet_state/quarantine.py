@@ -166,10 +166,10 @@ def _send_again(entry: Entry, id: str) -> None:
     if entry.whole is not None:
         deadly.send_again(entry.whole, entry.queue, id)
     elif entry.message is not None:
-        _publish(entry.message, entry.queue, id)
+        _send(entry.message, entry.queue, id)
 
 
-def _publish(message: Message, queue: str, id: str) -> None:
+def _send(message: Message, queue: str, id: str) -> None:
     with app.producer_pool.acquire(block=True) as producer:
         producer.publish(
             message.body,

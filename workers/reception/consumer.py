@@ -1,4 +1,8 @@
-"""Messages that are no call: set aside, answered with a typed error where there is an id, and acknowledged."""
+"""A worker's consumer: hands calls to Celery, and refuses messages that are no call.
+
+A refused message is set aside in the quarantine and acknowledged. Where it has an id, somebody may wait for a result:
+then a typed error is logged and stored under that id.
+"""
 
 import sqlite3
 import time
@@ -23,10 +27,14 @@ _logger = get_task_logger(__name__)
 
 
 class TypedConsumer(Consumer):
-    """Celery's consumer, but what it cannot run gets a typed error; its content is never printed."""
+    """Celery's consumer (5.7, worker/consumer/consumer.py), which looks at each message before Celery does.
+
+    Celery's rejects what it cannot run and prints its content in the log; here it gets a typed error, and no log shows
+    it.
+    """
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
-        """What is called with each message."""
+        """Make the function that is called with each message: Celery's, behind our checks."""
         take = super().create_task_handler(*args, **kwargs)
 
         def on_message(message: Any) -> Any:
@@ -56,8 +64,10 @@ class TypedConsumer(Consumer):
         return on_message
 
     def apply_eta_task(self, task: Any) -> None:
-        """Celery's, for a call whose time has come; one whose body is in the broker goes back to the head of its
-        queue, for there may be many, and whoever takes it has room for it."""
+        """Start a call whose time has come, as Celery does; give it back first where its body is parked in the broker.
+
+        Many calls may come due at once. From the head of its queue a worker takes each as it has room for its body.
+        """
         if not task.is_parked:
             super().apply_eta_task(task)
             return
@@ -66,22 +76,27 @@ class TypedConsumer(Consumer):
         self.qos.decrement_eventually()  # type: ignore[attr-defined]
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
+        """Refuse a call of an operation that does not exist."""
         error = f"this fleet has no operation {_name(message)!r}; `wasmfleet ops` lists them"
         self._refuse(message, UnknownOperation(error))
 
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
+        """Refuse a message whose headers or body are not those of a call."""
         why = storable(exc)
         self._refuse(message, InvalidArguments(f"the message for {_name(message)!r} is malformed: {why}"))
 
     def on_unknown_message(self, body: Any, message: Any) -> None:
+        """Refuse a message that names no task."""
         self._refuse(message, UnknownOperation("the message names no task"))
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
+        """Refuse a message whose content type or compression nobody here can read."""
         kind = message.content_type
         unread = InvalidArguments(f"a message of type {kind!r} cannot be decoded; send msgpack or json")
         self._refuse(message, exc if isinstance(exc, WasmfleetError) else unread)
 
     def _refuse(self, message: Any, error: WasmfleetError) -> None:
+        """Set a message aside, log and store its error, and acknowledge it; where that fails, it goes back."""
         name, task_id = _name(message), envelope.task_id(message)
         _logger.error("refused message %s: %s", task_id, error)
         try:
@@ -92,14 +107,17 @@ class TypedConsumer(Consumer):
         except (RedisError, sqlite3.OperationalError) as trouble:
             intake.pause(str(trouble), until=results.probe if isinstance(trouble, RedisError) else None)
             message.reject_log_error(_logger, self.connection_errors, requeue=True)  # type: ignore[attr-defined]
-        except Exception:  # whatever a message carries, it ends no worker
-            _logger.exception("message %s can be set aside by nobody; it stays held", task_id)
+        except Exception:  # no content of a message may end the worker
+            _logger.exception("message %s cannot be set aside; this worker keeps it unacknowledged", task_id)
         else:
             message.ack_log_error(_logger, self.connection_errors)  # type: ignore[attr-defined]
 
 
 def _check(message: Any) -> None:
-    """Raises what `envelope.check` raises, and UnknownOperation for what this worker does not serve."""
+    """Check a message, and replace its body by one that is decoded in a child.
+
+    Raises what `envelope.check` raises, and UnknownOperation for what this worker does not serve.
+    """
     call = envelope.check(message)
     if call.batch:
         registered.operation(call.batch.operation)
@@ -112,19 +130,20 @@ def _check(message: Any) -> None:
 
 
 def _put_off(message: Any) -> None:
-    """A call that waits for its time counts no more in what this worker's channel may hold."""
+    """Let a call that waits for its time count no longer in what this worker's channel may hold."""
     qos: Any = getattr(message.channel, "qos", None)
     if parking.waits(message) and hasattr(qos, "put_off"):
         qos.put_off(message.delivery_tag)
 
 
 def _is_taken(message: Any) -> bool:
+    """Whether Celery has made a request of this message already."""
     taken: Any = state.requests.get(envelope.task_id(message))
     return taken is not None and taken.message is message
 
 
 def _name(message: Any) -> str:
-    """The task it names, whatever that is, as text that can be written anywhere."""
+    """Return what the message names as its task, as text of at most 200 characters that can be logged."""
     return storable((message.headers or {}).get("task", ""))[:200]
 
 

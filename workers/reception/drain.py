@@ -1,4 +1,4 @@
-"""The remote-control command behind `wasmfleet drain`: a worker ends what it has and takes nothing more."""
+"""The remote-control command of `wasmfleet drain`: a worker finishes what it has taken and takes nothing more."""
 
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ COMMAND: Final = "wasmfleet_drain"
 
 @control_command(name=COMMAND, args=[("wanted", bool)])
 def drain(_state: Any, wanted: bool = True) -> dict[str, str]:
-    """Stops taking messages, or takes them again."""
+    """Stop taking messages, or with `wanted=False` take them again. Returns what the worker does from now on."""
     if wanted:
         intake.drain()
     else:

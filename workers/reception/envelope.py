@@ -1,4 +1,7 @@
-"""What a message must be before Celery looks into it: Celery trusts headers, and a strange one would end its worker."""
+"""The shape that a message must have before Celery looks into it.
+
+Celery trusts headers and properties; one of a strange type or value would end the worker that takes it.
+"""
 
 import json
 from collections.abc import Iterable
@@ -20,7 +23,7 @@ from wasmfleet.workers.untrusted.undecoded import Undecoded, body_limit, embed_o
 
 
 class _Own(msgspec.Struct):
-    """The header of this package; see operation.stamp and lanes."""
+    """Our own header, `wasmfleet`: written by `calls/publishing.py`, read and changed by `execution/lanes.py`."""
 
     lane: str | None = None
     reply: str | None = None
@@ -32,7 +35,7 @@ class _Own(msgspec.Struct):
 
 
 class _Headers(msgspec.Struct):
-    """Those of Celery's second message protocol that something here or in Celery relies on."""
+    """The headers of Celery's message protocol 2 on which something here or in Celery relies."""
 
     task: Name
     id: Id
@@ -51,7 +54,7 @@ class _Headers(msgspec.Struct):
 
 
 class _Properties(msgspec.Struct):
-    """Those of AMQP that Celery takes on when it sends a call on."""
+    """The properties of an AMQP message that Celery repeats when it sends a call on."""
 
     priority: Count | None = None
     reply_to: str | None = None
@@ -59,6 +62,8 @@ class _Properties(msgspec.Struct):
 
 
 class _Embed(msgspec.Struct, forbid_unknown_fields=True):
+    """What follows a call: the third part of a body in protocol 2."""
+
     callbacks: list[Signature] | None = None
     errbacks: list[Signature] | None = None
     chain: list[Signature] | None = None
@@ -66,6 +71,7 @@ class _Embed(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _NOTHING: Final = dict.fromkeys(("callbacks", "errbacks", "chain", "chord"))
+#: How a body says that nothing follows, in each serializer; such a body needs no further look.
 _TRIVIAL: Final = frozenset(
     (msgspec.msgpack.encode(_NOTHING), msgspec.json.encode(_NOTHING), json.dumps(_NOTHING).encode())
 )
@@ -76,7 +82,7 @@ _YEARS: Final = range(1970, 9000)  # the first and the last ones overflow in som
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A message that may be a call: its task, its body, and what it calls where it is a batch."""
+    """A message that has the shape of a call: its task, its body, and what a batch calls."""
 
     task: str
     body: Undecoded
@@ -84,10 +90,10 @@ class Call:
 
 
 def check(message: Any) -> Call:
-    """What a message calls; of its arguments nothing is decoded.
+    """Check a message and return what it calls, without decoding its arguments.
 
-    Raises ValueError, which says what is wrong, for a message that is no call, and the WasmfleetError of a body that
-    is too large or does not decompress.
+    Raises ValueError, which says what is wrong, for a message that is no call; InputTooLarge or CorruptData for a body
+    that is too large or does not decompress.
     """
     for part in ("headers", "properties", "delivery_info"):
         _check_depth(part, getattr(message, part))
@@ -104,7 +110,10 @@ def check(message: Any) -> Call:
 
 
 def undecoded(message: Any) -> Undecoded:
-    """The body of a message. Raises InputTooLarge, and InvalidArguments where nobody here can read its type."""
+    """Return the body of a message as it was sent.
+
+    Raises InputTooLarge, and InvalidArguments for a content type that is neither MessagePack nor JSON.
+    """
     if len(message.body or b"") > body_limit():
         raise InputTooLarge(f"the message's body has more than {body_limit():,} bytes")
     if message.content_type not in (outline.MSGPACK, outline.JSON):
@@ -116,7 +125,7 @@ def undecoded(message: Any) -> Undecoded:
 
 
 def task_id(message: Any) -> str:
-    """The id under which somebody may wait for a result; empty where there is none."""
+    """Return the id under which somebody may wait for a result, or "" where the message has no usable one."""
     for id in ((message.headers or {}).get("id"), (message.properties or {}).get("correlation_id")):
         try:
             return msgspec.convert(id, Id)
@@ -126,9 +135,12 @@ def task_id(message: Any) -> str:
 
 
 def _check_follow_ups(content: dict[str, Any]) -> None:
+    """Check what follows a call. Raises ValueError."""
     embed = msgspec.convert(content, _Embed)
     try:
-        dumps(content, serializer="msgpack")  # as it is sent on; JSON has values that MessagePack has not
+        dumps(
+            content, serializer="msgpack"
+        )  # as it is sent on; JSON can carry numbers that MessagePack cannot
     except EncodeError as error:
         raise ValueError(f"what follows the call cannot be sent on: {error}") from None
     given = [*(embed.callbacks or ()), *(embed.errbacks or ()), *(embed.chain or ())]
@@ -136,7 +148,7 @@ def _check_follow_ups(content: dict[str, Any]) -> None:
 
 
 def _check_depth(part: str, value: Any) -> None:
-    """Celery hands these to its children by pickle, which recurses."""
+    """Raise ValueError where a value nests too deep: Celery hands it to a child by pickle, which recurses."""
     level = [value]
     for _ in range(_MOST_LEVELS):
         level = [inner for outer in level for inner in _contents(outer)]
@@ -152,6 +164,7 @@ def _contents(value: Any) -> Iterable[Any]:
 
 
 def _check_time(name: str, value: Any) -> None:
+    """Raise ValueError where a header is no time that Celery can compute with."""
     if value is None:
         return
     try:

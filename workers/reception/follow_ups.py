@@ -1,6 +1,6 @@
-"""The calls that follow a call, checked before Celery builds anything of them: it takes their shape on trust.
+"""The calls that follow a call (links, errbacks, chains, chords), checked before Celery builds anything of them.
 
-Source: what `celery/canvas.py` (5.7) reads of a signature's mapping.
+Celery trusts their shape. What is checked here is what `celery/canvas.py` (5.7) reads of a signature's mapping.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,10 @@ _Never = Annotated[str, msgspec.Meta(pattern=r"(?!)")] | msgspec.UnsetType
 
 
 class _Options(msgspec.Struct):
-    """What a call is sent with. What Celery gives by itself must not be there: it would be given twice."""
+    """The options with which a call is sent.
+
+    Those marked `_Never` Celery passes to `apply_async` by itself, so a second value would be a TypeError.
+    """
 
     args: _Never = msgspec.UNSET
     kwargs: _Never = msgspec.UNSET
@@ -67,20 +70,21 @@ _PARTS: Final[dict[str, Any]] = {"chain": _Tasks, "group": _Tasks, "chord": _Cho
 
 
 def check(signatures: Sequence[Signature]) -> None:
-    """Raises ValueError where one of them, or of their parts, is not what Celery takes it for."""
+    """Check calls and all calls within them. Raises ValueError where one has not the shape that Celery expects."""
     level: list[Signature] = list(signatures)
     while level:
         level = [inner for outer in level for inner in _inner(outer)]
 
 
 def _inner(signature: Signature) -> Iterable[Signature]:
+    """Yield the calls that a call holds. Raises ValueError."""
     options = signature.options
     yield from options.link or ()
     yield from options.link_error or ()
     if options.chord:
         yield options.chord
     if signature.task.startswith("celery.") and not signature.subtask_type:
-        raise ValueError(f"{signature.task} is not served, after a call as little as alone")
+        raise ValueError(f"{signature.task} is not served, neither alone nor after a call")
     if signature.subtask_type:
         yield from _parts(msgspec.convert(signature.kwargs, _PARTS[signature.subtask_type]))
 

@@ -1,4 +1,8 @@
-"""The thread that beats in a worker's main process: a heartbeat each second, and the upkeep that goes with it."""
+"""A thread of each worker's main process, which sends a heartbeat each second and does what must be done regularly.
+
+It starts the compilation of modules, tries whether a paused intake can go on, learns of cancelled calls, and deletes
+old rows of the log.
+"""
 
 import contextlib
 import logging
@@ -25,7 +29,10 @@ _log = logging.getLogger("wasmfleet.presence")
 
 
 class Heart:
-    """The thread that beats in a worker's main process: states, compilation, heartbeat, retention."""
+    """The thread, from the start of a worker's consumer to its end.
+
+    `on_fleet` is called each second in a plain-Python worker, with whether an accelerated worker is seen.
+    """
 
     def __init__(
         self,
@@ -45,9 +52,11 @@ class Heart:
         self._cancelled: bytes | None = None
 
     def start(self) -> None:
+        """Start the thread."""
         threading.Thread(target=self._beat_until_stopped, name="wasmfleet-heart", daemon=True).start()
 
     def stop(self) -> None:
+        """Let the thread withdraw its heartbeat and end."""
         self._stopped.set()
 
     def _beat_until_stopped(self) -> None:
@@ -60,9 +69,9 @@ class Heart:
                 self._cancelled = cancelled.learn(self._cancelled)
                 self._tidy(log)
             except (redis.RedisError, sqlite3.OperationalError):
-                continue  # no broker, no heartbeat; no log, no tidying: the next one tells
+                continue  # the broker or the log is away; the next beat tries again
             except Exception:  # noqa: BLE001 - the thread must live
-                _log.exception("the heartbeat failed; it goes on")
+                _log.exception("a heartbeat failed; the next one is tried in a second")
         with contextlib.suppress(redis.RedisError):
             heartbeats.withdraw(connection, self._worker)
 
@@ -89,6 +98,7 @@ class Heart:
         self._on_fleet(time.monotonic() - self._last_accelerated < heartbeats.EXPIRY_S)
 
     def _states(self) -> dict[str, tuple[str, str]]:
+        """Return each module's state and its reason, and have compiled what is not; a plain-Python worker has none."""
         if self._role == "python":
             return {}
         states: dict[str, tuple[str, str]] = dict(modules.states(self._settings))
@@ -114,5 +124,5 @@ class Heart:
         if time.monotonic() - self._last_forgotten < _FORGET_EVERY_S:
             return
         self._last_forgotten = time.monotonic()
-        self._cancelled = None  # Celery forgets after three hours what it is not told again
+        self._cancelled = None  # read all cancelled calls again: Celery forgets each after three hours
         log.forget_older_than(self._settings.retention_days)

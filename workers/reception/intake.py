@@ -1,4 +1,4 @@
-"""Whether a worker takes messages: not while the log or a result cannot be written, nor while it drains."""
+"""Whether a worker takes messages. It takes none while the log or results cannot be written, and while it drains."""
 
 import logging
 import sqlite3
@@ -13,7 +13,7 @@ _log = logging.getLogger("wasmfleet.intake")
 
 
 class Intake:
-    """The consuming of this process's worker, to be paused and resumed."""
+    """Pauses and resumes the consuming of this process's worker; see `intake` below, the only one."""
 
     def __init__(self) -> None:
         self._consumer: Any = None
@@ -23,22 +23,25 @@ class Intake:
 
     @property
     def closed_because(self) -> str:
-        """Why no messages are taken; empty while they are."""
+        """Why no messages are taken, or "" while they are."""
         return "it is drained" if self.drained else self.paused_because
 
     @property
     def open(self) -> bool:
+        """Whether messages are taken."""
         return not self.closed_because
 
     def attach(self, consumer: Any) -> None:
-        """A consumer has started, and consumes; a worker that drains does not begin anew."""
+        """Take charge of a consumer that has just begun to consume. In a worker that drains it stops at once."""
         self._consumer, self.paused_because = consumer, ""
         if self.drained:
             self._stop()
 
     def pause(self, reason: str, until: Callable[[], None] | None = None) -> None:
-        """Stops taking messages until the log can be written, or `until` raises nothing; what is taken goes back as
-        each finds the same trouble."""
+        """Stop taking messages until `until` raises nothing; by default, until the log can be written.
+
+        What is taken already stays: each call that meets the same trouble goes back to its queue by itself.
+        """
         if self._consumer is None or self.paused_because:
             return
         self.paused_because, self._try = reason, until or _write_to_the_log
@@ -46,7 +49,7 @@ class Intake:
         self._stop()
 
     def probe(self) -> None:
-        """Goes on where the trouble is over. Called each second from the heart's thread."""
+        """Take messages again where the trouble is over. The heart's thread calls this each second."""
         if not self.paused_because:
             return
         try:
@@ -58,13 +61,13 @@ class Intake:
         self._go_on()
 
     def drain(self) -> None:
-        """Stops taking messages until `resume`, on somebody's order."""
-        _log.warning("draining: what is taken is ended, nothing more is taken")
+        """Stop taking messages until `resume` is called: an operator wants it."""
+        _log.warning("draining: the calls that are taken are finished, no more are taken")
         self.drained = True
         self._stop()
 
     def resume(self) -> None:
-        """Undoes `drain`."""
+        """Take messages again after `drain`, unless the intake is paused as well."""
         self.drained = False
         self._go_on()
 

@@ -1,13 +1,10 @@
-"""What a worker does when it and its children start and stop."""
+"""What happens in a worker when it starts and stops, and when each of its children starts."""
 
 import contextlib
 import logging
-import signal
 import sys
 from typing import Any, Final, Literal
 
-from billiard import pool
-from billiard.util import set_pdeathsig  # type: ignore[attr-defined]
 from celery import bootsteps, signals
 from celery.exceptions import Reject
 from redis.exceptions import RedisError
@@ -18,6 +15,7 @@ from wasmfleet.workers.app import app
 from wasmfleet.workers.calls import backpressure, own_modules
 from wasmfleet.workers.execution import lanes, sandbox
 from wasmfleet.workers.fleet_state import cancelled
+from wasmfleet.workers.internals import billiard
 from wasmfleet.workers.node import data_folder, memory
 from wasmfleet.workers.node.private import NotPrivate
 from wasmfleet.workers.reception.heart import Heart
@@ -29,34 +27,39 @@ from wasmfleet.workers.safe_text import LineFormatter
 from wasmfleet.workers.untrusted import decompression
 
 _SERVES_ANY = {
-    True: "no accelerated worker is seen; this one serves the lane any as well",
-    False: "an accelerated worker is back; the lane any is its own again",
+    True: "no accelerated worker is seen; this one serves the lane 'any' as well",
+    False: "an accelerated worker is seen again; this one leaves the lane 'any' to it",
 }
 #: MiB that a child may have beside the memory of its guests: arguments, results, machine code.
 _CHILDS_OWN_MIB: Final = 512
+#: How long a child waits at its end for the worker to take its answers; in vain where another was killed before.
+_LAST_ANSWERS_S: Final = 2.0
 _log = logging.getLogger("wasmfleet.worker")
 
 
 @signals.worker_init.connect
 def _take_role(sender: Any, **_: Any) -> None:
+    """Prepare the main process before anything is forked, and find by its queues whether it has a sandbox."""
     _refuse_shared_data()
     consumed = {queue.name for queue in sender.app.amqp.queues.consume_from.values()}
     lanes.process.role = "wasm" if queues.WASM in consumed else "python"
     app.conf.result_backend_transport_options = {"retry_policy": queues.WORKER_PATIENCE}
-    app.conf.broker_transport_options["queue_limit"] = 0  # what is sent on was accepted already
+    app.conf.broker_transport_options["queue_limit"] = 0  # a call that is sent on was accepted before
     backpressure.exempt()
     decompression.postpone()
     for file, reason in own_modules.register(settings()).items():
         _log.error("module %s is refused: %s", file, reason)
     outcomes.open_log(settings()).close()
-    # Where a child was killed before, the last ones wait at shutdown for an answer that never comes: 2 s, not 30.
-    pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 20
+    billiard.wait_for_last_answers(_LAST_ANSWERS_S)
     if lanes.process.role == "wasm":
         _import_before_fork()
 
 
 def _refuse_shared_data() -> None:
-    """Ends the worker, as an exception would not: Celery logs those of signal handlers and goes on."""
+    """End the worker where others can write its data folder.
+
+    By SystemExit: any other exception of a signal's handler Celery logs, and starts the worker all the same.
+    """
     try:
         data_folder.refuse_shared(settings())
     except NotPrivate as error:
@@ -65,14 +68,15 @@ def _refuse_shared_data() -> None:
 
 
 def _import_before_fork() -> None:
-    """Imports the runtime once for all children; the engine itself must be made after fork."""
+    """Import the sandbox once for all children. Each makes its own engine, which has a thread, after the fork."""
     with contextlib.suppress(NotReady):
         wasmtime_part("invoke")
 
 
 @signals.worker_process_init.connect
 def _start_child(**_: Any) -> None:
-    set_pdeathsig(signal.SIGKILL)  # an orphan would go on with a call that another worker is given
+    """Prepare a child before its first call: bind its life to the worker's, limit its memory, load the modules."""
+    billiard.end_with_parent()  # or it would go on with a call that another worker is given
     lanes.process.has_own_twin_process = True
     memory.allow(settings().memory_limit + _CHILDS_OWN_MIB)
     if lanes.process.role == "wasm":
@@ -80,7 +84,10 @@ def _start_child(**_: Any) -> None:
 
 
 class PresenceStep(bootsteps.StartStopStep):
-    """Beats while the consumer is up, and lets a fallback worker take `any` while nobody else does."""
+    """Step of the consumer that runs the heart's thread.
+
+    Through it a plain-Python worker serves the lane `any` as long as no accelerated worker is seen.
+    """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
@@ -89,6 +96,7 @@ class PresenceStep(bootsteps.StartStopStep):
         self._heart: Heart | None = None
 
     def start(self, parent: Any) -> None:
+        """Start the thread, and open the intake, once the consumer consumes."""
         role: Literal["wasm", "python"] = "python" if lanes.process.role == "python" else "wasm"
         sandbox.share_memory(
             1 if parent.pool.__class__.__module__.endswith("prefork") else parent.controller.concurrency
@@ -98,10 +106,11 @@ class PresenceStep(bootsteps.StartStopStep):
         )
         self._heart.start()
         intake.attach(parent)
-        with contextlib.suppress(RedisError):  # the heart tries again
+        with contextlib.suppress(RedisError):  # the heart tries again in a second
             cancelled.learn()
 
     def stop(self, parent: Any) -> None:
+        """Stop the thread, which withdraws the worker's heartbeat."""
         if self._heart:
             self._heart.stop()
 
@@ -112,34 +121,44 @@ app.steps["consumer"].update((PresenceStep, ReapStep))
 
 
 def _serve_any(consumer: Any, wanted: bool) -> None:
-    """Consumes `any` in a fallback worker, or ceases to. Called from the heart's thread."""
-    if not _serves_any_as(consumer, wanted):
+    """Let a plain-Python worker begin or cease to serve the lane `any`. The heart's thread calls this each second."""
+    if not _is_any_settled(consumer, wanted):
         consumer.call_soon(_change_any, consumer, wanted)
 
 
-def _serves_any_as(consumer: Any, wanted: bool) -> bool:
-    """Whether nothing is to be changed; a worker that takes no messages at all is left so."""
+def _is_any_settled(consumer: Any, wanted: bool) -> bool:
+    """Whether the worker serves the lane `any` or not as is wanted, or takes no messages at all and is left so."""
     taking = consumer.task_consumer is not None and intake.open
     return not taking or consumer.task_consumer.consuming_from(queues.ANY) == wanted
 
 
 def _change_any(consumer: Any, wanted: bool) -> None:
-    """In the main thread. A broker that does not answer is asked again at the next beat."""
-    if _serves_any_as(consumer, wanted):
+    """Begin or cease to consume the queues of the lane `any`. Runs in the main thread.
+
+    Where the broker does not answer, the next heartbeat leads here again.
+    """
+    if _is_any_settled(consumer, wanted):
         return
     change = consumer.add_task_queue if wanted else consumer.cancel_task_queue
     try:
-        for queue in reversed(queues.queues_of_any(settings())):  # the one that is looked at comes last
+        for queue in reversed(queues.queues_of_any(settings())):  # `_is_any_settled` looks at the last
             change(queue)
     except consumer.connection_errors as error:
-        _log.warning("whom the lane any belongs to cannot be changed now: %s", error)
+        doing = "begin" if wanted else "cease"
+        _log.warning(
+            "cannot %s to serve the lane 'any' now: the broker does not answer (%s); trying again in 1 s",
+            doing,
+            error,
+        )
     else:
         _log.warning(_SERVES_ANY[wanted])
 
 
 def _in_one_line(record: Any) -> bool:
-    """Of a call that its child could not end, or that goes back to its queue, the reason is told, and the traceback
-    is the fleet's and Celery's own and tells nothing."""
+    """Take the traceback from Celery's log records about calls that failed in their child or go back to their queue.
+
+    It shows our code and Celery's and explains nothing; the message has the reason.
+    """
     is_sent_back = isinstance((record.exc_info or (None, None))[1], Reject)
     if is_sent_back or str(record.msg).startswith("Task handler raised error"):
         record.exc_info = None
@@ -148,21 +167,20 @@ def _in_one_line(record: Any) -> bool:
 
 @signals.setup_logging.connect
 def _log_plainly(loglevel: int = 20, **_: Any) -> None:
-    """Lines for people: time, level, event, and what belongs to it."""
+    """Set up the worker's log in place of Celery: a line has time, level, logger and message, and no call's content."""
     handler = logging.StreamHandler()
     handler.setFormatter(LineFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     logging.basicConfig(level=loglevel, handlers=[handler], force=True)
-    # a line a task, with its result in it; a line for each of Flower's questions
+    # These write a line for each call, with its arguments or its result in it, or for each question of Flower.
     for name in ("celery.worker.strategy", "celery.app.trace", "celery.worker.control"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("kombu.transport.native_delayed_delivery").setLevel(
-        logging.ERROR
-    )  # our waits are short
+    # It warns that calls sent on with a pause wait in a worker and not in RabbitMQ; our pauses are a few seconds.
+    logging.getLogger("kombu.transport.native_delayed_delivery").setLevel(logging.ERROR)
     for name in ("celery.worker.request", "celery.app.trace"):
         logging.getLogger(name).addFilter(_in_one_line)
     sys.unraisablehook = _log_ignored
 
 
 def _log_ignored(ignored: Any) -> None:
-    """What Python cannot raise, in a line of the log; the interpreter's own text names addresses."""
+    """Log in one line what Python cannot raise, such as in `__del__`; its own text would show memory addresses."""
     _log.warning("ignored: %s: %s", getattr(ignored.exc_type, "__name__", "?"), ignored.exc_value)

@@ -1,4 +1,7 @@
-"""The orders that a worker obeys by default, what may be given with each, and how some of them are answered."""
+"""The remote commands ("orders") that a worker obeys by default, and the arguments that each may have.
+
+Some are answered here and not by Celery: its answers hold a password or may be of any size.
+"""
 
 import logging
 from collections.abc import Callable
@@ -25,14 +28,14 @@ class _Nothing(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Flag(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """The switches of the orders that read."""
+    """The arguments of orders that only read."""
 
     safe: bool | None = None
     with_defaults: bool | None = None
 
 
 class _Registered(msgspec.Struct, forbid_unknown_fields=True):
-    # Celery's handler reads any attribute of a task that it is asked for.
+    # Always empty: Celery's handler would read any attribute of a task that is named here.
     taskinfoitems: Annotated[list[str], msgspec.Meta(max_length=0)] | None = None
     builtins: bool = False
 
@@ -56,7 +59,7 @@ class _Drain(msgspec.Struct, forbid_unknown_fields=True):
     wanted: bool = True
 
 
-#: What is obeyed by default, by Celery's names for it, and what may be given with it.
+#: The orders that are obeyed by default, by Celery's names, and the arguments that each may have.
 SAFE: Final[dict[str, type[msgspec.Struct]]] = {
     **dict.fromkeys(("ping", "clock", "stats", "active_queues", "heartbeat"), _Nothing),
     **dict.fromkeys(("enable_events", "disable_events"), _Nothing),
@@ -71,8 +74,11 @@ SAFE: Final[dict[str, type[msgspec.Struct]]] = {
 
 
 def _revoke(state: Any, task_id: Any = (), **_: Any) -> Any:
-    """Celery's, without writing that the calls are revoked: another worker may be running them, and the main loop
-    would ask the store of results about each. Their end is written by the worker that meets them."""
+    """Note calls as cancelled; the worker that would start one of them ends it then, and stores that.
+
+    Celery's (5.7, worker/control.py) stores it at once, in each worker: also for a call that another worker is running,
+    and with a question to the store of results for each, which holds up the main loop.
+    """
     ids = {task_id} if isinstance(task_id, str) else set(task_id)
     worker_state.revoked.update(ids)
     _log.info("%d calls are revoked by remote control", len(ids))
@@ -80,7 +86,10 @@ def _revoke(state: Any, task_id: Any = (), **_: Any) -> Any:
 
 
 def _revoked(state: Any, **_: Any) -> list[str]:
-    """The ids of revoked calls, oldest first; of very many the newest."""
+    """Return the ids of cancelled calls, oldest first; of more than a mebibyte of them, the newest.
+
+    Celery's returns all, and nobody limits how many there are nor how long each is.
+    """
     ids, room = [], _MOST_ANSWERED_BYTES
     for id in reversed(list(worker_state.revoked)):
         room -= len(id) + 4
@@ -91,19 +100,19 @@ def _revoked(state: Any, **_: Any) -> list[str]:
 
 
 def _hello(state: Any, **arguments: Any) -> Any:
-    """Celery's, whose answer carries every revoked id there is."""
+    """Answer a worker that starts, as Celery does, but with no more cancelled ids than `_revoked` gives."""
     answer = commands.hello(state, **arguments)
     return answer and answer | {"revoked": _revoked(state)}
 
 
 def _stats(state: Any, **_: Any) -> Any:
-    """Celery's, whose broker (kombu's `Connection.info`) is a URL with its password."""
+    """Answer with Celery's statistics, but without the broker's password, which is in the URL that Celery shows."""
     answer = commands.stats(state)
     shown = without_password(state.app.conf.broker_url)
     return answer | {"broker": answer["broker"] | {"hostname": shown, "alternates": []}}
 
 
-#: Answered here instead of by Celery, wherever they are obeyed.
+#: The orders that are answered here and not by Celery, also where WASMFLEET_REMOTE_CONTROL=all obeys every order.
 OWN: Final[dict[str, Callable[..., Any]]] = {
     "revoke": _revoke,
     "revoked": _revoked,

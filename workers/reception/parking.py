@@ -1,6 +1,6 @@
-"""Calls that wait for their time: a large body stays in the broker, and is taken again when it is due.
+"""Calls that are to run later: a large body is left in the broker ("parked") and fetched again when it is due.
 
-A worker holds any number of such calls, some for days; their arguments would fill its main process.
+A worker may hold any number of such calls, some for days; their arguments would fill its main process.
 """
 
 from datetime import timedelta
@@ -10,16 +10,21 @@ from wasmfleet.workers.internals import kombu
 from wasmfleet.workers.transport import messages
 
 _PARKED_FROM_BYTES: Final = 16 << 10
-_SOON: Final = timedelta(seconds=1)  # what is due by then is kept, or it would come and go
+_SOON: Final = timedelta(
+    seconds=1
+)  # a call that is due within this time is not parked: it would be fetched at once
 
 
 def waits(message: Any) -> bool:
-    """Whether a call is to run later."""
+    """Whether a message is a call that is to run later than in a second."""
     return messages.waits(message.headers, _SOON)
 
 
 def park(message: Any) -> bool:
-    """Forgets the body of a call that waits where that is worth it and the broker has it: on our own transport."""
+    """Forget the body of a call that is to run later, and return whether that was done.
+
+    It is done for bodies from 16 KiB on, and with our own transport alone, for others cannot give a body again.
+    """
     is_small = len(message.body or b"") < _PARKED_FROM_BYTES
     if is_small or not hasattr(message.channel, "body_of") or not waits(message):
         return False
@@ -29,6 +34,6 @@ def park(message: Any) -> bool:
 
 
 def fetch(message: Any) -> bytes:
-    """The body again. Raises redis.RedisError, and LookupError where another worker has the message by now."""
+    """Fetch a parked body. Raises redis.RedisError, and LookupError where another worker has the message by now."""
     body: bytes = message.channel.body_of(message.delivery_tag)
     return body

@@ -1,8 +1,8 @@
-"""Remote control: what a worker does with the orders that anybody at the broker may send.
+"""Remote control: which of the orders that reach a worker it obeys, and how it answers.
 
-Whoever reaches the broker may broadcast an order to every worker. By default a worker obeys those that only read,
-that withdraw calls which have not begun, that turn events on or off, and `wasmfleet drain`; see `orders`.
-`WASMFLEET_REMOTE_CONTROL=all` lets it obey all that Celery knows.
+Whoever reaches the broker can broadcast an order to every worker. By default a worker obeys orders that only read, that
+cancel calls which have not begun, that turn events on or off, and `wasmfleet drain`; `orders.py` lists them.
+`WASMFLEET_REMOTE_CONTROL=all` lets it obey every order that Celery knows.
 """
 
 import logging
@@ -35,7 +35,7 @@ class _ReplyTo(msgspec.Struct):
 
 
 class _Order(msgspec.Struct):
-    """A broadcast, as kombu's mailbox sends it."""
+    """A broadcast in the form in which kombu's mailbox sends it (5.7, pidbox.py)."""
 
     method: _Word
     arguments: dict[str, Any] | None = None
@@ -51,13 +51,14 @@ class Refused(Exception):
 
 
 class Node(pidbox.Node):  # type: ignore[misc]
-    """Kombu's (5.7), but it obeys the allowed orders only, and a broadcast that is none ends or restarts nothing.
+    """Kombu's node (5.7, pidbox.py), which obeys allowed orders only and takes any broadcast without harm.
 
-    Celery 5.7 calls `listen` and `handle_message` (worker/pidbox.py); what they call in kombu is not used.
+    Kombu's obeys every order, and one of a strange form makes Celery open the mailbox anew. Celery 5.7 calls `listen`
+    and `handle_message` (worker/pidbox.py). Both are replaced, so that what they call in kombu is not used.
     """
 
     def listen(self, channel: Any = None, callback: Any = None) -> Any:
-        """Kombu's, but a message is looked at before it is decoded."""
+        """Listen for broadcasts as kombu does, but check the size of each before it is decoded."""
 
         def on_message(message: Any) -> None:
             body = _decoded(message)
@@ -69,6 +70,7 @@ class Node(pidbox.Node):  # type: ignore[misc]
         return consumer
 
     def handle_message(self, body: Any, message: Any = None) -> None:
+        """Obey an order and answer it, or answer why it is refused. Raises SystemExit for an obeyed `shutdown`."""
         try:
             order = msgspec.convert(body, _Order)
         except (ValueError, RecursionError) as error:
@@ -98,7 +100,7 @@ class Node(pidbox.Node):  # type: ignore[misc]
         return bool(match(self.hostname, order.pattern, order.matcher))
 
     def _obeyed(self, order: _Order) -> Any:
-        """What the order's handler gives. Raises Refused."""
+        """Return what the order's handler answers. Raises Refused."""
         if order.method not in self.handlers:
             raise Refused(f"there is no remote command {order.method!r}")
         arguments = _checked(order)
@@ -111,25 +113,29 @@ class Node(pidbox.Node):  # type: ignore[misc]
 
     def _answer(self, order: _Order, answer: Any) -> None:
         if order.reply_to is None or order.reply_to.exchange != self.mailbox.reply_exchange.name:
-            return  # nobody asked, or somebody wants messages of ours in another place
+            return  # nobody waits for an answer, or it should go where answers do not belong
         try:
             self.reply(
                 {self.hostname: answer}, order.reply_to.exchange, order.reply_to.routing_key, order.ticket
             )
-        except Exception as error:  # noqa: BLE001 - who asked is away, or the broker
+        except Exception as error:  # noqa: BLE001 - whoever asked is away, or the broker is
             _log.warning("the remote command %r cannot be answered: %s", order.method, error)
 
 
 class Mailbox(client.Mailbox):  # type: ignore[misc]
+    """Celery's mailbox, whose node is ours."""
+
     node_cls = Node
 
 
 class Control(client.Control):  # type: ignore[misc]
+    """What Celery finds as `app.control`: its own, whose mailbox is ours."""
+
     Mailbox = Mailbox
 
 
 def _decoded(message: Any) -> Any:
-    """What a broadcast says, or None where nobody can read it."""
+    """Return a broadcast's content, or None where it is too large or cannot be decoded."""
     size = len(message.body or b"")
     if size > MOST_BYTES:
         _log.warning("a broadcast of %d bytes is dropped unread", size)
@@ -142,7 +148,7 @@ def _decoded(message: Any) -> Any:
 
 
 def _checked(order: _Order) -> dict[str, Any]:
-    """The arguments of an order that is obeyed. Raises Refused."""
+    """Return the arguments of an order that is obeyed. Raises Refused where it is not."""
     arguments = order.arguments or {}
     if settings().remote_control == "all":
         return arguments

@@ -1,4 +1,4 @@
-"""How a message becomes an entry of the quarantine."""
+"""The quarantine's entry of a message: of a call that kills its process, or of what is no call."""
 
 import uuid
 from typing import Any
@@ -19,7 +19,7 @@ from wasmfleet.workers.untrusted import outline
 
 
 def killed(request: Any, reason: str) -> quarantine.Entry:
-    """The entry of a call that goes on killing its process."""
+    """Make the entry of a call that killed its process again and again."""
     return quarantine.entry(
         request.id,
         "killed",
@@ -46,7 +46,7 @@ def _may_hold_secrets(request: Any) -> bool:
 
 
 def refused(message: Any, name: str, worker: str, error: WasmfleetError) -> quarantine.Entry:
-    """The entry of a message that is no call."""
+    """Make the entry of a message that is no call; of one without an id, under an id made of its delivery tag."""
     body = (
         message.body
         if isinstance(message.body, bytes)
@@ -74,7 +74,10 @@ def refused(message: Any, name: str, worker: str, error: WasmfleetError) -> quar
 
 
 def stub_error(message: Any) -> WasmfleetError | None:
-    """Why the broker's script left only a stub of a message (workers/transport/fetch.lua), if it did."""
+    """Return the typed error of a message of which the broker's script left only a stub, or None for any other.
+
+    The script (workers/transport/fetch.lua) cuts off a message that is too large, and one that ends main processes.
+    """
     headers = message.headers or {}
     why, size = headers.get("wasmfleet_refused"), headers.get("wasmfleet_bytes")
     if why == "too large":
@@ -87,7 +90,11 @@ def stub_error(message: Any) -> WasmfleetError | None:
 
 
 def _from_tag(tag: str) -> str:
-    """An id for what has none. Some tags the broker's script makes from the hash of the content (fetch.lua)."""
+    """Make an id of a delivery tag.
+
+    For malformed messages and stubs the broker's script makes the tag of a hash of the content, which is hashed again
+    with this node's key: who knows the content must not recognise it.
+    """
     kind = tag.partition("-")[0]
     if kind not in ("malformed", "stub"):
         return tag
@@ -95,7 +102,7 @@ def _from_tag(tag: str) -> str:
 
 
 def module_sha256(task: Any) -> str | None:
-    """The digest of the module that serves this task here, if one does."""
+    """Return the digest of the module that serves this task on this node, or None where none does."""
     operation: Operation | None = getattr(task, "operation", None)
     path = modules.files(settings()).get(operation.module) if operation else None
     try:
@@ -105,12 +112,13 @@ def module_sha256(task: Any) -> str | None:
 
 
 def _plain(headers: dict[str, Any]) -> dict[str, Any]:
-    """What of the headers the message has when it is sent again; by then it would have expired."""
+    """Return the headers with which the message can be sent again; not its expiry, which would be over by then."""
     own = ("lang", "task", "id", "root_id", "parent_id", "timelimit", "wasmfleet", "retries", "compression")
     return {name: _storable(headers[name]) for name in own if name in headers}
 
 
 def _storable(value: Any) -> Any:
+    """Return a header's value, or its text where MessagePack cannot carry it."""
     try:
         msgspec.msgpack.encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError):

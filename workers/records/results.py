@@ -1,24 +1,21 @@
-"""Where results are kept: Celery's Redis backend, speaking MessagePack to those who asked for it.
+"""Celery's Redis backend for results, which stores MessagePack for callers that asked for it, and JSON for others.
 
-An unconfigured Celery client reads JSON only; a call that came from this package asks for MessagePack
-in its header, which carries bytes without base64.
+An unconfigured Celery client reads JSON only. A call that this package sent asks for MessagePack in its header: that
+carries bytes without base64. Whatever lies in the store was written by anybody who reaches it, so it is read as hostile
+(`stored.py`). Where the store is away, a call runs again, for its result would be lost.
 """
 
 import contextlib
-import time
 from collections.abc import Iterator
 from typing import Any, Final
 
 from celery import current_task, group, states
-from celery.backends.redis import RedisBackend, ResultConsumer  # type: ignore[attr-defined]
 from celery.exceptions import TaskRevokedError
 from celery.utils.log import get_task_logger
 from kombu.exceptions import EncodeError
 from kombu.serialization import dumps, loads
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, ReadOnlyError, RedisError, ResponseError
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from wasmfleet.config import celery as queues
@@ -26,16 +23,15 @@ from wasmfleet.config.settings import MIB, settings
 from wasmfleet.workers.again import Again, LargeResultRefused, ResultRefused
 from wasmfleet.workers.app import app, in_a_call
 from wasmfleet.workers.errors import OutputTooLarge, UnreadableResult, WasmfleetError
+from wasmfleet.workers.internals.celery_results import RedisResults
 from wasmfleet.workers.records import stored
+from wasmfleet.workers.records.awaited import AWAY, PatientConsumer
 from wasmfleet.workers.safe_text import storable
 from wasmfleet.workers.secrecy import sealed_calls
 
-_LOOK_S: Final = 1.0
-_PATIENCE_S: Final = (
-    3.0  # with a store that does not answer; less than the grace between a call's limit and its kill
-)
+#: How long a store that does not answer is tried: less than the time between a call's limit and the kill of its child.
+_PATIENCE_S: Final = 3.0
 _LARGE_BYTES: Final = 1 << 20
-_AWAY: Final = (RedisConnectionError, RedisTimeoutError, ReadOnlyError)
 _PROBE: Final = "wasmfleet:probe"
 _logger = get_task_logger(__name__)
 
@@ -44,128 +40,100 @@ class _Large(RedisError):
     """A large value was not stored."""
 
 
-class PatientConsumer(ResultConsumer):  # type: ignore[misc]
-    """Celery's, but who waits for a result waits for its store too, as long as they said they would."""
-
-    _pubsub: Any
-
-    def start(self, initial_task_id: str, **_: Any) -> None:
-        """Celery's, but whoever else waited before the store was lost is subscribed again as well."""
-        with self._locked():
-            self.subscribed_to.add(self._get_key_for_task(initial_task_id))
-            self._ensure(self._reconnect_pubsub, ())
-
-    def on_wait_for_pending(self, result: Any, **kwargs: Any) -> None:
-        """Looks for what is there already; where the store is away, the first look of `drain_events` does."""
-        try:
-            super().on_wait_for_pending(result, **kwargs)
-        except _AWAY as error:
-            if isinstance(error, AuthenticationError):
-                raise
-            self._pubsub = None
-
-    def _reconnect_pubsub(self) -> None:
-        """Celery's (5.7), which reads what is stored without knowing of which call it is: what is no result names
-        none itself. Those that still wait are looked for once more."""
-        super()._reconnect_pubsub()
-        for key in self.subscribed_to - self._pending_unsubscribe:
-            meta = self.backend.get_task_meta(self.backend.task_id_of(key))
-            if meta["status"] in states.READY_STATES:
-                self.on_state_change(meta, None)
-
-    def on_state_change(self, meta: Any, message: Any) -> None:
-        """Celery's. A result that came by publish and subscribe is that of its channel, whatever it says."""
-        if message is not None:
-            meta["task_id"] = self.backend.task_id_of(message["channel"])
-        if meta.get("task_id"):
-            super().on_state_change(meta, message)
-
-    def drain_events(self, timeout: float | None = None) -> None:
-        """One look. Where the store is lost and does not come back at once, the next look tries again."""
-        try:
-            if self._pubsub is None and self.subscribed_to:
-                self._reconnect_pubsub()
-            super().drain_events(timeout)
-        except (*_AWAY, RuntimeError) as error:
-            lost = error.__cause__ if isinstance(error, RuntimeError) else error
-            if not isinstance(lost, _AWAY) or isinstance(lost, AuthenticationError):
-                raise
-            time.sleep(timeout or _LOOK_S)
-
-
-class Results(RedisBackend):
-    """Stores each result in the serializer its caller reads."""
+class Results(RedisResults):
+    """Celery's Redis backend (5.7) with the differences that this module's docstring tells."""
 
     ResultConsumer = PatientConsumer
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Once, for a connection that the server has closed; the rest is `ensure`'s, which counts seconds.
-        self.connparams["retry"] = Retry(NoBackoff(), 1)  # type: ignore[attr-defined]
+        # One more try for a connection that the server has closed; `ensure` does the rest, and counts seconds.
+        self.connect_with(retry=Retry(NoBackoff(), 1))
 
     def encode(self, data: Any) -> Any:
+        """Write a result as the caller of the current call reads it; Celery's always takes one serializer."""
         if _asked_for_msgpack():
             return dumps(data, serializer="msgpack")[2]
         return super().encode(data)
 
     def mark_as_done(self, *args: Any, **kwargs: Any) -> Any:
+        """Store a value, as Celery's does. Raises Again in a child where it cannot be stored."""
         with _stored_or_again():
             return super().mark_as_done(*args, **kwargs)
 
     def mark_as_failure(self, *args: Any, **kwargs: Any) -> Any:
+        """Store an error, as Celery's does. Raises Again in a child where it cannot be stored."""
         with _stored_or_again():
             return super().mark_as_failure(*args, **kwargs)
 
-    def _call_task_errbacks(self, request: Any, exc: Any, traceback: Any) -> None:
-        """Sends the errbacks as tasks. Celery calls some of them here, past their lane and their log (5.7,
-        backends/base.py); one that cannot be sent is no reason for this call's end to be lost."""
+    def send_errbacks(self, request: Any, error: Any, traceback: Any) -> None:
+        """Send all errbacks of a failed call as messages.
+
+        Celery's (5.7, backends/base.py) calls some of them in this process, where no lane limits and no log records
+        them. One that cannot be sent is logged and left, so that the call's own end is not lost with it.
+        """
         try:
-            own: Any = self.app  # type: ignore[attr-defined]
+            own: Any = self.app
             if follow := [own.signature(errback) for errback in request.errbacks or ()]:
                 root = request.root_id or request.id
                 group(follow, app=own).apply_async((request.id,), parent_id=request.id, root_id=root)
         except RedisError:
             raise
-        except Exception as error:  # noqa: BLE001 - a sender wrote them
-            _logger.warning("the errbacks of call %s cannot be sent: %s", request.id, error)
+        except Exception as unsent:  # noqa: BLE001 - a sender wrote the errbacks
+            _logger.warning("the errbacks of call %s cannot be sent: %s", request.id, unsent)
 
     def prepare_exception(self, exc: Any, serializer: Any = None) -> Any:
-        """Celery's; of a call that was revoked for a typed error, that error. A result that cannot be written has a
-        row that says ok, and was too large for this process in the form its reader wants."""
+        """Write an error as Celery's does, but for two, which become typed errors of the fleet.
+
+        A call that was revoked with a typed error ends with that error. A result that kombu could not encode ends as
+        OutputTooLarge: results hold plain values only, so what was missing is memory for the form that its reader
+        wants. Its row in the log says ok, for the row was written before.
+        """
         if isinstance(exc, EncodeError):
             exc = OutputTooLarge(f"the result cannot be written: {storable(exc)}")
         why = exc.args[0] if isinstance(exc, TaskRevokedError) and exc.args else None
         return super().prepare_exception(why if isinstance(why, WasmfleetError) else exc, serializer)
 
     def get(self, key: Any) -> Any:
-        """Celery's, tried again as its `set` is: it looks for a result before it stores one. Raises
-        UnreadableResult where what is stored is no text, or larger than any result."""
+        """Read what is stored under a key, with the tries of `ensure`; Celery's, which `set` calls too, tries once.
+
+        Raises UnreadableResult where that is no text, or larger than any result.
+        """
         try:
             found = self.ensure(self.client.getrange, (key, 0, most_bytes()))
         except ResponseError as error:
             if not str(error).startswith("WRONGTYPE"):
                 raise
-            raise UnreadableResult("what is stored as the call's result is none: it is no text") from None
+            raise UnreadableResult(
+                "what is stored as the call's result is no result: it is no text"
+            ) from None
         return _small(found)
 
     def set(self, key: Any, value: Any, **policy: Any) -> Any:
-        """Celery's. A store may be there for others, and too slow or too small for a large result."""
+        """Store a value as Celery's does, and tell of a large one by an error of its own.
+
+        A store that is too slow or too small for a large result may take others all the same.
+        """
         if len(value) > most_bytes():
-            raise _Large(f"{len(value):,} bytes, and nobody reads more than {most_bytes():,}")
+            raise _Large(f"it has {len(value):,} bytes, and nobody reads more than {most_bytes():,}")
         try:
             return super().set(key, value, **policy)
         except RedisError as error:
             if len(value) < _LARGE_BYTES:
                 raise
-            raise _Large(f"{len(value):,} bytes: {error}") from error
+            raise _Large(f"it has {len(value):,} bytes: {error}") from error
 
     def ensure(self, fun: Any, args: Any, **policy: Any) -> Any:
+        """Call a function of redis-py until it answers, for at most 3 seconds; Celery's counts tries, not seconds."""
         return super().ensure(fun, args, **queues.jittered(self.retry_policy | policy), timeout=_PATIENCE_S)
 
     def decode_result(self, payload: Any) -> Any:
-        """Celery's, opened where it is sealed; what is no result is a failed call whose error says so."""
+        """Read a result as Celery's mapping, and open it where it is sealed.
+
+        What cannot be read becomes a failed call whose error says why; Celery's raises whatever its decoders raise.
+        """
         try:
-            meta = self.meta_from_decoded(stored.checked(self.decode(_small(payload)), self.app))  # type: ignore[attr-defined]
+            meta = self.meta_from_decoded(stored.checked(self.decode(_small(payload)), self.app))
             if in_a_call():  # Celery hands results on to a chord's body; they stay sealed
                 return meta
             return meta | {"result": sealed_calls.result(meta["result"])}
@@ -178,30 +146,27 @@ class Results(RedisBackend):
             )
 
     def exception_to_python(self, exc: Any) -> Any:
-        """Celery's, which makes any class that a loaded module has by the stored name."""
+        """Make the error that is stored, of a fixed list; Celery's makes any class of any loaded module."""
         return exc if isinstance(exc, BaseException) else stored.error_of(exc)
 
-    def task_id_of(self, key: Any) -> str:
-        """The call whose result is stored under this key, and published under it."""
-        found: str = self._strip_prefix(key)  # type: ignore[attr-defined]
-        return found
-
-    def _get_task_meta_for(self, task_id: Any) -> Any:
+    def stored_meta(self, task_id: Any) -> Any:
+        """Read the result of a call, which is told to be this call's whatever its content says."""
         try:
-            meta = super()._get_task_meta_for(task_id)  # type: ignore[misc]
+            meta = super().stored_meta(task_id)
         except UnreadableResult as error:
             meta = _unreadable(error)
         return meta if meta["status"] == states.PENDING else meta | {"task_id": task_id}
 
-    def _restore_group(self, group_id: Any) -> Any:
-        """Celery's, for a group that a client saved."""
+    def stored_group(self, group_id: Any) -> Any:
+        """Read a group that a client saved. Raises UnreadableResult where what is stored is no group."""
         try:
-            return super()._restore_group(group_id)  # type: ignore[misc]
+            return super().stored_group(group_id)
         except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
             kind = type(error).__name__
-            raise UnreadableResult(f"what is stored as the group {group_id!r} is none ({kind})") from None
+            raise UnreadableResult(f"what is stored as the group {group_id!r} is no group ({kind})") from None
 
     def decode(self, payload: Any) -> Any:
+        """Decode JSON or MessagePack, whichever the first byte tells; Celery's reads one serializer alone."""
         content = payload.encode() if isinstance(payload, str) else payload
         if content[:1] in (b"{", b"["):
             return super().decode(payload)
@@ -215,7 +180,7 @@ class Results(RedisBackend):
 
 @contextlib.contextmanager
 def _stored_or_again() -> Iterator[None]:
-    """In a child, a result that cannot be stored is no failure of the call: it runs again."""
+    """In a child, let a call run again whose result cannot be stored; elsewhere raise what redis-py raises."""
     try:
         yield
     except RedisError as error:
@@ -227,11 +192,11 @@ def _stored_or_again() -> Iterator[None]:
 def _again_for(error: RedisError) -> type[Again]:
     if isinstance(error, _Large):
         return LargeResultRefused
-    return Again if isinstance(error, _AWAY) else ResultRefused
+    return Again if isinstance(error, AWAY) else ResultRefused
 
 
 def most_bytes() -> int:
-    """Of a stored result. A batch's answers are one result, and may be larger than one reply."""
+    """Return how many bytes a stored result may have: a batch's answers are one result, larger than one reply."""
     return 4 * settings().max_output * MIB
 
 
@@ -245,11 +210,12 @@ def _small(payload: Any) -> Any:
 
 
 def _unreadable(error: WasmfleetError) -> dict[str, Any]:
+    """Return the mapping of a call that failed with this error, as Celery reads it."""
     return {"status": states.FAILURE, "result": error, "task_id": "", "traceback": None, "children": []}
 
 
 def probe() -> None:
-    """Raises redis.RedisError where results cannot be stored."""
+    """Try to store something. Raises redis.RedisError where results cannot be stored."""
     store: Any = app.backend
     store.client.setex(_PROBE, 60, b"")
 

@@ -1,4 +1,4 @@
-"""What lies under a call's id in the store of results, read as a result: anybody at the store may have written it."""
+"""Stored results and errors, checked before they are used: whoever reaches the store may have written them."""
 
 import builtins
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ from wasmfleet.workers.safe_text import storable
 
 _SHOWN_CHARACTERS: Final = 200
 
-#: The errors that are made of what a store says. Not here is what a reader would take for its own trouble or for an
-#: order: what ends a process or an iteration, what asks for patience, what asks Celery to send a call back.
+#: The classes of errors that are made of stored ones. Left out is what a reader would take for its own trouble or for
+#: an order: exceptions that end a process or an iteration, time-outs, and those by which a task tells Celery to retry.
 _MADE: Final[dict[str, tuple[Any, str]]] = {
     "builtins": (
         builtins,
@@ -45,7 +45,7 @@ _Status = Annotated[str, msgspec.Meta(max_length=20)]
 
 
 class _Meta(msgspec.Struct):
-    """What Celery 5.7 stores of a task and somebody reads again (celery/backends/base.py, celery/result.py)."""
+    """The mapping that Celery stores as a task's result, with what is read of it (5.7, backends/base.py, result.py)."""
 
     status: _Status
     result: Any
@@ -58,7 +58,7 @@ class _Meta(msgspec.Struct):
 
 
 class _Error(msgspec.Struct):
-    """An error, as Celery stores it."""
+    """The mapping that Celery stores as an error."""
 
     exc_type: str
     exc_module: str
@@ -66,7 +66,7 @@ class _Error(msgspec.Struct):
 
 
 def checked(meta: Any, app: Any) -> dict[str, Any]:
-    """The stored mapping, once Celery can read it without surprise. Raises UnreadableResult."""
+    """Return a stored mapping that Celery can read without surprise. Raises UnreadableResult for any other."""
     try:
         found = msgspec.convert(meta, _Meta)
         if not _are_ids(found.children or []):
@@ -74,15 +74,17 @@ def checked(meta: Any, app: Any) -> dict[str, Any]:
         for child in found.children or []:
             result_from_tuple(child, app)
     except Exception as error:  # noqa: BLE001 - Celery raises what it likes for a strange child
-        raise UnreadableResult(f"what is stored as the call's result is none: {_told(error)}") from None
+        raise UnreadableResult(f"what is stored as the call's result is no result: {_told(error)}") from None
     if found.status not in states.ALL_STATES:
         raise UnreadableResult(f"what is stored as the call's result has the unknown status {found.status!r}")
     return dict(meta)
 
 
 def _are_ids(children: list[Any]) -> bool:
-    """Whether these nested lists hold ids and nothing else: of another value Celery makes a result that fails when it
-    is thrown away, where nobody can catch it."""
+    """Whether these nested lists hold nothing but ids.
+
+    Of any other value Celery makes a result object that fails when it is freed, where nobody can catch that.
+    """
     level: list[Any] = [children]
     while level:
         inner = [value for outer in level for value in outer]
@@ -95,11 +97,13 @@ def _are_ids(children: list[Any]) -> bool:
 
 
 def error_of(told: Any) -> Exception:
-    """The error that a stored one stands for; UnreadableResult for what is none, or is not made here."""
+    """Make the error that is stored; an UnreadableResult of what is no error, or of a class not listed here."""
     try:
         found = msgspec.convert(told, _Error)
     except (ValueError, RecursionError) as error:
-        return UnreadableResult(f"the call failed, and what is stored as its error is none: {_told(error)}")
+        return UnreadableResult(
+            f"the call failed, and what is stored as its error is no error: {_told(error)}"
+        )
     kind = _CLASSES.get((found.exc_module, found.exc_type))
     said = found.exc_message if isinstance(found.exc_message, list) else [found.exc_message]
     if kind is None:
@@ -111,7 +115,7 @@ def error_of(told: Any) -> Exception:
 
 
 def item(index: int, answer: Any) -> tuple[Any, WasmfleetError | None]:
-    """The value or the error of a batch's item, whose place in the batch is said where it has neither."""
+    """Return the value or the error of a batch's item; UnreadableResult, with its index, where it has neither."""
     match answer:
         case [0, value]:
             return value, None
@@ -122,7 +126,7 @@ def item(index: int, answer: Any) -> tuple[Any, WasmfleetError | None]:
 
 
 def of_failed_batch(error: BaseException) -> WasmfleetError:
-    """What each item of a batch failed with, of which no answer is there."""
+    """Return the error of each item of a batch that failed as a whole."""
     if isinstance(error, WasmfleetError):
         return error
     if isinstance(error, celery.TaskRevokedError):
@@ -140,7 +144,9 @@ def _own(kind: type[WasmfleetError], message: Any, details: Any = None) -> Wasmf
 
 def _unknown(found: _Error, said: list[Any]) -> UnreadableResult:
     name = f"{_told(found.exc_module)}.{_told(found.exc_type)}"
-    return UnreadableResult(f"the call failed with {name}, which is not made here: {_told(said)}")
+    return UnreadableResult(
+        f"the call failed with {name}, a class that is not made of stored results: {_told(said)}"
+    )
 
 
 def _told(value: Any) -> str:

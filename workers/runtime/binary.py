@@ -1,6 +1,6 @@
-"""The sections of a WebAssembly file, read strictly: any bytes give what they say, or BadBinary.
+"""Reader of the sections of a WebAssembly file, strict enough for bytes of any origin: it raises BadBinary or nothing.
 
-Nothing here needs Wasmtime. https://webassembly.github.io/spec/core/binary/ names what is read.
+It needs no Wasmtime. The format: https://webassembly.github.io/spec/core/binary/.
 """
 
 from typing import Final
@@ -12,7 +12,7 @@ FUNCTIONS: Final = 3
 MEMORIES: Final = 5
 EXPORTS: Final = 7
 START: Final = 8
-#: The order that the format demands; 13 are tags, 12 counts the data.
+#: The place of each kind of section in the order that the format demands (13 holds tags, 12 the number of data).
 _ORDER: Final = {kind: place for place, kind in enumerate((1, 2, 3, 4, 5, 13, 6, 7, 8, 9, 12, 10, 11))}
 _MAGIC: Final = b"\0asm\x01\0\0\0"
 _MOST_SECTIONS: Final = 1000
@@ -37,13 +37,17 @@ class Reader:
         return self._end - self._at
 
     def byte(self) -> int:
+        """Read one byte."""
         if self._at >= self._end:
             raise BadBinary(_TRUNCATED)
         self._at += 1
         return self._data[self._at - 1]
 
     def number(self, bits: int = 32) -> int:
-        """An unsigned LEB128 number. It may be padded, as linkers do, up to the bytes that its type allows."""
+        """Read an unsigned LEB128 number of at most so many bits.
+
+        Linkers pad numbers with zeros; that is accepted up to the number of bytes that the bits need.
+        """
         value = 0
         for shift in range(0, bits, 7):
             byte = self.byte()
@@ -57,7 +61,7 @@ class Reader:
         return value
 
     def count(self, most: int) -> int:
-        """How many entries follow, at most so many; each takes a byte at least."""
+        """Read how many entries follow: at most so many, and no more than bytes are left (each takes one)."""
         count = self.number()
         if count > most:
             raise BadBinary(f"it has {count:,} entries where {most:,} are allowed")
@@ -66,31 +70,32 @@ class Reader:
         return count
 
     def take(self, size: int) -> "Reader":
-        """The next bytes as a stretch of their own."""
+        """Read so many bytes, as a stretch of their own."""
         if size > self.left:
             raise BadBinary(_TRUNCATED)
         self._at += size
         return Reader(self._data, self._at - size, self._at)
 
     def rest(self) -> bytes:
-        """All bytes that are left."""
+        """Read all bytes that are left."""
         start, self._at = self._at, self._end
         return self._data[start : self._end]
 
     def text(self) -> str:
+        """Read a length and so many bytes of UTF-8."""
         try:
             return self.take(self.number()).rest().decode()
         except UnicodeDecodeError:
             raise BadBinary("a name is not UTF-8") from None
 
     def finish(self) -> None:
-        """Raises BadBinary where something is left."""
+        """Raise BadBinary where bytes are left."""
         if self.left:
             raise BadBinary(f"a section has {self.left} bytes too many")
 
 
 class Sections:
-    """Where each section of a file is; its custom sections by name."""
+    """The sections of a file: those of the format by kind, custom ones by name. Raises BadBinary when made."""
 
     def __init__(self, data: bytes) -> None:
         if not data.startswith(_MAGIC):
@@ -116,8 +121,9 @@ class Sections:
         return kind in self._known
 
     def known(self, kind: int) -> Reader:
-        """A section of the format; one that is not there has no entries."""
+        """Return a section of the format; for one that the file does not have, a section without entries."""
         return self._known.get(kind) or Reader(b"\0", 0, 1)
 
     def custom(self, name: str) -> list[Reader]:
+        """Return the contents of all custom sections of this name."""
         return self._custom.get(name, [])

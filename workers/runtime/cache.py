@@ -1,6 +1,6 @@
-"""The compiled-ahead cache: machine code on disk, never used unless its keyed hash fits.
+"""Cache of compiled modules: machine code on disk, which is used only where a keyed hash of it fits.
 
-Wasmtime accepts almost any damaged artefact and runs it, so each is bound to the module's digest, to the
+Wasmtime loads and runs almost any damaged machine code. So each file of it is bound to the module's digest, to the
 engine's fingerprint (version, configuration, CPU) and to a key that only this user can read.
 """
 
@@ -24,22 +24,22 @@ _KEY_BYTES: Final = 32
 
 
 class CacheMiss(Exception):
-    """There is nothing usable for this module; the message says why."""
+    """The cache has no usable machine code of this module; the message says why."""
 
 
 class CompileFailed(Exception):
-    """The module was tried and does not compile; the message says why."""
+    """The module was compiled once, and that failed; the message says why."""
 
 
 class Artefact:
-    """Machine code that was verified, by the open file that it was read from: what its name leads to may change."""
+    """Verified machine code, and the open file it was read from: the file's name may lead elsewhere by now."""
 
     def __init__(self, descriptor: int, code: bytes) -> None:
         self._open_file = Path(f"/proc/self/fd/{descriptor}")
         self.code = code
 
     def deserialize(self, engine: wasmtime.Engine) -> wasmtime.Module:
-        """The module. Mapped from the file where that can be, so that processes share its memory."""
+        """Load the module, mapped from the file where /proc leads to it, so that processes share its memory."""
         if self._open_file.exists():
             return wasmtime.Module.deserialize_file(engine, str(self._open_file))
         return wasmtime.Module.deserialize(engine, self.code)
@@ -53,7 +53,10 @@ class Cache:
 
     @contextlib.contextmanager
     def artefact(self, digest: str) -> Iterator[Artefact]:
-        """The verified machine code of a module. Raises CacheMiss, CompileFailed, or NotPrivate."""
+        """Open the verified machine code of a module, which is named by its SHA-256.
+
+        Raises CacheMiss, CompileFailed, NotPrivate.
+        """
         self._refuse_shared()
         with contextlib.suppress(FileNotFoundError):
             raise CompileFailed(private.read(self._path(digest, "failed")).decode(errors="replace"))
@@ -65,25 +68,28 @@ class Cache:
             except OSError:
                 raise CacheMiss("not compiled yet") from None
             if not hmac.compare_digest(tag, self._tag(digest, code)):
-                raise CacheMiss("the compiled module is damaged or of another origin; it is compiled anew")
+                raise CacheMiss(
+                    "the compiled module is damaged or was made by somebody else; it is compiled anew"
+                )
             yield Artefact(descriptor, code)
 
     def paths(self, digest: str) -> tuple[Path, ...]:
-        """The files and folders that decide whether a module's machine code is used."""
+        """Return the files and folders that decide whether a module's machine code is used."""
         files = ("key", *(self._path(digest, kind).name for kind in ("cwasm", "tag")))
         return self._folder.parent, self._folder, *(self._folder / name for name in files)
 
     def store(self, digest: str, code: bytes) -> None:
+        """Keep the machine code of a module."""
         private.write(self._path(digest, "cwasm"), code)
         private.write(self._path(digest, "tag"), self._tag(digest, code))
 
     def store_failure(self, digest: str, reason: str) -> None:
-        """Remembers that a module does not compile, so that it is not tried for ever."""
+        """Keep the reason why a module does not compile, so that it is not tried again and again."""
         private.write(self._path(digest, "failed"), reason.encode())
 
     @contextlib.contextmanager
     def compiling(self) -> Iterator[bool]:
-        """Holds the one right to compile into this folder; gives False where another process holds it."""
+        """Take the folder's lock for compiling, and yield whether this process has it: only one at a time compiles."""
         private.folder(self._folder)
         self._refuse_shared()
         lock = os.open(self._folder / "compiling.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -105,6 +111,7 @@ class Cache:
         return self._folder / f"{digest[:32]}-{fingerprint()}.{kind}"
 
     def _tag(self, digest: str, code: bytes) -> bytes:
+        """Return the keyed hash of machine code, which differs for another module or another engine."""
         bound = f"{digest} {fingerprint()}".encode()
         return hashlib.blake2b(
             code,

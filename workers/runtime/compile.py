@@ -1,6 +1,7 @@
-"""Compiles what is not in the cache, in a process of its own: `python -m wasmfleet.workers.runtime.compile`.
+"""Compile all modules that the cache lacks, in a process of its own: `python -m wasmfleet.workers.runtime.compile`.
 
-Compiling starts threads and takes seconds, so neither a worker nor its children may do it.
+Compiling starts threads and takes seconds, so neither a worker nor its children may do it. Each single module is
+compiled in one more process (`compiler.py`), which has limits on time and memory.
 """
 
 import hashlib
@@ -21,10 +22,10 @@ from wasmfleet.workers.runtime.modules import Binary, NotReady, files, read, sta
 from wasmfleet.workers.safe_text import LineFormatter, shown
 
 _log = logging.getLogger("wasmfleet.compile")
-#: How a process ends that somebody else ended: it says nothing about the module.
+#: Signals by which somebody else ends a process; that it ended so says nothing about the module.
 _ENDED_FROM_OUTSIDE: Final = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
 _CALM: Final = {
-    "RAYON_NUM_THREADS": str(min(4, os.cpu_count() or 1)),  # each takes memory of the limit
+    "RAYON_NUM_THREADS": str(min(4, os.cpu_count() or 1)),  # each thread needs a part of the memory limit
     "RUST_BACKTRACE": "0",
 }
 
@@ -34,12 +35,15 @@ class _Ended(Exception):
 
 
 def start() -> "subprocess.Popen[bytes]":
-    """Starts the compiling process; at most one at a time does the work."""
+    """Start this module as a process. It ends at once where another one is compiling already."""
     return subprocess.Popen([sys.executable, "-m", __name__], stdin=subprocess.DEVNULL)
 
 
 def compile_all(settings: Settings, tell: Callable[[str], None]) -> None:
-    """Compiles what is not compiled yet, and tells each module's name before it does."""
+    """Compile the modules that the cache lacks, and call `tell` with each module's name first.
+
+    Returns at once where another process is compiling. Raises NotPrivate where others can write the cache's folder.
+    """
     cache = Cache(settings.data_dir / "compiled")
     with cache.compiling() as mine:
         tried: set[str] = set()
@@ -54,7 +58,10 @@ def compile_all(settings: Settings, tell: Callable[[str], None]) -> None:
 
 
 def _next(settings: Settings, tried: set[str]) -> tuple[str, Path] | None:
-    """The first module to compile. Asked anew after each: what was repaired meanwhile need not wait for the last."""
+    """Return the first module that has to be compiled and was not tried, with its file; None where there is none.
+
+    It is asked after each module, so that a file which is repaired meanwhile is compiled in this run too.
+    """
     for name, path in files(settings).items():
         if name not in tried and state(name, path, settings)[0] == "compiling":
             return name, path
@@ -62,9 +69,10 @@ def _next(settings: Settings, tried: set[str]) -> tuple[str, Path] | None:
 
 
 def _compile(binary: Binary, cache: Cache) -> None:
+    """Compile a module and keep its machine code or the reason why it does not compile. Raises _Ended, Unreadable."""
     code = module_file.code(binary.path)
     if hashlib.sha256(code).hexdigest() != binary.sha256:
-        return  # it has just changed; the next look sees what it is now
+        return  # the file has just changed; the next run reads it anew
     done = subprocess.run(
         [sys.executable, "-m", compiler.__name__], input=code, capture_output=True, env=os.environ | _CALM
     )
@@ -77,7 +85,7 @@ def _compile(binary: Binary, cache: Cache) -> None:
 
 
 def _end(code: int, said: bytes) -> str:
-    """Why a compiling process ended before it gave an answer. Raises _Ended where that was not the module's doing."""
+    """Return why a compiling process ended without an answer. Raises _Ended where the module is not to blame."""
     if -code in _ENDED_FROM_OUTSIDE:
         raise _Ended(f"the compiler was ended by {signal.Signals(-code).name}")
     if -code == signal.SIGXCPU:

@@ -1,7 +1,8 @@
-"""What Wasmtime says of a compiled module, in the terms of `interface`.
+"""The interface of a compiled module, as Wasmtime tells it, checked by the rule in `interface.py`.
 
-Reading the type of a vector (v128) aborts the process in Wasmtime 50's C API. So the bytes are checked first, only
-what is entered is looked at, and the first to look is the compiler's process, which may die of it.
+Reading the type of a vector (v128) aborts the process in Wasmtime 50's C API. So the file's bytes are checked before
+(`module_file.py`), only exports that the host enters are looked at, and the first process that looks is the compiler's,
+whose death costs nothing.
 """
 
 import wasmtime
@@ -11,16 +12,16 @@ from wasmfleet.workers.safe_text import storable
 
 
 def check_compiled(module: wasmtime.Module) -> None:
-    """Raises Unfit unless the host can enter this module; also for a type that Wasmtime's bindings do not know."""
+    """Raise Unfit unless the host can enter this module safely; also for a type that the bindings do not know."""
     try:
         found = _interface(module)
-    except Exception as error:  # noqa: BLE001 - whatever the bindings do with a type that they do not know
+    except Exception as error:  # noqa: BLE001 - of any kind, for a type that the bindings do not know
         raise Unfit(f"has an interface that cannot be read: {storable(error)}") from None
     check(found)
 
 
 def _interface(module: wasmtime.Module) -> Interface:
-    """A compiled module does not tell whether it had a start function; its bytes do."""
+    """Describe a module. Whether it has a start function Wasmtime does not tell; `interface.of_binary` does."""
     imports = tuple(f"{found.module}.{found.name}" for found in module.imports)
     exports = {export.name: export for export in module.exports}
     return Interface(imports, {name: _export(exports[name].type) for name in ENTERED if name in exports})

@@ -1,6 +1,7 @@
 """Compile one module within limits: its bytes come on stdin, machine code or the reason of a refusal goes to stdout.
 
-A file chooses how much time and memory its compilation takes, so that is done in a process that may die of it.
+A module's bytes decide how much time and memory its compilation takes. So this is a process of its own, and it does no
+harm if it dies.
 """
 
 import resource
@@ -14,20 +15,20 @@ from wasmfleet.workers.runtime.engine import compiler
 from wasmfleet.workers.runtime.interface import Unfit
 from wasmfleet.workers.safe_text import storable
 
-#: The largest built-in module takes 5 s and 200 MiB.
+#: Limits of the process; the largest built-in module takes 5 s and 200 MiB. REFUSED is its exit status with a reason.
 CPU_S: Final = 60
 MEMORY_BYTES: Final = 1 << 30
 REFUSED: Final = 3
 
 
 def main() -> int:
-    """Gives 0 with machine code, or REFUSED with a reason, on stdout."""
+    """Return the exit status: 0 with machine code on stdout, or REFUSED with a reason there."""
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_CPU, CPU_S)
     _limit(resource.RLIMIT_DATA, MEMORY_BYTES)
     try:
         code, engine = sys.stdin.buffer.read(), compiler()
-        wasmtime.Module.validate(engine, code)  # says what is wrong; the compiler says where first
+        wasmtime.Module.validate(engine, code)  # its first line says what is wrong, the compiler's only where
         module = wasmtime.Module(engine, code)
         check_compiled(module)
         sys.stdout.buffer.write(module.serialize())

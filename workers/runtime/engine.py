@@ -1,4 +1,4 @@
-"""The engine: Wasmtime's configuration, and the ticker that enforces deadlines."""
+"""Wasmtime's engine: configured by the table in `switches.py`, with a thread that counts the time of guests."""
 
 import hashlib
 import platform
@@ -10,32 +10,32 @@ from pathlib import Path
 from typing import Final
 
 import wasmtime
-from wasmtime import _bindings
 
 from wasmfleet.workers.runtime.switches import PARALLEL, SWITCHES
+from wasmfleet.workers.runtime.wasmtime_internals import bindings
 
 TICK_S: Final = 0.02
 _IDLE_TICKS_BEFORE_REST: Final = 50
 
 
 def _config(*, parallel: bool) -> wasmtime.Config:
-    """Every switch as the table says. By the names of Wasmtime's C API: its Python classes lack some (50.0)."""
+    """Set every switch as the table says, through Wasmtime's C API: its Python class lacks some of them (50.0)."""
     config = wasmtime.Config()
     for switch in SWITCHES:
         value = parallel if switch is PARALLEL else switch.value
         if value is not None:
-            getattr(_bindings, f"wasmtime_config_{switch.name}")(config.ptr(), value)
+            getattr(bindings, f"wasmtime_config_{switch.name}")(config.ptr(), value)
     return config
 
 
 def compiler() -> wasmtime.Engine:
-    """An engine for the compiling process: it starts threads, so nothing may fork after it."""
+    """Make an engine for the compiling process. It starts threads, so the process may not fork any more."""
     return wasmtime.Engine(_config(parallel=True))
 
 
 @cache
 def fingerprint() -> str:
-    """What a compiled module is bound to: engine version, configuration and host CPU."""
+    """Return a digest of all that machine code depends on: Wasmtime's version, the configuration and this CPU."""
     settings = " ".join([version("wasmtime"), *(f"{switch.name}={switch.value}" for switch in SWITCHES)])
     cpu = next((line for line in _cpu_lines() if line.startswith("flags")), platform.processor())
     return hashlib.blake2b(f"{settings} {platform.machine()} {cpu}".encode(), digest_size=8).hexdigest()
@@ -49,7 +49,10 @@ def _cpu_lines() -> list[str]:
 
 
 class Engine:
-    """One process's engine. Made after fork, because its ticker is a thread."""
+    """The engine of one process, made after the fork, for it has a thread.
+
+    Wasmtime measures a guest's time in epochs. The thread advances the epoch every 20 ms while a guest runs.
+    """
 
     def __init__(self) -> None:
         self.wasmtime = wasmtime.Engine(_config(parallel=False))
@@ -60,13 +63,14 @@ class Engine:
         threading.Thread(target=self._tick, name="wasmfleet-epochs", daemon=True).start()
 
     def enter(self) -> None:
-        """A guest starts: epochs advance until as many have left."""
+        """Note that a guest starts to run; the epoch advances until `leave` was called as often."""
         with self._lock:
             self._running += 1
         if self._resting:
             self._wake.set()
 
     def leave(self) -> None:
+        """Note that a guest has stopped."""
         with self._lock:
             self._running -= 1
 
@@ -77,7 +81,10 @@ class Engine:
             self._tick_until_idle()
 
     def _tick_until_idle(self) -> None:
-        """Ends a second after the last guest left: waking the thread for each call would cost more than the call."""
+        """Advance the epoch until no guest has run for a second.
+
+        The thread does not rest sooner: waking it for each call would cost more than the call.
+        """
         idle_ticks = 0
         while idle_ticks < _IDLE_TICKS_BEFORE_REST:
             time.sleep(TICK_S)
@@ -91,5 +98,5 @@ class Engine:
 
 
 def ticks(seconds: float) -> int:
-    """Epochs after which at least this time has passed."""
+    """Return after how many epochs at least this time has passed."""
     return int(seconds / TICK_S) + 2

@@ -1,8 +1,8 @@
-"""One guest: bytes in, a reply in its memory. The only file that touches raw memory.
+"""One guest: an instance of a module that gets a request and leaves a reply in its memory.
 
-`Func.__call__` costs 25 µs; the unchecked entry with addresses prepared once costs 1-2 µs. It checks no types:
-`interface` did, for each module that is loaded. Whatever the guest answers is hostile: every address and length is
-checked against its memory before use.
+This is the only file that touches raw memory. Wasmtime's own `Func.__call__` costs 25 µs; its unchecked entry, with
+addresses prepared once, costs 1-2 µs. That one checks no types: `interface.py` did, for each module that is loaded.
+Whatever a guest answers is hostile, so every address and length is checked against its memory before use.
 """
 
 import ctypes
@@ -15,17 +15,22 @@ from typing import Any, Final, NamedTuple
 
 import cffi
 import wasmtime
-from wasmtime import _bindings, _ffi
 
 from wasmfleet.workers.errors import HostileReply, MemoryLimitExceeded, SandboxTrap, WasmfleetError
+from wasmfleet.workers.runtime import wasmtime_internals as internals
 from wasmfleet.workers.runtime.engine import Engine, ticks
 from wasmfleet.workers.runtime.modules import first_line
 from wasmfleet.workers.runtime.traps import code_of, error_of
 
 
 def _prepared(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
-    """A function of Wasmtime's C API without ctypes' conversions. It releases the GIL, as the epoch ticker needs."""
-    return ctypes.CFUNCTYPE(result, *arguments)(ctypes.cast(getattr(_ffi.dll, name), c_void_p).value or 0)
+    """Return a function of Wasmtime's C API that ctypes calls without converting arguments.
+
+    It releases the GIL while it runs, which the engine's thread needs to advance the epoch.
+    """
+    return ctypes.CFUNCTYPE(result, *arguments)(
+        ctypes.cast(getattr(internals.library, name), c_void_p).value or 0
+    )
 
 
 _enter: Final = _prepared(
@@ -37,9 +42,9 @@ _memory_bytes: Final = _prepared("wasmtime_memory_data_size", c_size_t, c_void_p
 _find_export: Final = _prepared(
     "wasmtime_instance_export_get", ctypes.c_bool, c_void_p, c_void_p, ctypes.c_char_p, c_size_t, c_void_p
 )
-_, _Callback, _, _Finalizer = _bindings._wasmtime_store_epoch_deadline_callback.argtypes
-# Not ctypes' callback: where Python cannot even enter the function (a signal's handler raises, the recursion limit is
-# met), ctypes 3.11 hands Wasmtime an error that it never wrote, and the process dies. cffi gives 0: ask again at once.
+# The callback at a deadline is made by cffi. With ctypes (Python 3.11), where Python cannot enter the function at all
+# (a signal's handler raises, or the recursion limit is met), Wasmtime takes an error that nobody wrote, and the process
+# dies. cffi returns 0 there, which lets the guest run on, and Wasmtime asks again at once.
 _cffi: Final = cffi.FFI()
 _DECIDE: Final = _cffi.typeof("uintptr_t(*)(void *, void *, uint64_t *, uint8_t *)")
 _CONTINUE: Final = 0
@@ -58,17 +63,17 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a guest came before it died: the item it was at, and the replies it had finished."""
+    """How far a guest came before it died: the index of the item it was at, and where its finished replies are."""
 
     index: int
     replies: Range
 
 
 class Guest:
-    """A fresh instance with its own memory. Not thread-safe; thrown away after an error.
+    """A fresh instance with its own memory, of at most `memory_bytes`. Not thread-safe, and of no use after an error.
 
-    Raises the typed error of a trap from any method. `memory_bytes` is its limit. The module's interface is the
-    loader's to check: a wrong type of an export here would be memory of the host.
+    Any method may raise the typed error of a trap. The loader must have checked the module's interface: through an
+    export of another type a guest could reach the host's memory.
     """
 
     def __init__(
@@ -80,16 +85,16 @@ class Guest:
         self._store.set_limits(
             memory_size=memory_bytes, table_elements=100_000, instances=1, tables=16, memories=1
         )
-        self._context = ctypes.cast(self._store._context(), c_void_p).value
+        self._context_at = ctypes.cast(internals.context_of(self._store), c_void_p).value
         self.limit_time(time_s)
         self._is_interrupted = False
         self._raised: BaseException | None = None
-        self._instance = self._instantiate(module)
-        self._exports = (_bindings.wasmtime_extern_t * 3)()
+        self._c_instance = self._instantiate(module)
+        self._exports = (internals.CExport * 3)()
         self._memory, self._reserve, self._call = map(
             self._export, range(3), (b"memory", b"reserve", b"call")
         )
-        self._slots = (_bindings.wasmtime_val_raw_t * 2)()
+        self._slots = (internals.CValue * 2)()
         self._arguments = (c_uint32 * 8).from_buffer(self._slots)  # a slot is 16 bytes: argument n is at 4n
         self._result = (c_uint64 * 4).from_buffer(self._slots)
         self._trap = c_void_p()
@@ -99,7 +104,7 @@ class Guest:
     def _instantiate(self, module: wasmtime.InstancePre) -> Any:
         self._engine.enter()
         try:
-            return module.instantiate(self._store)._instance
+            return internals.structure_of(module.instantiate(self._store))
         except wasmtime.Trap as trap:
             raise error_of(code_of(trap)) from None
         except wasmtime.WasmtimeError as error:
@@ -109,23 +114,28 @@ class Guest:
             self._engine.leave()
 
     def _export(self, slot: int, name: bytes) -> int:
-        """The host address of an export, which stays where it is as long as `self._exports` lives."""
+        """Return the host address of an export, which stays valid as long as `self._exports` lives."""
         found = self._exports[slot]
         if not _find_export(
-            self._context, ctypes.addressof(self._instance), name, len(name), ctypes.addressof(found)
+            self._context_at, ctypes.addressof(self._c_instance), name, len(name), ctypes.addressof(found)
         ):
             raise SandboxTrap(f"the module has no export {name.decode()}", {"trap": "host_error"})
         return ctypes.addressof(found.of)
 
     def limit_time(self, seconds: float) -> None:
-        """The guest is interrupted once this time from now has passed."""
-        _set_deadline(self._context, ticks(seconds))
+        """Let Wasmtime interrupt the guest once this time from now has passed."""
+        _set_deadline(self._context_at, ticks(seconds))
 
     def limit_time_per_item(self, seconds: float, overall_ticks: int, count: int) -> None:
-        """A guest that moves on to further items may run on, up to an overall number of epochs."""
+        """Limit the time of each item of a batch, and that of all together to a number of epochs.
+
+        At each deadline Wasmtime asks whether the guest may run on: yes, if it has come to another item since.
+        """
         per_item = ticks(seconds)
         last, spent = -1, 0
-        guest = weakref.proxy(self)  # the store keeps the callback: no cycle, so that the memory goes at once
+        guest = weakref.proxy(
+            self
+        )  # the store keeps the callback; without a cycle its memory is freed at once
 
         def decide(_context: Any, _data: Any, delta: Any, kind: Any) -> int:
             nonlocal last, spent
@@ -142,12 +152,12 @@ class Guest:
             return _interrupt()
 
         self._decide = _cffi.callback(_DECIDE, decide, error=0, onerror=fail)
-        address = _Callback(int(_cffi.cast("uintptr_t", self._decide)))
-        _bindings.wasmtime_store_epoch_deadline_callback(self._store.ptr(), address, None, _Finalizer(0))
+        address = internals.DeadlineCallback(int(_cffi.cast("uintptr_t", self._decide)))
+        internals.set_deadline_callback(self._store.ptr(), address, None, internals.Finalizer(0))
         self.limit_time(seconds)
 
     def call(self, operation: int, request: bytes) -> Range:
-        """Runs one operation of the module over a request; gives where its reply is, until the next call."""
+        """Run one operation of the module over a request. Returns where its reply is, until the next call."""
         size = len(request)
         if size > self._room_bytes or not size:
             self._make_room(size)
@@ -157,11 +167,11 @@ class Guest:
         return self._checked(packed >> 32, packed & 0xFFFF_FFFF)
 
     def read(self, at: int, size: int) -> bytes:
-        """A copy of a stretch of the guest's memory."""
+        """Return a copy of a stretch of the guest's memory."""
         return ctypes.string_at(self._locate(at, size), size)
 
     def progress(self) -> Progress | None:
-        """After an error: how far the guest came, or None where it does not say."""
+        """Return, after an error, how far the guest came; None where it does not say."""
         header = self._header()
         if header is None or header[0] not in (PROGRESS, OUT_OF_MEMORY):
             return None
@@ -171,17 +181,18 @@ class Guest:
             return None
 
     def _make_room(self, size: int) -> None:
+        """Let the guest reserve room for a request in its memory."""
         self._run(self._reserve, size, 0)
         at = self._arguments[0]
         self._locate(at, size)
         self._room_at, self._room_bytes = at, size
 
     def _run(self, function: int, first: int, second: int) -> None:
-        """Enters the guest. What an earlier call left in the slots is gone."""
+        """Call an export of the guest with two arguments; its result is in the slots until the next call."""
         self._arguments[:] = [first, 0, 0, 0, second, 0, 0, 0]
         self._engine.enter()
         try:
-            error = _enter(self._context, function, *self._fixed)
+            error = _enter(self._context_at, function, *self._fixed)
         finally:
             self._engine.leave()
         if error:
@@ -190,7 +201,8 @@ class Guest:
             raise self._trapped()
 
     def _trapped(self) -> WasmfleetError:
-        trap = wasmtime.Trap._from_ptr(ctypes.cast(self._trap, ctypes.POINTER(_ffi.wasm_trap_t)))
+        """Take the trap, free it, and return its typed error."""
+        trap = internals.trap_from(ctypes.cast(self._trap, ctypes.POINTER(internals.CTrap)))
         self._trap.value = None
         code = code_of(trap)
         error = error_of(code)
@@ -200,23 +212,26 @@ class Guest:
         return error
 
     def _interrupted(self, error: int) -> BaseException:
-        """What `decide` raised; else its interrupt, for nothing else here ends a guest without a trap."""
-        wasmtime.WasmtimeError._from_ptr(
-            ctypes.cast(error, ctypes.POINTER(_ffi.wasmtime_error_t))
-        )  # frees it
+        """Free an error, and return what the callback at a deadline raised, or the time-out for which it stands.
+
+        Nothing else ends a guest with an error that is no trap.
+        """
+        internals.error_from(ctypes.cast(error, ctypes.POINTER(internals.CError)))  # frees it
         return self._raised or error_of(wasmtime.TrapCode.INTERRUPT)
 
     def _ran_out_of_memory(self) -> bool:
-        """The guest says so, or its memory is so near the limit that a refused growth is the likely cause."""
+        """Whether a trap was for want of memory: the guest says so, or nine tenths of its limit are in use."""
         header = self._header()
         said = header is not None and header[0] == OUT_OF_MEMORY
-        return said or _memory_bytes(self._context, self._memory) > self._memory_bytes * 0.9
+        return said or _memory_bytes(self._context_at, self._memory) > self._memory_bytes * 0.9
 
     def _index(self) -> int:
+        """Return the index of the item that the guest is at, or -1 where it does not say."""
         header = self._header()
         return header[1] if header is not None and header[0] == PROGRESS else -1
 
     def _header(self) -> tuple[int, ...] | None:
+        """Return what the guest notes before its request buffer: a mark, an index, and where its replies are."""
         if self._room_at < HEADER.size:
             return None
         return HEADER.unpack(self.read(self._room_at - HEADER.size, HEADER.size))
@@ -226,13 +241,16 @@ class Guest:
         return Range(at, size)
 
     def _locate(self, at: int, size: int) -> int:
-        """The host address of a guest range. Asked anew each time: the guest may have moved its memory."""
-        if at + size > _memory_bytes(self._context, self._memory):
+        """Return the host address of a range of the guest's memory. Raises HostileReply for one that is not within it.
+
+        Wasmtime is asked each time: as it grows, a memory may move.
+        """
+        if at + size > _memory_bytes(self._context_at, self._memory):
             raise HostileReply(f"the guest names the range {at}+{size}, outside its memory")
-        return int(_memory_base(self._context, self._memory)) + at
+        return int(_memory_base(self._context_at, self._memory)) + at
 
 
 def _interrupt() -> int:
-    """An error for Wasmtime to end the guest with; Wasmtime frees it."""
-    error = _bindings.wasmtime_error_new(ctypes.create_string_buffer(b"interrupted"))
+    """Make an error with which Wasmtime ends the guest; Wasmtime frees it."""
+    error = internals.new_error(ctypes.create_string_buffer(b"interrupted"))
     return ctypes.cast(error, c_void_p).value or 0

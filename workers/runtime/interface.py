@@ -1,4 +1,4 @@
-"""What a module offers to the host, and the one rule for it.
+"""What a module imports and exports, and the one rule for it.
 
 The host enters `reserve` and `call` without Wasmtime's own check of types, so a wrong type here would let a guest read
 and write the host's memory. The rule is applied to what the file's bytes say, before it is compiled, and to what
@@ -33,7 +33,7 @@ _HAS_MAXIMUM, _SHARED, _64_BITS, _OWN_PAGE_SIZE = 1, 2, 4, 8
 
 
 class Unfit(Exception):
-    """The module offers something else than the host can enter safely; the message says what."""
+    """The host cannot enter the module safely; the message says what is wrong with its interface."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Interface:
 
     @property
     def memory_bytes(self) -> int:
-        """What an instance has at least."""
+        """Bytes of memory that an instance has from its start."""
         memory = self.exports["memory"]
         return memory.minimum_bytes if isinstance(memory, Memory) else 0
 
@@ -83,12 +83,12 @@ _FUNCTIONS: Final = {
     "reserve": Function(("i32",), ("i32",)),
     "call": Function(("i32", "i32"), ("i64",)),
 }
-#: All exports that are ever touched.
+#: The exports that the host uses; it looks at no other.
 ENTERED: Final = ("memory", *_FUNCTIONS)
 
 
 def check(interface: Interface) -> None:
-    """Raises Unfit unless the host can enter this module. Further exports may exist; they are never entered."""
+    """Raise Unfit unless the host can enter this module safely. Exports beside those it enters are allowed."""
     if interface.imports:
         raise Unfit(f"imports {interface.imports[0]}; a module must import nothing")
     if interface.has_start:
@@ -116,7 +116,10 @@ def _kind(export: Function | Memory | Other) -> str:
 
 
 def of_binary(sections: Sections) -> Interface:
-    """The interface that a file's bytes state. Raises BadBinary, and Unfit for references in a function's type."""
+    """Return the interface that a file's bytes state.
+
+    Raises BadBinary, and Unfit for a function that takes or gives references.
+    """
     imports = sections.known(IMPORTS)
     if imports.count(_MOST_FUNCTIONS):
         return Interface((f"{imports.text()}.{imports.text()}",), {})

@@ -1,4 +1,4 @@
-"""A batch of calls through fresh guests: one dies, the others are done all the same."""
+"""Calls of one message, run in a fresh guest. Where that dies of one call, another guest runs those that are left."""
 
 import struct
 import time
@@ -20,7 +20,7 @@ _LENGTH: Final = struct.Struct("<I")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a batch may use: `time_s` is an item's, everything else that of all together."""
+    """What the calls of a message may use: `time_s` is for each, everything else for all together."""
 
     time_s: float
     batch_s: float
@@ -30,7 +30,10 @@ class Limits:
 
 
 def run(module: Loaded, operation: Declared, requests: Sequence[bytes], limits: Limits) -> list[Reply]:
-    """One reply a request, in order. After a trap the rest runs in a fresh guest."""
+    """Run an operation over requests and return one reply for each, in order.
+
+    A reply holds a value or a typed error; nothing a guest does is raised. After a trap the rest runs in a fresh guest.
+    """
     at_once = 1 if operation.codec == "bytes" else len(requests)
     budget = Budget(limits.reply_bytes, limits.reply_values)
     replies: list[Reply] = []
@@ -51,7 +54,10 @@ def run(module: Loaded, operation: Declared, requests: Sequence[bytes], limits: 
 def _attempt(
     module: Loaded, operation: Declared, requests: Sequence[bytes], limits: Limits, budget: Budget
 ) -> list[Reply]:
-    """Replies to as many requests as one guest answers before it dies; to one at least, if it is the only one."""
+    """Return the replies of one guest, which has answered all requests or has died of the last that has a reply.
+
+    Empty where it died of several without saying at which it was.
+    """
     guest = None
     try:
         guest = new_guest(module, limits)
@@ -62,7 +68,7 @@ def _attempt(
         return decoded(guest, guest.call(operation.index, framed(requests)), len(requests), budget)
     except WasmfleetError as error:
         died: WasmfleetError = error
-    except Exception as error:  # noqa: BLE001 - the call has its row and its answer whatever a guest brings about
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong here, the call gets its row and its answer
         died = InternalError(f"the sandbox failed: {storable(error)}")
     if len(requests) == 1:
         return [Reply(error=died)]
@@ -70,19 +76,19 @@ def _attempt(
 
 
 def new_guest(module: Loaded, limits: Limits) -> Guest:
-    """A fresh instance under these limits. Raises MemoryLimitExceeded and SandboxTrap."""
+    """Make a guest under these limits. Raises MemoryLimitExceeded and SandboxTrap."""
     return Guest(module.engine, module.pre, memory_bytes=limits.memory_bytes, time_s=limits.time_s)
 
 
 def _bytes(guest: Guest, operation: Declared, request: bytes, budget: Budget) -> Reply:
-    """The reply to one request: bytes have no frames, so each has a guest of its own."""
+    """Return the reply of an operation that takes and gives bytes; it has a guest for each request."""
     where = guest.call(operation.index, request)
     budget.take_bytes(where.size)
     return Reply(guest.read(*where), size_bytes=where.size)
 
 
 def _up_to_the_death(guest: Guest, error: WasmfleetError, count: int, budget: Budget) -> list[Reply]:
-    """What the guest had finished, and the error for the item it was at; empty where it does not say."""
+    """Return a dead guest's finished replies, and the error for the item it was at; empty where it does not say."""
     progress = guest.progress()
     if progress is None or progress.index >= count:
         return []
@@ -94,10 +100,10 @@ def _up_to_the_death(guest: Guest, error: WasmfleetError, count: int, budget: Bu
 
 
 def framed(requests: Sequence[bytes]) -> bytes:
-    """Requests as a guest reads them: each its length and its bytes."""
+    """Return requests in the form in which a guest reads them: each its length (u32, little endian) and its bytes."""
     return b"".join(part for request in requests for part in (_LENGTH.pack(len(request)), request))
 
 
 def _out_of_time() -> WasmfleetError:
-    """For the items of a batch that never started."""
+    """Return the error of an item that was not begun before the batch's time was over."""
     return DeadlineExceeded("the batch used up its time before this item; publish smaller batches")

@@ -1,6 +1,7 @@
-"""A module's file: opened without waiting, read once, remembered until it changes.
+"""A module's file, which is read once and remembered until it changes.
 
-The heartbeat asks for every module's state once a second, so a file may neither hold it up nor be read each time.
+The heartbeat asks for every module's state each second. So a file is not read each time, and one on which opening or
+reading would wait (a pipe, a device) is refused.
 """
 
 import contextlib
@@ -20,23 +21,23 @@ from wasmfleet.workers.runtime.section import Declared, declared
 from wasmfleet.workers.safe_text import shown, storable
 
 MOST_BYTES: Final = 32 << 20
-#: A file that changed this recently may change again without a later time of change: it is read again.
+#: A file that changed more recently is read each time: it may change again within one tick of the file system's clock.
 _SETTLED_NS: Final = 2_000_000_000
 
 Identity = tuple[int, ...]
 
 
 class Unreadable(Exception):
-    """The file is none that is read; the message says why."""
+    """The file cannot be a module; the message says why."""
 
 
 class Absent(Unreadable):
-    """There is no file, or the system does not let it be read."""
+    """There is no file, or this user may not read it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a file's bytes are and say. `refused` is the reason why they are no module, else empty."""
+    """What a file's bytes say. `refused` is the reason why they are no module of ours, or ""."""
 
     sha256: str
     refused: str
@@ -48,7 +49,7 @@ _remembered: Final[dict[Path, tuple[Identity, Contents]]] = {}
 
 
 def contents(path: Path) -> Contents:
-    """What a module's file says, read again only where it changed. Raises Unreadable."""
+    """Return what a module's file says; it is read only where it has changed. Raises Unreadable."""
     seen = identity(path)
     known, found = _remembered.get(path, (None, None))
     if found is None or seen is None or known != seen:
@@ -60,7 +61,7 @@ def contents(path: Path) -> Contents:
 
 
 def identity(path: Path) -> Identity | None:
-    """What is another after every change of a file; nothing where there is no file, or one just changed."""
+    """Return a value that every change of the file changes; None where there is no file, or it changed just now."""
     with contextlib.suppress(OSError):
         status = path.stat()
         if time.time_ns() - status.st_ctime_ns > _SETTLED_NS:
@@ -69,7 +70,7 @@ def identity(path: Path) -> Identity | None:
 
 
 def code(path: Path) -> bytes:
-    """The bytes of a regular file of at most MOST_BYTES. Raises Unreadable, and never waits for a writer."""
+    """Return the bytes of a regular file, at most MOST_BYTES. Raises Unreadable for any other; it waits for nothing."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
         try:
@@ -84,7 +85,7 @@ def code(path: Path) -> bytes:
 
 
 def _read(descriptor: int) -> bytes:
-    """At most a byte more than is allowed."""
+    """Read a file, but no more than a byte beyond what is allowed. Raises Unreadable."""
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         raise Unreadable("is no regular file")

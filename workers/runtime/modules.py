@@ -1,7 +1,7 @@
-"""The modules there are, and what state each is in: absent, compiling, ready or failed.
+"""The modules of this node and their states: absent, compiling, ready or failed.
 
-A state is asked for, never remembered for long: a module that was missing and is repaired is used
-again a second later, without a restart.
+A state is found out when somebody asks, and remembered for a second at most. So a module that was missing and is
+repaired is used a second later, without a restart.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ State = Literal["absent", "compiling", "ready", "failed"]
 
 
 class NotReady(Exception):
-    """The module cannot serve now; `state` and the message say why."""
+    """A module cannot serve calls now; `state` and the message say why."""
 
     def __init__(self, state: State, reason: str) -> None:
         super().__init__(reason)
@@ -45,7 +45,7 @@ class NotReady(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """A .wasm file: its bytes' digest and what it declares."""
+    """A module's file: its SHA-256, the operations it declares and its interface."""
 
     name: str
     path: Path
@@ -56,7 +56,7 @@ class Binary:
 
 @dataclass(slots=True)
 class Loaded:
-    """A module ready to be instantiated in this process."""
+    """A module that can be instantiated in this process; `pre` is a wasmtime.InstancePre."""
 
     binary: Binary
     engine: "Engine"
@@ -65,17 +65,19 @@ class Loaded:
 
 @dataclass(slots=True)
 class _Failure:
+    """Why a module could not be loaded, and until when that is believed."""
+
     error: NotReady
     until: float = field(default_factory=lambda: time.monotonic() + _RETRY_S)
 
 
 def files(settings: Settings) -> dict[str, Path]:
-    """Every module's file by name: the built-in ones, then the user's."""
+    """Return every module's file by the module's name: the built-in ones, then the user's."""
     return _found(settings)[0]
 
 
 def refused(settings: Settings) -> dict[str, str]:
-    """The user's files that cannot be modules because of their names: each file's name, and the reason."""
+    """Return the user's files that cannot be modules because of their names, each with the reason."""
     return _found(settings)[1]
 
 
@@ -100,12 +102,12 @@ def _own(settings: Settings) -> Iterator[Path]:
     for place in settings.modules:
         if place.is_dir():
             yield from sorted(place.glob("*.wasm"))
-        elif place.suffix == ".wasm":  # what was a folder and is gone has no module
+        elif place.suffix == ".wasm":  # else it was a folder, which is gone
             yield place
 
 
 def manifest() -> dict[str, dict[str, Any]]:
-    """What wasm_bin/ must hold, by module."""
+    """Return what the manifest says of each built-in module."""
     entries: dict[str, dict[str, Any]] = msgspec.json.decode((BUILT_IN / "manifest.json").read_bytes())[
         "modules"
     ]
@@ -113,7 +115,7 @@ def manifest() -> dict[str, dict[str, Any]]:
 
 
 def read(name: str, path: Path) -> Binary:
-    """A module's file, checked against the manifest where it is built in. Raises NotReady."""
+    """Read a module's file, and compare a built-in one with the manifest. Raises NotReady."""
     try:
         contents = module_file.contents(path)
     except Unreadable as error:
@@ -128,7 +130,7 @@ def read(name: str, path: Path) -> Binary:
 
 
 class Modules:
-    """The modules of one process. Loads on demand; a failure is kept for a second, then tried again."""
+    """The modules that one process has loaded. Each is loaded at its first use; a failure is tried again after 1 s."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -137,7 +139,7 @@ class Modules:
         self._engine: Engine | None = None
 
     def ready(self, name: str) -> Loaded:
-        """The module, loaded. Raises NotReady."""
+        """Return a module, loaded. Raises NotReady."""
         if name in self._loaded:
             return self._loaded[name]
         failure = self._failures.get(name)
@@ -151,7 +153,7 @@ class Modules:
         return loaded
 
     def load_all(self) -> None:
-        """Loads what can be loaded, so that the first call does not wait for it."""
+        """Load all modules that can be loaded, so that the first call need not wait for it."""
         for name in files(self._settings):
             try:
                 self.ready(name)
@@ -174,7 +176,7 @@ class Modules:
 
 
 def state(name: str, path: Path, settings: Settings) -> tuple[State, str]:
-    """A module's state as a fresh process would find it, without an engine: safe before fork."""
+    """Return a module's state, as a new process would find it, and the reason. No engine is made: it may fork later."""
     try:
         binary = read(name, path)
         _check_memory(binary, settings)
@@ -187,11 +189,12 @@ def state(name: str, path: Path, settings: Settings) -> tuple[State, str]:
 
 
 def states(settings: Settings) -> dict[str, tuple[State, str]]:
+    """Return every module's state and its reason, by name."""
     return {name: state(name, path, settings) for name, path in files(settings).items()}
 
 
 def _check_memory(binary: Binary, settings: Settings) -> None:
-    """Asked anew each time: it depends on a setting."""
+    """Raise NotReady where the module needs more memory from its start than WASMFLEET_MEMORY_LIMIT allows."""
     if binary.interface.memory_bytes > settings.memory_limit * MIB:
         needed = f"{-(-binary.interface.memory_bytes // MIB):,} MiB of memory"
         allowed = f"WASMFLEET_MEMORY_LIMIT allows {settings.memory_limit:,}"
@@ -199,7 +202,7 @@ def _check_memory(binary: Binary, settings: Settings) -> None:
 
 
 def wasmtime_part(name: str) -> Any:
-    """A part of this package that imports wasmtime. Raises NotReady where wasmtime cannot be imported."""
+    """Import a file of this room that imports wasmtime. Raises NotReady where wasmtime cannot be imported."""
     try:
         return importlib.import_module(f"wasmfleet.workers.runtime.{name}")
     except (ImportError, OSError) as error:
@@ -208,12 +211,12 @@ def wasmtime_part(name: str) -> Any:
 
 
 def first_line(error: BaseException) -> str:
-    """What Wasmtime says first; further lines are a backtrace with names that the guest chose."""
+    """Return the first line of an error of Wasmtime; the others are a backtrace with names that the guest chose."""
     return shown(storable(error).partition("\n")[0])
 
 
 def _check_artefact(binary: Binary, settings: Settings) -> None:
-    """Raises NotReady unless there is machine code whose tag fits, verified again only where its files changed."""
+    """Raise NotReady unless the cache has usable machine code. It is verified again only where its files changed."""
     cache = wasmtime_part("cache").Cache(settings.data_dir / "compiled")
     parts: list[Identity | None] = [module_file.identity(path) for path in cache.paths(binary.sha256)]
     if None in parts or _verified.get(binary.sha256) != parts:

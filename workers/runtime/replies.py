@@ -1,7 +1,7 @@
-"""A guest's replies as values or typed errors. Whatever one of them holds costs that item only.
+"""A guest's replies, decoded: a value or a typed error for each item, and no reply spoils that of another item.
 
-A reply that this module lets through can be stored in the log and sent to every client: text, numbers of 64 bits,
-bytes, lists and maps whose names are text, a few levels deep.
+A value that is accepted here can be stored in the log and sent to every client. It is made of text, numbers of 64 bits,
+bytes, lists, and maps whose names are text, at most 128 levels deep.
 """
 
 import struct
@@ -17,7 +17,7 @@ from wasmfleet.workers.safe_text import storable
 from wasmfleet.workers.untrusted.weight import Malformed, TooHeavy, check_msgpack
 
 MOST_LEVELS: Final = 128
-#: The codes that wasm_src/abi/src/fault.rs has; the others speak of the host, which is not the guest's to do.
+#: The error codes that a guest may report, those of wasm_src/abi/src/fault.rs; the other codes are about the host.
 GUEST_CODES: Final = frozenset(
     {
         "InvalidArguments",
@@ -36,7 +36,8 @@ _LENGTH: Final = struct.Struct("<I")
 _PLAIN: Final[set[type]] = {type(None), bool, int, float, str, bytes, list, dict}
 _CONTAINERS: Final[set[type]] = {list, dict}
 _TEXT: Final[set[type]] = {str}
-#: kombu's JSON writes bytes and times as such a map, and reads any such map as one, or fails (5.7).
+#: The names in the map by which kombu's JSON (5.7, utils/json.py) writes bytes and times. It reads any map with these
+#: names as such a value, or fails.
 _TYPED: Final = {"__type__", "__value__"}
 
 
@@ -49,7 +50,7 @@ _decoder: Final = msgspec.msgpack.Decoder(ext_hook=_refuse_extension)
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One item's answer: a value, or an error."""
+    """The answer to one item: a value, or an error; and its size in MessagePack."""
 
     value: Any = None
     error: WasmfleetError | None = None
@@ -57,7 +58,7 @@ class Reply:
 
 
 class Budget:
-    """What the replies to one message may still have, bytes and values, all items together."""
+    """How many bytes and values the replies to one message may still have, all items together."""
 
     def __init__(self, reply_bytes: int, reply_values: int) -> None:
         self.bytes_left = reply_bytes
@@ -66,7 +67,7 @@ class Budget:
         self._room = reply_values
 
     def take_bytes(self, size: int) -> None:
-        """Raises OutputTooLarge where so many bytes are no longer left."""
+        """Take so many bytes. Raises OutputTooLarge where that many are not left."""
         if size > self.bytes_left:
             raise OutputTooLarge(
                 f"the reply of {size:,} bytes is more than WASMFLEET_MAX_OUTPUT leaves to it; "
@@ -75,9 +76,9 @@ class Budget:
         self.bytes_left -= size
 
     def take_values(self, frame: bytes | memoryview) -> None:
-        """Raises OutputTooLarge where the reply holds more values than are left.
+        """Take as many values as a reply holds. Raises OutputTooLarge where that many are not left.
 
-        A value takes a byte at least: nothing is counted before the replies have as many bytes as values are allowed.
+        A value takes a byte at least. So replies are counted only once they have more bytes than values are allowed.
         """
         if len(frame) <= self._room:
             self._room -= len(frame)
@@ -98,13 +99,14 @@ class Budget:
                 "ask for less, or publish smaller batches"
             ) from None
         except Malformed:
-            return  # the decoder says so
+            return  # the decoder, which comes next, tells what is wrong
 
 
 def decoded(guest: Guest, where: Range, count: int, budget: Budget) -> list[Reply]:
-    """The replies in a stretch of the guest's memory, one an item.
+    """Decode the replies in a stretch of the guest's memory, one for each item.
 
-    Raises HostileReply where their bounds do not fit; what is within bounds is its item's own.
+    Raises HostileReply where the frames do not fill the stretch exactly. What is wrong within a frame becomes the error
+    of its item.
     """
     if where.size > budget.bytes_left:
         bounds = _bounds(where.size, count, lambda at: _number(guest.read(where.at + at, _LENGTH.size), 0))
@@ -116,7 +118,7 @@ def decoded(guest: Guest, where: Range, count: int, budget: Budget) -> list[Repl
 
 
 def _bounds(total: int, count: int, length: Callable[[int], int]) -> list[tuple[int, int]]:
-    """Where each frame's body begins, and its size."""
+    """Return where the body of each frame begins, and its size. Raises HostileReply."""
     found: list[tuple[int, int]] = []
     at = 0
     for _ in range(count):
@@ -139,7 +141,7 @@ def _number(data: bytes | memoryview, at: int) -> int:
 
 
 def _fetched(guest: Guest, at: int, size: int, budget: Budget) -> Reply:
-    """One reply, copied only where it fits into what is left."""
+    """Copy and decode one reply, where so many bytes are left; else return OutputTooLarge for its item."""
     try:
         budget.take_bytes(size)
     except OutputTooLarge as error:
@@ -174,7 +176,7 @@ def _answer(answer: Any, size: int) -> Reply:
 
 
 def _check_plain(value: Any) -> None:
-    """Raises HostileReply for what some client, or some serializer, cannot carry."""
+    """Raise HostileReply for a list or map with anything in it that some client or serializer cannot carry."""
     level: list[Any] = [value]
     for _ in range(MOST_LEVELS):
         inner: list[Any] = []
@@ -206,7 +208,7 @@ def _check_kinds(kinds: set[type]) -> None:
 
 
 def _fault(code: str, message: str, place: dict[Any, Any] | None) -> WasmfleetError:
-    """The error that a guest reports: one of those that are its to report, with a whole place or none."""
+    """Return the error that a guest reports. Raises HostileReply for a code or a place that it may not report."""
     if code not in GUEST_CODES:
         raise HostileReply(f"the guest sent the error code {storable(code, 80)!r}: {storable(message, 200)}")
     if place is not None and (set(place) not in _PLACES or not all(map(_is_place, place.values()))):

@@ -1,8 +1,8 @@
-"""What a module says of itself, read from its bytes before anything is instantiated.
+"""The list of operations in a module's file, read from its bytes before anything of it runs.
 
-The custom section `wasmfleet.operations` is text: `abi 1`, then an operation a line in index order,
-each one of `name msgpack` (built in, typed by `tasks/`), `name` (bytes in, bytes out) or a signature
-such as `greet(name: str, times: int = 1) -> str`.
+It is the custom section `wasmfleet.operations`, a text. Its first line is `abi 1`; each further line is an operation,
+in the order of their indexes: `name msgpack` (built in, its signature is that of the function in `tasks/`), `name`
+(takes bytes and gives bytes), or a signature such as `greet(name: str, times: int = 1) -> str`.
 """
 
 import re
@@ -25,7 +25,7 @@ Codec = Literal["msgpack", "bytes"]
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """One operation of a module: its index is its place in the list."""
+    """One operation of a module, with its place in the list as its index."""
 
     index: int
     name: str
@@ -34,7 +34,7 @@ class Declared:
 
 
 def declared(sections: Sections) -> tuple[Declared, ...]:
-    """The operations a module declares. Raises VersionMismatch with the reason when it is no module of ours."""
+    """Return the operations that a file declares. Raises VersionMismatch, with the reason, for a list that is wrong."""
     found = sections.custom(NAME)
     if len(found) != 1:
         raise VersionMismatch(f"has {'no' if not found else 'more than one'} custom section {NAME!r}")

@@ -1,7 +1,7 @@
-"""Every switch of Wasmtime's configuration, what it is set to here, and why.
+"""Table of all switches of Wasmtime's configuration: what each is set to here, and why.
 
-`python -m wasmfleet.workers.runtime.switches` prints docs/engine.md. A test fails when Wasmtime has a
-switch without a line here, so that a new version brings no feature unnoticed.
+`python -m wasmfleet.workers.runtime.switches` prints docs/engine.md. A test fails where Wasmtime has a switch that the
+table lacks, so that a new version of Wasmtime brings no feature unnoticed.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ WASM_STACK_BYTES: Final = 2 << 20
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """`wasmtime_config_<name>` with the value that is given to it, or None where it is left at its default."""
+    """One switch: `wasmtime_config_<name>` in the C API, and its value here; None leaves it at its default."""
 
     name: str
     value: bool | int | None
@@ -104,7 +104,7 @@ _MEMORY: Final = [
     *_left("host_memory_creator_set", "host_stack_creator_set", why="memory is Wasmtime's own"),
     *_left("async_stack_size_set", why="no call is asynchronous"),
 ]
-#: Set by the kind of process and not part of what compiled code is bound to: it changes how code is made, not the code.
+#: The one switch that differs between processes. Machine code is not bound to it: it changes how code is made only.
 PARALLEL: Final = Switch(
     "parallel_compilation_set", None, "only in the process that compiles; a worker may not start threads"
 )
@@ -121,7 +121,7 @@ configured by this table, compiled code is bound to it, and a test fails when Wa
 
 
 def markdown() -> str:
-    """docs/engine.md."""
+    """Return the content of docs/engine.md."""
     rows = [
         f"| `{switch.name.removesuffix('_set')}` | {_shown(switch)} | {switch.why} |" for switch in SWITCHES
     ]

@@ -1,4 +1,4 @@
-"""Wasmtime's traps as typed errors, in words of our own: Wasmtime's text holds names that the guest chose."""
+"""The typed error of each trap of Wasmtime. The words are ours, for Wasmtime's text has names that the guest chose."""
 
 from typing import Final
 
@@ -26,7 +26,7 @@ _LIMITS: Final[dict[wasmtime.TrapCode, tuple[type[WasmfleetError], str]]] = {
 
 
 def code_of(trap: wasmtime.Trap) -> wasmtime.TrapCode | None:
-    """Why a guest trapped; nothing for a reason that the bindings do not know yet."""
+    """Return why a guest trapped, or None for a reason that Wasmtime's Python does not know yet."""
     try:
         return trap.trap_code
     except ValueError:
@@ -34,7 +34,7 @@ def code_of(trap: wasmtime.Trap) -> wasmtime.TrapCode | None:
 
 
 def error_of(code: wasmtime.TrapCode | None) -> WasmfleetError:
-    """The typed error of a trap; `trap` in its details is the reason's name."""
+    """Return the typed error of a trap, with the reason's name as `trap` in its details."""
     name = code.name.lower() if code else "unknown"
     if code in _LIMITS:
         kind, reason = _LIMITS[code]

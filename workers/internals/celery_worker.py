@@ -1,0 +1,73 @@
+"""Celery's classes of a worker's main process, with plain names for their private parts; `celery.py` lists them.
+
+Loaded in workers only. Where Celery calls a private method of its own, these classes call one with a plain name, which
+`workers/reception/` implements.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from celery.events import dispatcher as _typed_dispatcher
+from celery.worker import request as _typed_request
+
+# Untyped: the type stubs that there are describe an older Celery.
+_request: Any = _typed_request
+_dispatcher: Any = _typed_dispatcher
+
+
+class WorkerRequest(_request.Request):  # type: ignore[misc]
+    """Celery's request: a message that this worker has taken, until its end is known."""
+
+    time_limits: tuple[float | None, float | None]
+
+    def hand_over(self, body: Any) -> None:
+        """Let the child get this object in place of the message's body; the child unpacks it and decodes nothing."""
+        self._body = body
+        self._content_type = self._content_encoding = None
+
+    @property
+    def handed_over(self) -> Any:
+        """What the child gets as the body."""
+        return self._body
+
+    @property
+    def context(self) -> Any:
+        """The message's headers and what follows the call, as the task in a child sees them."""
+        return self._context
+
+    def follow_ups(self) -> dict[str, Any]:
+        """Return the call's callbacks, errbacks, chain and chord, by these names."""
+        raise NotImplementedError
+
+    def end_revoked(self, announce: Callable[[Any], None], reason: str, *, is_expired: bool) -> None:
+        """End a call that is cancelled or expired. `announce(why)` stores that and acknowledges the message."""
+        raise NotImplementedError
+
+    @property
+    def _payload(self) -> tuple[list[Any], dict[str, Any], dict[str, Any]]:
+        # Celery reads the follow-ups of it alone, where a call ends in the main process.
+        return [], {}, self.follow_ups()
+
+    def _announce_revoked(self, reason: str, terminated: bool, signum: Any, expired: bool) -> None:
+        announce = super()._announce_revoked
+        self.end_revoked(
+            partial(announce, terminated=terminated, signum=signum, expired=expired),
+            reason,
+            is_expired=expired,
+        )
+
+
+class EventSender(_dispatcher.EventDispatcher):  # type: ignore[misc]
+    """Celery's sender of the events that Flower watches."""
+
+    def send_once(self, event: Any, producer: Any, routing_key: str, **options: Any) -> None:
+        """Send an event; one that cannot be sent is kept for later."""
+        super()._publish(event, producer, routing_key, **options)
+
+    def forget_unsent(self) -> None:
+        """Drop the events that could not be sent."""
+        self._outbound_buffer.clear()
+
+    def _publish(self, event: Any, producer: Any, routing_key: str, **options: Any) -> None:
+        self.send_once(event, producer, routing_key, **options)
