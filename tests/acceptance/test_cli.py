@@ -135,7 +135,7 @@ def test_check_starts_a_fleet_where_none_runs_and_ends_it(alone: CommandLine, tr
     done = alone.run("check", tree / "broken.js")
 
     assert done.returncode == 1, done.stderr
-    assert "one is started for this job" in done.stderr
+    assert "starting one for this job" in done.stderr
     assert not (Path(alone.environment["WASMFLEET_DATA_DIR"]) / "fleet.json").exists()
 
 

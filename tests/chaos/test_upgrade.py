@@ -56,7 +56,7 @@ def test_a_restart_gives_it_a_password_and_keeps_its_data(fleet: Installation) -
         fleet.start("python")
         until(lambda: _workers("", port), what="a new worker joins it", log=fleet.output)
         older.send_signal(signal.SIGTERM)
-    assert "it answers everybody without a password" in told
+    assert "it serves everybody without a password" in told
     assert "mend: restart the fleet" in told
 
     fleet.start("broker")
