@@ -185,7 +185,7 @@ def test_submit_reads_arguments_from_files_and_json(fleet: CommandLine, tree: Pa
         (["ast.validate", "--json", '{"source": 3}'], "`source`: expected `str`, got `int`"),
         (["ast.validate"], "missing required field `source`"),
         (["ast.validate", "--arg", "source=", "--arg", "language=cobol"], "`language`"),
-        (["ast.validate", "--arg", "source"], "give NAME=VALUE"),
+        (["ast.validate", "--arg", "source"], "write NAME=VALUE"),
         (["ast.validate", "--file", "source=nowhere"], "nowhere: No such file or directory"),
     ],
 )
