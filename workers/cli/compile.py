@@ -14,10 +14,10 @@ _POLL_S: Final = 0.2
 
 def compile() -> None:
     """Compile every module that is not compiled yet. Exits with 1 when one cannot be used afterwards."""
-    from wasmfleet.workers.node import data_folder, private
+    from wasmfleet.workers.node import data_folder, private_files
     from wasmfleet.workers.runtime import modules
 
-    private.folder(settings().data_dir)
+    private_files.folder(settings().data_dir)
     data_folder.refuse_shared(settings())
     _compile_all(settings())
     states = modules.states(settings())

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from wasmfleet.config.settings import Settings, SettingsError, settings
-from wasmfleet.workers.cli import checkups, lines
+from wasmfleet.workers.cli import lines, machine_checkups
 from wasmfleet.workers.cli.checkup import Checkup, ok, problem
 
 Format = Literal["text", "json"]
@@ -29,7 +29,7 @@ def _examined() -> list[Checkup]:
     try:
         read = settings()
         told.append(ok("settings", _shown(read)))
-        for checkup in checkups.examine(read):
+        for checkup in machine_checkups.examine(read):
             told.append(checkup)  # one by one, so that an error in a later check loses no earlier result
     except SettingsError as error:
         told.append(problem("settings", str(error), "correct that setting, or what it names"))

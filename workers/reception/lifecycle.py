@@ -19,7 +19,7 @@ from wasmfleet.workers.calls import backpressure, own_modules
 from wasmfleet.workers.execution import lanes, sandbox
 from wasmfleet.workers.fleet_state import cancelled
 from wasmfleet.workers.node import data_folder, memory
-from wasmfleet.workers.node.private import NotPrivate
+from wasmfleet.workers.node.private_files import NotPrivate
 from wasmfleet.workers.reception.heart import Heart
 from wasmfleet.workers.reception.intake import intake
 from wasmfleet.workers.reception.reaping import ReapStep

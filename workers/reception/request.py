@@ -32,7 +32,7 @@ from wasmfleet.workers.fleet_state import poison, quarantine
 from wasmfleet.workers.reception import envelope, parking, set_aside
 from wasmfleet.workers.reception.intake import intake
 from wasmfleet.workers.records import outcomes, results
-from wasmfleet.workers.untrusted import outline
+from wasmfleet.workers.untrusted import message_body
 from wasmfleet.workers.untrusted.undecoded import Undecoded
 
 _logger = get_task_logger(__name__)
@@ -276,5 +276,5 @@ def _calls(request: Request) -> tuple[str, int]:
     """Which operation a message calls, and how often."""
     if request.task.name != BATCH:
         return request.task.name, 1  # `request.name` may be a shadow
-    batch = outline.of_batch(request.body.outline())
+    batch = message_body.of_batch(request.body.outline())
     return batch.operation, batch.calls

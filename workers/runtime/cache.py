@@ -16,7 +16,7 @@ from typing import Final
 
 import wasmtime
 
-from wasmfleet.workers.node import private
+from wasmfleet.workers.node import private_files
 from wasmfleet.workers.runtime.engine import fingerprint
 
 _TAG_BYTES: Final = 32
@@ -56,12 +56,12 @@ class Cache:
         """The verified machine code of a module. Raises CacheMiss, CompileFailed, or NotPrivate."""
         self._refuse_shared()
         with contextlib.suppress(FileNotFoundError):
-            raise CompileFailed(private.read(self._path(digest, "failed")).decode(errors="replace"))
+            raise CompileFailed(private_files.read(self._path(digest, "failed")).decode(errors="replace"))
         with contextlib.ExitStack() as opened:
             try:
-                tag = private.read(self._path(digest, "tag"))
-                descriptor = opened.enter_context(private.opened(self._path(digest, "cwasm")))
-                code = private.content(descriptor)
+                tag = private_files.read(self._path(digest, "tag"))
+                descriptor = opened.enter_context(private_files.opened(self._path(digest, "cwasm")))
+                code = private_files.content(descriptor)
             except OSError:
                 raise CacheMiss("not compiled yet") from None
             if not hmac.compare_digest(tag, self._tag(digest, code)):
@@ -74,17 +74,17 @@ class Cache:
         return self._folder.parent, self._folder, *(self._folder / name for name in files)
 
     def store(self, digest: str, code: bytes) -> None:
-        private.write(self._path(digest, "cwasm"), code)
-        private.write(self._path(digest, "tag"), self._tag(digest, code))
+        private_files.write(self._path(digest, "cwasm"), code)
+        private_files.write(self._path(digest, "tag"), self._tag(digest, code))
 
     def store_failure(self, digest: str, reason: str) -> None:
         """Remembers that a module does not compile, so that it is not tried for ever."""
-        private.write(self._path(digest, "failed"), reason.encode())
+        private_files.write(self._path(digest, "failed"), reason.encode())
 
     @contextlib.contextmanager
     def compiling(self) -> Iterator[bool]:
         """Holds the one right to compile into this folder; gives False where another process holds it."""
-        private.folder(self._folder)
+        private_files.folder(self._folder)
         self._refuse_shared()
         lock = os.open(self._folder / "compiling.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -98,8 +98,8 @@ class Cache:
 
     def _refuse_shared(self) -> None:
         with contextlib.suppress(FileNotFoundError):
-            private.check(self._folder.parent)
-            private.check(self._folder)
+            private_files.check(self._folder.parent)
+            private_files.check(self._folder)
 
     def _path(self, digest: str, kind: str) -> Path:
         return self._folder / f"{digest[:32]}-{fingerprint()}.{kind}"
@@ -108,7 +108,7 @@ class Cache:
         bound = f"{digest} {fingerprint()}".encode()
         return hashlib.blake2b(
             code,
-            key=private.secret(self._folder / "key", lambda: secrets.token_bytes(_KEY_BYTES)),
+            key=private_files.secret(self._folder / "key", lambda: secrets.token_bytes(_KEY_BYTES)),
             salt=hashlib.blake2b(bound, digest_size=16).digest(),
             digest_size=_TAG_BYTES,
         ).digest()

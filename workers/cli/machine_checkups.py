@@ -34,13 +34,13 @@ def _own_data(settings: Settings) -> Iterator[Checkup]:
 
 
 def _data_folder(settings: Settings) -> Checkup:
-    from wasmfleet.workers.node import data_folder, private
+    from wasmfleet.workers.node import data_folder, private_files
     from wasmfleet.workers.records import filesystem
 
     what, folder = "data folder", settings.data_dir
     try:
-        private.folder(folder)
-        private.create(data_folder.result_log(settings))
+        private_files.folder(folder)
+        private_files.create(data_folder.result_log(settings))
         with data_folder.result_log(settings).open("ab"):
             pass
     except SettingsError as error:
@@ -131,14 +131,14 @@ def _hand_overs(settings: Settings) -> Checkup:
 
 
 def _keyring(settings: Settings) -> Checkup:
-    from wasmfleet.workers.node import private
+    from wasmfleet.workers.node import private_files
 
     path = settings.keyring
     if path is None:
         return ok("keyring", "none is set, so operations that need a key are refused")
     try:
-        entries = msgspec.json.decode(private.read(path, secret=True), type=dict[str, str])
-    except private.NotPrivate as trouble:
+        entries = msgspec.json.decode(private_files.read(path, secret=True), type=dict[str, str])
+    except private_files.NotPrivate as trouble:
         return problem("keyring", trouble.finding, trouble.mend)
     except (OSError, msgspec.DecodeError) as error:
         return problem(
