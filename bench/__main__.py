@@ -1,4 +1,4 @@
-"""`make bench`: every figure that the documentation speaks of, measured here and now."""
+"""`make bench`: measure, on this machine, every figure that the documentation refers to."""
 
 import argparse
 import base64
@@ -14,7 +14,7 @@ _FOLDER = tempfile.TemporaryDirectory(prefix="wasmfleet-bench-")
 _KEYRING = Path(_FOLDER.name) / "keyring.json"
 _KEYRING.write_text(json.dumps({"bench": base64.b64encode(bytes(32)).decode()}))
 _KEYRING.chmod(0o600)
-# Before anything of wasmfleet is imported: settings are read once.
+# This must come before any import of wasmfleet, which reads its settings once.
 os.environ |= {"WASMFLEET_KEYRING": str(_KEYRING), "WASMFLEET_DATA_DIR": _FOLDER.name}
 
 _PROMISES = {"tree-sitter, parse only": 2.5, "esprima": 25.0}
@@ -45,7 +45,7 @@ def run(names: list[str]) -> dict[str, Any]:
     source = prepare(Path(_FOLDER.name))
     figures: dict[str, Any] = {"machine": f"{platform.machine()}, {os.cpu_count()} CPUs", "jobs": []}
     print(
-        f"{figures['machine']}; medians of interleaved rounds; ratio: how many times as fast as the best native"
+        f"{figures['machine']}; medians of interleaved rounds; ratio: speed relative to the best native library"
     )
     print(source.without_node or "Node is warm and reached through a pipe")
     wanted = [job for job in jobs(source) if not names or any(name in job.operation for name in names)]

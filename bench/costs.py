@@ -1,4 +1,4 @@
-"""What the sandbox itself costs: an entry, an instance, a call, a child."""
+"""The costs of the sandbox and the twin's process themselves: an entry, an instance, a call, a new child."""
 
 import os
 import time
@@ -22,7 +22,7 @@ _CHILDREN = 7
 
 
 def costs() -> dict[str, float]:
-    """Medians in microseconds."""
+    """Measure each cost; gives medians in microseconds by name."""
     module, data = sandbox.modules().ready("digest"), b"x" * 1000
     guest = _guest(module)
     operation = module.binary.operations["digest"]
@@ -33,16 +33,16 @@ def costs() -> dict[str, float]:
     patience = twin.Limits.from_now(3600)
     jobs: dict[str, Callable[[], Any]] = {
         "an entry of 1 kB into a warm guest, hashing included": lambda: guest.call(operation.index, request),
-        "an entry of 1 kB into a warm guest that does next to nothing": lambda: echo.call(0, data),
+        "an entry of 1 kB into a warm guest that does hardly anything": lambda: echo.call(0, data),
         "a fresh guest": lambda: _guest(module),
-        "op.wasm of 1 kB, all of it": lambda: digest.digest.wasm(data),
-        "a batch of 1,000 items of 1 kB, an item": lambda: sandbox.run(
+        "op.wasm of 1 kB, the whole call": lambda: digest.digest.wasm(data),
+        "one item of a batch of 1,000 items of 1 kB": lambda: sandbox.run(
             module, "digest", [request[4:]] * 1000, 10
         ),
         "a plain-Python twin of 1 kB in this process": lambda: twin_process.run_here(
             digest.digest, item, patience
         ),
-        "the same in a process of its own, as in a worker": lambda: twin_process.run(
+        "a plain-Python twin of 1 kB in its own process, as in a worker": lambda: twin_process.run(
             digest.digest, item, patience
         ),
     }
@@ -50,12 +50,12 @@ def costs() -> dict[str, float]:
         m.name: m.seconds * 1e6
         for m in measure([Contender(name, "sandbox", run) for name, run in jobs.items()])
     }
-    found["a batch of 1,000 items of 1 kB, an item"] /= 1000
-    return found | {"a child ready, from a warm cache": _child_us()}
+    found["one item of a batch of 1,000 items of 1 kB"] /= 1000
+    return found | {"a new child with all modules loaded from a warm cache": _child_us()}
 
 
 def _echo(engine: Any) -> Guest:
-    """A guest whose own work hardly counts: what is left is the host's."""
+    """Make a guest that does hardly any work, so that almost all of its time is the host's."""
     text = Path("examples/own_module/shout.wat").read_text()
     module = wasmtime.Module(engine.wasmtime, wasmtime.wat2wasm(text))
     pre = wasmtime.Linker(engine.wasmtime).instantiate_pre(module)
@@ -67,7 +67,7 @@ def _guest(module: Any) -> Guest:
 
 
 def _child_us() -> float:
-    """From fork until every module is loaded, in a child of its own."""
+    """Measure the time from a fork until the new child has loaded every module."""
     return sorted(_one_child_us() for _ in range(_CHILDREN))[_CHILDREN // 2]
 
 

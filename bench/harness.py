@@ -1,4 +1,4 @@
-"""Interleaved rounds: every contender in turn, again and again, so that a busy machine is unfair to none."""
+"""Measurement in interleaved rounds: every contender runs once in each, so that a busy machine slows all of them."""
 
 import statistics
 import time
@@ -21,7 +21,7 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The median over the rounds, in seconds a call."""
+    """A contender's median over the rounds, in seconds for each call."""
 
     name: str
     kind: str
@@ -29,7 +29,7 @@ class Measured:
 
 
 def measure(contenders: Sequence[Contender], rounds: int = ROUNDS) -> list[Measured]:
-    """The contenders' medians, measured in interleaved rounds."""
+    """Measure the contenders in interleaved rounds and return their medians, in the given order."""
     repeats = [_repeats(contender) for contender in contenders]
     times: list[list[float]] = [[] for _ in contenders]
     for _ in range(rounds):
@@ -40,7 +40,7 @@ def measure(contenders: Sequence[Contender], rounds: int = ROUNDS) -> list[Measu
 
 
 def _repeats(contender: Contender) -> int:
-    """Enough calls a round that the clock's grain does not matter."""
+    """Choose how many calls to time together, so that the clock's resolution does not matter."""
     return max(1, int(LEAST_ROUND_S / max(_timed(contender, 1), 1e-7)))
 
 

@@ -1,4 +1,4 @@
-"""A real script to work on, and Node's tools for it where npm can bring them."""
+"""A real script as input for the benchmarks, and Node's tools to compare with where npm can install them."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ require('readline').createInterface({input: process.stdin}).on('line', name => {
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A script, and a warm Node beside it or the reason why there is none."""
+    """A script, and a running Node process with its tools loaded, or the reason why there is none."""
 
     name: str
     text: str
@@ -28,7 +28,7 @@ class Source:
     _node: "subprocess.Popen[str] | None"
 
     def node(self, job: str) -> list[Contender]:
-        """A call of warm Node, the pipe to it included."""
+        """Call a tool in the running Node process; the time for the pipe is included."""
         tool = {"parse": "Node: acorn", "minify": "Node: terser"}[job]
         return [Contender(tool, "node", lambda: self._ask(job))] if self._node else []
 
@@ -46,7 +46,7 @@ class Source:
 
 
 def prepare(folder: Path) -> Source:
-    """lodash.js and Node's tools from npm; without npm the largest script of this environment, and no Node."""
+    """Install lodash.js and Node's tools with npm; without npm, use this environment's largest script and no Node."""
     try:
         _install(folder)
     except (OSError, subprocess.CalledProcessError) as error:

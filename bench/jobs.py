@@ -1,4 +1,4 @@
-"""What is measured: for each operation the sandbox, the twin, and the best native library."""
+"""The jobs that are measured: for each operation the sandbox, the twin, and the best native library."""
 
 import hashlib
 import hmac
@@ -29,7 +29,7 @@ KEY, NONCE = bytes(32), bytes(12)
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One operation on one input."""
+    """One operation on one input, and all contenders that do it."""
 
     operation: str
     input: str

@@ -1,4 +1,4 @@
-"""Figures as lines for people, and as data."""
+"""Printing of the measured figures for people, which also gives them as data."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from bench.jobs import Job
 
 
 def job(job: Job, found: Sequence[Measured], promises: Mapping[str, float]) -> dict[str, Any]:
-    """Prints one job's lines; gives its figures."""
+    """Print one job's figures, and return them as data."""
     sandbox = next(one for one in found if one.kind == "sandbox")
     best = min((one.seconds for one in found if one.kind == "native"), default=None)
     print(f"\n{job.operation}  {job.input}  {job.size_bytes:,} bytes")
@@ -30,7 +30,7 @@ def _promise(job: Job, one: Measured, sandbox: Measured, promises: Mapping[str, 
 
 
 def costs(found: Mapping[str, float]) -> dict[str, float]:
-    """Prints what the sandbox itself costs; gives it."""
+    """Print the sandbox's own costs, and return them."""
     print("\nthe sandbox itself")
     for name, microseconds in found.items():
         print(f"  {name:<56} {microseconds:>10.1f} µs")

@@ -91,7 +91,7 @@ def test_only_the_runtime_touches_raw_memory() -> None:
         path.relative_to(_ROOT).as_posix() for path in tracked("*.py") if importing.search(path.read_text())
     }
 
-    assert touching <= {"workers/runtime/instance.py", "workers/node/lifeline.py"}
+    assert touching <= {"workers/runtime/instance.py", "workers/node/watchdog.py"}
 
 
 def operations() -> list[Operation]:

@@ -1,1 +1,1 @@
-"""Delivery measured: our transport beside Celery's own and Dramatiq, on real brokers, in one run."""
+"""`make delivery`: our transport compared with Celery's own and with Dramatiq, on real brokers, in one run."""

@@ -1,4 +1,4 @@
-"""`python -m bench.delivery [row ...]`: what is lost, stranded and doubled, and how fast delivery is."""
+"""`python -m bench.delivery [row ...]`: measure which tasks are lost, stuck or run twice, and how fast delivery is."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""The task under test in Celery; the transport is the broker URL's."""
+"""The Celery app under test; the broker's URL chooses the transport."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ def work(number: int, seconds: float) -> None:
 
 @app.task(name="nothing")
 def nothing(_number: int, _seconds: float) -> None:
-    """Done is what the broker holds no more."""
+    """Do nothing: such a task counts as done once the broker does not hold it any more."""
 
 
 @app.task(name="die")

@@ -1,4 +1,4 @@
-"""The task under test in Dramatiq, on its Redis broker."""
+"""The Dramatiq app under test, on its Redis broker."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Where tasks under test note that they ran: a server of its own, which nobody kills."""
+"""The record of which tasks ran, kept on a separate server that the tests never kill."""
 
 import os
 import select
@@ -13,12 +13,12 @@ def store() -> "Redis":
 
 
 def run(number: int, seconds: float) -> None:
-    """A task's work: it takes its time, then notes its number."""
+    """Do a task's work: sleep, then record the task's number."""
     if seconds:
         select.select([], [], [], seconds)
     store().hincrby("ran", str(number), 1)
 
 
 def begun(number: int, pid: int) -> None:
-    """Notes which process runs a task."""
+    """Record which process runs a task."""
     store().hset("pids", str(number), pid)

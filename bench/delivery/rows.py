@@ -1,4 +1,4 @@
-"""Rows a to g of the chaos suite, done to each system alike."""
+"""Rows a to g of the chaos suite, run in the same way against each system."""
 
 import os
 import random
@@ -9,19 +9,20 @@ from typing import Any, Final
 
 from bench.delivery.systems import Stage, System, stage, until
 
-QUIET_S: Final = 20.0  # nothing has moved for so long: what is missing now is lost, or stranded for longer
+#: A task that is missing after nothing has moved for so long is lost, or stuck for longer than this.
+QUIET_S: Final = 20.0
 _FLOW: Final = 3000
 _Row = Callable[[Stage, random.Random], dict[str, Any]]
 
 
 def measure(row: str, system: System, seed: int) -> dict[str, Any]:
-    """One row's figures for one system."""
+    """Run one row against one system and return its figures."""
     with stage(system) as made:
         return ROWS[row][1](made, random.Random(seed))
 
 
 def _missing(stage: Stage, count: int, moved: float, since: float) -> dict[str, Any]:
-    """What of `count` tasks is lost, and what the broker still holds."""
+    """Count how many of `count` tasks never ran, and how many the broker still holds."""
     ran = stage.ran()
     missing = count - len(ran)
     stranded = min(missing, stage.held())
@@ -63,7 +64,7 @@ def _broker_killed(stage: Stage, _: random.Random) -> dict[str, Any]:
 
 
 def _flowing(stage: Stage) -> float:
-    """Tasks of 2 ms, some of them done; gives the time of the beginning."""
+    """Publish tasks of 2 ms, wait until some are done, and return when they began."""
     began = time.monotonic()
     stage.send(0, _FLOW, 0.002).wait()
     stage.worker()
@@ -72,7 +73,7 @@ def _flowing(stage: Stage) -> float:
 
 
 def _recovery(stage: Stage, began: float) -> dict[str, Any]:
-    """How long it takes until tasks run again, and what is missing in the end."""
+    """Measure how long it takes until tasks run again, and what is missing in the end."""
     mended, before = time.monotonic(), stage.count()
     back = until(lambda: stage.count() > before + 4, 90)
     recovered = round(time.monotonic() - mended, 1) if back else "not in 90 s"
@@ -86,7 +87,7 @@ def _black_hole(stage: Stage, _: random.Random) -> dict[str, Any]:
     stage.reach_broker_by(proxy.port)
     began = _flowing(stage)
     proxy.swallow()
-    time.sleep(0.3)  # what was already on its way
+    time.sleep(0.3)  # for records that were already on their way
     found = _recovery(stage, began)
     stage.close()
     proxy.close()

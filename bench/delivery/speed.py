@@ -1,4 +1,7 @@
-"""Drain rate, latency on an idle fleet, what idleness and a durable publish cost. Rounds are interleaved."""
+"""Speed of delivery: drain rate, latency on an idle fleet, and the costs of idleness and of a durable publish.
+
+Rounds are interleaved.
+"""
 
 import os
 import statistics
@@ -18,7 +21,7 @@ _SENT: Final = ("evalsha", "bzpopmin", "brpop", "multi", "hgetall", "ping", "pub
 
 
 def speed() -> dict[str, dict[str, float]]:
-    """Medians of the rounds for our transport and Celery's own."""
+    """Measure our transport and Celery's own; gives the medians of the rounds."""
     contenders = SYSTEMS[:2]
     rounds = [{one.name: _round(one) for one in contenders} for _ in range(_ROUNDS)]
     return {
@@ -31,7 +34,7 @@ def speed() -> dict[str, dict[str, float]]:
 
 
 def publishing() -> dict[str, float]:
-    """Milliseconds a `.delay()` takes, by how the broker keeps what it confirms."""
+    """Measure how many milliseconds a `.delay()` takes, by how often the broker writes to its disk."""
     return {f"appendfsync {fsync}": _publish_ms(fsync) for fsync in ("always", "everysec", "no")}
 
 
@@ -87,7 +90,7 @@ def _idle(stage: Stage, worker: int) -> dict[str, float]:
 
 
 def _calls(stage: Stage) -> int:
-    """Commands that clients sent: those inside scripts are the scripts' own cost."""
+    """Count the commands that clients sent; those that a script runs in the server are not counted."""
     statistics: Any = stage.broker.client.info("commandstats")
     return sum(statistics.get(f"cmdstat_{name}", {}).get("calls", 0) for name in _SENT)
 

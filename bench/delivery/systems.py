@@ -1,7 +1,7 @@
 """The systems that are compared, each started as its users start it.
 
-Wasmfleet is here what it adds to delivery in a plain Celery application: its transport, and the look for dead
-children. Its log, results and quarantine cost time that the others do not spend; the chaos suite has them.
+Of Wasmfleet, only what it adds to delivery in a plain Celery application takes part: its transport, and the search for
+dead children. Its log, results and quarantine take time that the others do not spend; the chaos suite tests them.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ for number in range(int(sys.argv[2]), int(sys.argv[3])):
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """How one system is named, reached, started and asked what it still holds."""
+    """One system: its name, the commands that start it, and where it keeps its queues."""
 
     name: str
     scheme: str
@@ -95,7 +95,7 @@ class Server:
 
 
 class Stage:
-    """One system on a fresh broker: publishes, starts workers, and counts what ran."""
+    """One system on a fresh broker, with methods that publish, start and kill workers, and count what ran."""
 
     def __init__(self, system: System, broker: Server, marks: Server) -> None:
         self.system, self.broker, self.marks = system, broker, marks
@@ -109,17 +109,17 @@ class Stage:
         self.environment["BENCH_BROKER"] = self.broker.url(self.system.scheme, port)
 
     def send(self, first: int, last: int, seconds: float, task: str = "send") -> "subprocess.Popen[bytes]":
-        """Publishes tasks of these numbers from a process of its own."""
+        """Publish tasks with these numbers from a separate process."""
         words = [self.system.module, str(first), str(last), str(seconds), task]
         return subprocess.Popen([sys.executable, "-c", _SEND, *words], env=self.environment)
 
     def send_deadly(self) -> None:
-        """Publishes one task that kills its process; its number is -1."""
+        """Publish one task that kills its process; its number is -1."""
         code = "import sys, importlib; importlib.import_module(sys.argv[1]).send_deadly(-1)"
         subprocess.run([sys.executable, "-c", code, self.system.module], env=self.environment, check=True)
 
     def worker(self) -> int:
-        """Starts a worker; its pid is its group's."""
+        """Start a worker in its own process group and return its pid."""
         process = subprocess.Popen(
             [sys.executable, "-m", *self.system.command],
             env=self.environment,
@@ -131,13 +131,13 @@ class Stage:
         return process.pid
 
     def kill(self, pid: int) -> None:
-        """Kills a worker and its children."""
+        """Kill a worker and its children."""
         os.killpg(pid, signal.SIGKILL)
         [process] = [one for one in self._workers if one.pid == pid]
         process.wait()
 
     def wait(self, pid: int, seconds: float) -> float:
-        """Seconds until a worker that was asked to has ended; kills it after so many."""
+        """Wait at most `seconds` for a worker to end, and return how long that took."""
         began = time.monotonic()
         [process] = [one for one in self._workers if one.pid == pid]
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -145,7 +145,7 @@ class Stage:
         return time.monotonic() - began
 
     def ran(self) -> dict[int, int]:
-        """How often each number ran."""
+        """Count how often the task with each number ran."""
         found: dict[bytes, bytes] = self.marks.client.hgetall("ran")
         return {int(number): int(times) for number, times in found.items()}
 
@@ -154,11 +154,11 @@ class Stage:
         return int(number)
 
     def held(self) -> int:
-        """How many tasks the broker has, waiting or taken."""
+        """Count the tasks that the broker has, waiting or taken."""
         return self.system.held(self.broker.client)
 
     def settle(self, wanted: int, quiet_s: float) -> float:
-        """Waits until so many ran, or nothing moved for so long; gives the time of the last movement."""
+        """Wait until `wanted` tasks ran, or no further one did for `quiet_s`, and return when the last one did."""
         before, moved = -1, time.monotonic()
         while before < wanted and time.monotonic() - moved < quiet_s:
             if (now := self.count()) != before:
@@ -175,7 +175,7 @@ class Stage:
 
 @contextlib.contextmanager
 def stage(system: System, fsync: str = "always") -> Iterator[Stage]:
-    """A system with a broker and a place for marks of its own."""
+    """Run a broker and a server for marks, for one system."""
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
         broker, marks = Server(Path(one), fsync), Server(Path(two), "no")
         made = Stage(system, broker, marks)
@@ -189,7 +189,7 @@ def stage(system: System, fsync: str = "always") -> Iterator[Stage]:
 
 
 def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """The condition's value once it is true, or None when it never became so."""
+    """Wait until the condition is true and return its value, or None where it never became true."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if value := condition():

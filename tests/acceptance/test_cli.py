@@ -135,7 +135,7 @@ def test_check_starts_a_fleet_where_none_runs_and_ends_it(alone: CommandLine, tr
     done = alone.run("check", tree / "broken.js")
 
     assert done.returncode == 1, done.stderr
-    assert "one is started for this job" in done.stderr
+    assert "starting one for this job" in done.stderr
     assert not (Path(alone.environment["WASMFLEET_DATA_DIR"]) / "fleet.json").exists()
 
 
@@ -185,7 +185,7 @@ def test_submit_reads_arguments_from_files_and_json(fleet: CommandLine, tree: Pa
         (["ast.validate", "--json", '{"source": 3}'], "`source`: expected `str`, got `int`"),
         (["ast.validate"], "missing required field `source`"),
         (["ast.validate", "--arg", "source=", "--arg", "language=cobol"], "`language`"),
-        (["ast.validate", "--arg", "source"], "give NAME=VALUE"),
+        (["ast.validate", "--arg", "source"], "write NAME=VALUE"),
         (["ast.validate", "--file", "source=nowhere"], "nowhere: No such file or directory"),
     ],
 )

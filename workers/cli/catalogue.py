@@ -1,4 +1,4 @@
-"""The operations that commands know: those of the catalogue and those of the user's own modules."""
+"""The operations that commands can name: those of the catalogue and those of the user's own modules."""
 
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def operations(settings: Settings) -> "tuple[dict[str, OperationTask[..., Any]], dict[str, str]]":
-    """Give the task of every operation by its name without `wasmfleet.`, and why some of the user's files are none."""
+    """Return the task of each operation by its name without `wasmfleet.`, and by file name why modules are refused."""
     from wasmfleet.workers.app import app, load_families
     from wasmfleet.workers.calls import own_modules
     from wasmfleet.workers.calls.task import OperationTask
@@ -26,7 +26,7 @@ def operations(settings: Settings) -> "tuple[dict[str, OperationTask[..., Any]],
 
 
 def named(known: "dict[str, OperationTask[..., Any]]", name: str) -> "OperationTask[..., Any]":
-    """Give the task of this name. Raises UnknownOperation with the names that are close."""
+    """Return the task of this name. Raises UnknownOperation, which suggests names that are similar."""
     short = name.removeprefix("wasmfleet.")
     if short in known:
         return known[short]

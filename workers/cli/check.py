@@ -1,4 +1,4 @@
-"""`wasmfleet check`: source trees validated as tasks of the fleet."""
+"""`wasmfleet check`: validate the source files of whole folders as tasks of the fleet."""
 
 import sys
 import time
@@ -25,7 +25,7 @@ Format = Literal["text", "json", "sarif"]
 
 @dataclass(slots=True)
 class _Run:
-    """What a run came to."""
+    """The result of a run so far."""
 
     files: int = 0
     size_bytes: int = 0
@@ -38,15 +38,15 @@ def check(
     paths: Annotated[list[Path], typer.Argument(help="Files, or folders of them.", show_default=False)],
     format: Annotated[Format, typer.Option(help="How findings are written to stdout.")] = "text",
     lane: Annotated[
-        Lane | None, typer.Option(help="Who may serve; unset: WASMFLEET_LANE.", show_default=False)
+        Lane | None, typer.Option(help="Which lane may serve; default: WASMFLEET_LANE.", show_default=False)
     ] = None,
     no_progress: Annotated[bool, typer.Option("--no-progress", help="No progress bar.")] = False,
 ) -> None:
     """Validate JavaScript and TypeScript, JSX and TSX.
 
-    Every .js .mjs .cjs .jsx .ts .mts .cts .tsx file below the paths that no .gitignore names, without .git and
-    node_modules. Joins the running fleet, or starts one for the job. Exits with 0 when nothing was found, 1 when
-    something was, 2 when it could not run.
+    It checks every .js .mjs .cjs .jsx .ts .mts .cts .tsx file below the paths, except those that a .gitignore names
+    and those in .git and node_modules. It uses the running fleet, or starts one for the job. Exits with 0 when nothing
+    was found, 1 when something was, 2 when it could not run.
     """
     chosen = lane or settings().lane
     found, run = _found(paths), _Run()
@@ -66,7 +66,7 @@ def _found(paths: list[Path]) -> sources.Found:
 
 
 def _validate(found: sources.Found, run: _Run, lane: Lane, no_progress: bool) -> str:
-    """Fills the run; gives the lanes that served, in words."""
+    """Check the files, add what is found to the run, and return the lanes that served, in words."""
     from wasmfleet.workers.cli import fleet
     from wasmfleet.workers.cli.stream import Stream
 

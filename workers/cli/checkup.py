@@ -1,4 +1,4 @@
-"""One thing that the doctor looked at, and what came of it."""
+"""The result of one check that `wasmfleet doctor` makes, as data."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class Checkup(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that was looked at; `mend` says what to do unless it is ok."""
+    """What was checked, its state, and what was found; `mend` says what to do about a warning or a problem."""
 
     what: str
     state: Literal["ok", "warning", "problem"]

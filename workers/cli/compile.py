@@ -1,4 +1,4 @@
-"""`wasmfleet compile`: every module made ready for this machine."""
+"""`wasmfleet compile`: compile every module for this machine."""
 
 import time
 from typing import Final
@@ -13,11 +13,11 @@ _POLL_S: Final = 0.2
 
 
 def compile() -> None:
-    """Compile every module that is not compiled yet. Exits with 1 when one failed."""
-    from wasmfleet.workers.node import data_folder, private
+    """Compile every module that is not compiled yet. Exits with 1 when one cannot be used afterwards."""
+    from wasmfleet.workers.node import data_folder, private_files
     from wasmfleet.workers.runtime import modules
 
-    private.folder(settings().data_dir)
+    private_files.folder(settings().data_dir)
     data_folder.refuse_shared(settings())
     _compile_all(settings())
     states = modules.states(settings())
@@ -27,13 +27,13 @@ def compile() -> None:
 
 
 def _compile_all(settings: Settings) -> None:
-    """Here, or by waiting for the process that is at it already."""
+    """Compile the modules in this process, or wait for another process that is already compiling them."""
     from wasmfleet.workers.runtime import modules
 
     try:
         compiler = modules.wasmtime_part("compile")
     except modules.NotReady:
-        return  # the states say why
+        return  # the states that are printed afterwards say why
     deadline = time.monotonic() + _OTHER_COMPILES_S
     compiler.compile_all(settings, _tell)
     while _compiling(settings) and time.monotonic() < deadline:

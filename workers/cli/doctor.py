@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from wasmfleet.config.settings import Settings, SettingsError, settings
-from wasmfleet.workers.cli import checkups, lines
+from wasmfleet.workers.cli import lines, machine_checkups
 from wasmfleet.workers.cli.checkup import Checkup, ok, problem
 
 Format = Literal["text", "json"]
@@ -13,9 +13,9 @@ _COLOURS = {"ok": typer.colors.GREEN, "warning": typer.colors.YELLOW, "problem":
 
 
 def doctor(
-    format: Annotated[Format, typer.Option(help="How it is told.")] = "text",
+    format: Annotated[Format, typer.Option(help="How the findings are written.")] = "text",
 ) -> None:
-    """Say what is wrong with this installation and how to mend it. Exits with 1 when something is."""
+    """Say what is wrong with this installation and how to mend it. Exits with 1 when something is wrong."""
     told = _examined()
     if format == "json":
         lines.write(lines.json_of(told))
@@ -29,15 +29,15 @@ def _examined() -> list[Checkup]:
     try:
         read = settings()
         told.append(ok("settings", _shown(read)))
-        for checkup in checkups.examine(read):
-            told.append(checkup)  # one by one: an error takes nothing back
+        for checkup in machine_checkups.examine(read):
+            told.append(checkup)  # one by one, so that an error in a later check loses no earlier result
     except SettingsError as error:
-        told.append(problem("settings", str(error), "correct that variable, or what it names"))
+        told.append(problem("settings", str(error), "correct that setting, or what it names"))
     return told
 
 
 def _shown(settings: Settings) -> str:
-    modules = f", {len(settings.modules)} places of own modules" if settings.modules else ""
+    modules = f", {len(settings.modules)} places with your own modules" if settings.modules else ""
     return f"valid; lane {settings.lane}, {settings.time_limit:g} s and {settings.memory_limit} MiB a call{modules}"
 
 

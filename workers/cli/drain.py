@@ -1,4 +1,4 @@
-"""`wasmfleet drain`: let workers end what they have, before a restart or an upgrade of their node."""
+"""`wasmfleet drain`: let workers finish the calls they have, before a restart or an upgrade of their node."""
 
 import time
 from typing import Annotated, Any, Final
@@ -14,10 +14,15 @@ _POLL_S: Final = 0.5
 
 
 def drain(
-    worker: Annotated[list[str] | None, typer.Argument(help="Only these, as `doctor` names them.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Let them take messages again.")] = False,
+    worker: Annotated[
+        list[str] | None, typer.Argument(help="Only these workers, as `wasmfleet doctor` names them.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Let the workers take messages again.")] = False,
 ) -> None:
-    """Let workers finish what they have and take nothing more; ends when they are idle. Messages wait for others."""
+    """Let workers finish the calls they have and take no more; ends when they are idle.
+
+    New messages stay in the queues for other workers.
+    """
     from wasmfleet.workers.app import app
 
     names = _chosen(worker)
@@ -27,7 +32,7 @@ def drain(
         return
     lines.say(f"draining: {', '.join(names)}", err=True)
     while busy := _busy(app, names):
-        lines.say(f"{busy} still to end", err=True)
+        lines.say(f"waiting for {busy} calls to end", err=True)
         time.sleep(_POLL_S)
     lines.say(f"drained: {', '.join(names)}; `wasmfleet drain --resume` undoes it")
 
@@ -35,10 +40,10 @@ def drain(
 def _chosen(asked: list[str] | None) -> list[str]:
     seen = sorted(one.worker for one in fleet.workers(settings()))
     if not seen:
-        raise RuntimeUnavailable("no worker is seen; there is nothing to drain")
+        raise RuntimeUnavailable("no worker is running, so there is nothing to drain")
     unknown = sorted(set(asked or ()) - set(seen))
     if unknown:
-        raise InvalidArguments(f"no worker {unknown[0]!r} is seen; there are {', '.join(seen)}")
+        raise InvalidArguments(f"no worker {unknown[0]!r} is running; there are {', '.join(seen)}")
     return asked or seen
 
 
@@ -55,16 +60,14 @@ def _order(app: Any, names: list[str], *, wanted: bool) -> None:
 
 
 def _busy(app: Any, names: list[str]) -> int:
-    """How many calls these workers have taken and not ended; those whose time has not come go back when they stop."""
+    """Count the calls that these workers have taken and not ended.
+
+    Calls with a later start time (`eta`) are not counted: they go back to their queues when the workers stop.
+    """
     asked = app.control.inspect(destination=names, timeout=_REPLY_S)
     try:
         told = [asked.active() or {}, asked.reserved() or {}]
-    except (
-        AttributeError,
-        LookupError,
-        TypeError,
-        ValueError,
-    ) as error:  # Celery trusts what comes as an answer
-        raise RuntimeUnavailable(f"an answer cannot be read: {error}") from None
+    except (AttributeError, LookupError, TypeError, ValueError) as error:  # Celery does not check answers
+        raise RuntimeUnavailable(f"a worker's answer cannot be read: {error}") from None
     mine = [answer[name] for answer in told for name in names if name in answer]
     return sum(len(tasks) for tasks in mine if isinstance(tasks, list))

@@ -1,4 +1,4 @@
-"""What `wasmfleet check` found, and how it is written: for people, as JSON, as SARIF."""
+"""The findings of `wasmfleet check`, and how they are written: as text for people, as JSON, as SARIF."""
 
 from collections.abc import Iterable
 from pathlib import PurePath
@@ -12,7 +12,7 @@ _SARIF: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/sche
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One finding. Line and column count from 1, offset from 0, in code points."""
+    """One finding. Line and column count from 1, offset from 0; columns, offset and length are in code points."""
 
     path: str
     line: int = 1
@@ -44,20 +44,20 @@ class Diagnostic(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Validation(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker sends of one file."""
+    """The result of ast.validate for one file, as a worker sends it."""
 
     diagnostics: list[Diagnostic]
     unchecked: list[str]
 
 
 def of_diagnostic(path: str, source: str, told: Diagnostic, unchecked: list[str]) -> Finding:
-    """A diagnostic of ast.validate, with the line it is about."""
+    """Make a finding from a diagnostic of ast.validate, with an excerpt of the line it is about."""
     excerpt = _excerpt(source, told.offset, told.column)
     return Finding(path=path, excerpt=excerpt, unchecked=unchecked, **msgspec.structs.asdict(told))
 
 
 def as_text(finding: Finding) -> str:
-    """`path:line:column: error[code] message`, the line, and a caret below the place."""
+    """Write a finding as `path:line:column: error[code] message`, the source line, and a caret below the place."""
     place = f"{_printable(finding.path)}:{finding.line}:{finding.column}"
     lines = [f"{place}: {finding.severity}[{finding.code}] {_printable(finding.message)}"]
     if finding.excerpt.strip():
@@ -68,7 +68,7 @@ def as_text(finding: Finding) -> str:
 
 
 def as_sarif(findings: Iterable[Finding], version: str) -> dict[str, Any]:
-    """One run of SARIF 2.1.0; notes about the run itself become notifications."""
+    """Write findings as one run of SARIF 2.1.0; notes about the run itself become notifications."""
     told = list(findings)
     results = [finding for finding in told if finding.severity != "note"]
     notes = [finding for finding in told if finding.severity == "note"]
@@ -84,7 +84,7 @@ def as_sarif(findings: Iterable[Finding], version: str) -> dict[str, Any]:
 
 
 def _excerpt(source: str, offset: int, column: int) -> str:
-    """The line, or of a long one what surrounds the place."""
+    """Cut out the line of the place, or the part of a long line around it."""
     start = offset - (column - 1) + _first_shown(column)
     end = source.find("\n", offset)
     return source[start : end if end >= 0 else None][:_SHOWN_COLUMNS].rstrip("\r")
@@ -107,7 +107,7 @@ def _with_caret(finding: Finding) -> list[str]:
 
 
 def _printable(text: str) -> str:
-    """Without the characters that would command the terminal instead of being seen on it."""
+    """Replace the characters that a terminal would take for commands instead of showing them."""
     return "".join(
         c if c.isprintable() else " " if c in "\t\n" else "\N{REPLACEMENT CHARACTER}" for c in text
     )

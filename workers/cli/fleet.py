@@ -1,4 +1,4 @@
-"""The fleet that a command talks to: who serves, and waiting for answers without waiting for ever."""
+"""A command's dealings with the fleet: whether any worker can serve, and waiting for results only while one can."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -25,11 +25,14 @@ _REGAIN_S: Final = 15.0
 
 @contextmanager
 def joined(settings: Settings, lane: Lane, module: str, say: Callable[[str], None]) -> Iterator[None]:
-    """A fleet that serves this lane and module: the one that runs, else one for the time of the job."""
-    if _runs(settings):
+    """Make sure that a fleet serves this lane and module: the running one, or one started for the body of the `with`.
+
+    Raises RuntimeUnavailable, BrokerUnavailable.
+    """
+    if _is_running(settings):
         starting: AbstractContextManager[None] = nullcontext()
     else:
-        say("no fleet runs here; one is started for this job")
+        say("no fleet is running here; starting one for this job")
         starting = running.temporary(settings)
     with starting:
         settle(settings, module)
@@ -38,7 +41,7 @@ def joined(settings: Settings, lane: Lane, module: str, say: Callable[[str], Non
 
 
 def workers(settings: Settings) -> "list[Presence]":
-    """Every worker that beats. Raises BrokerUnavailable."""
+    """List the workers that have sent a heartbeat lately. Raises BrokerUnavailable."""
     from redis import RedisError
 
     from wasmfleet.workers.fleet_state import heartbeats, state
@@ -53,36 +56,44 @@ def workers(settings: Settings) -> "list[Presence]":
 
 
 def demand(settings: Settings, lane: Lane, module: str) -> None:
-    """Raises RuntimeUnavailable where nobody can serve calls of this lane and module."""
+    """Raise RuntimeUnavailable where no worker can serve calls of this lane and module."""
     seen = workers(settings)
     if not seen:
-        raise RuntimeUnavailable("no worker is seen; start the fleet with `wasmfleet up`")
+        raise RuntimeUnavailable("no worker is running; start the fleet with `wasmfleet up`")
     idle = {worker.worker: worker.idle_because for worker in seen if worker.idle_because}
     seen = [worker for worker in seen if not worker.idle_because]
     if not seen:
         name, reason = min(idle.items())
-        raise RuntimeUnavailable(f"no worker takes messages; {name}: {reason}; `wasmfleet doctor`")
+        raise RuntimeUnavailable(
+            f"no worker takes messages; {name}: {reason}; `wasmfleet doctor` says how to mend it"
+        )
     roles = {worker.role for worker in seen}
     if lane == "python" and "python" not in roles:
-        raise RuntimeUnavailable("no plain-Python worker is seen; start one with `wasmfleet worker python`")
+        raise RuntimeUnavailable(
+            "no plain-Python worker is running; start one with `wasmfleet worker python`"
+        )
     if lane == "wasm" and not _ready(seen, module):
         raise RuntimeUnavailable(f"no sandbox can serve {module}: {_why(seen, module)}")
 
 
 def settle(settings: Settings, module: str, timeout_s: float = _SETTLE_S) -> None:
-    """Waits while the sandboxes are still compiling the module: what comes sooner would go to plain Python."""
+    """Wait while workers still compile the module, because calls that arrive sooner would go to plain Python."""
     deadline = time.monotonic() + timeout_s
     while _compiling(workers(settings), module) and time.monotonic() < deadline:
         time.sleep(_POLL_S)
 
 
 def answers(batch: "Batch[R]", still_served: Callable[[], None]) -> "list[Item[R]]":
-    """All items of a batch, once they are there."""
+    """Wait for the whole batch and return its items in order. Raises as `each`."""
     return list(each(batch, still_served))
 
 
 def each(batch: "Batch[R]", still_served: Callable[[], None]) -> "Iterator[Item[R]]":
-    """The items as their chunks are done. Looks now and then whether anybody is left to serve, which raises."""
+    """Yield the items of a batch in order, each as soon as its chunk is done.
+
+    Every few seconds without a result, it calls `still_served`, which raises where no worker is left that could serve.
+    Raises BrokerUnavailable.
+    """
     from celery.exceptions import TimeoutError as NotYet
     from redis import RedisError
 
@@ -99,7 +110,7 @@ def each(batch: "Batch[R]", still_served: Callable[[], None]) -> "Iterator[Item[
 
 
 def regain(still_served: Callable[[], None]) -> None:
-    """Waits for a broker that is being restarted, and for its workers. Raises Unavailable where they stay away."""
+    """Wait until a broker that is being restarted and its workers are back. Raises Unavailable after 15 seconds."""
     deadline = time.monotonic() + _REGAIN_S
     while True:
         try:
@@ -111,7 +122,7 @@ def regain(still_served: Callable[[], None]) -> None:
 
 
 def withdraw(batches: "list[Batch[Any]]") -> None:
-    """Cancels the batches, and gives the workers a moment to drop what is queued."""
+    """Cancel the batches, and wait up to 5 seconds for the workers to drop what is queued."""
     from redis import RedisError
 
     deadline = time.monotonic() + _DRAIN_S
@@ -122,8 +133,8 @@ def withdraw(batches: "list[Batch[Any]]") -> None:
             time.sleep(_POLL_S)
 
 
-def _runs(settings: Settings) -> bool:
-    """Whether workers are seen; a fleet of this folder that has only begun to start gets its time."""
+def _is_running(settings: Settings) -> bool:
+    """Tell whether a worker is running; where a fleet of this data folder is just starting, wait for its workers."""
     from wasmfleet.workers.node import broker, supervisor
 
     deadline = time.monotonic() + _SETTLE_S
@@ -147,8 +158,8 @@ def _compiling(seen: "list[Presence]", module: str) -> bool:
 
 def _why(seen: "list[Presence]", module: str) -> str:
     reasons = [
-        worker.modules.get(module, ("absent", "the module is absent"))[1]
+        worker.modules.get(module, ("absent", "it does not have the module"))[1]
         for worker in seen
         if worker.accelerated
     ]
-    return reasons[0] if reasons else "no accelerated worker is seen"
+    return reasons[0] if reasons else "no accelerated worker is running"

@@ -1,4 +1,4 @@
-"""What the doctor looks at in the fleet: broker, workers, Flower."""
+"""The checks of `wasmfleet doctor` on the fleet: broker, workers, quarantine, Flower."""
 
 import socket
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _FLOWER_S: Final = 1.0
 
 
 def examine(settings: Settings) -> Iterator[Checkup]:
-    """The broker first: without it nothing else can be seen."""
+    """Make every check of the fleet, the broker's first: without the broker nothing else can be checked."""
     from redis import RedisError
 
     from wasmfleet.workers.fleet_state import heartbeats, quarantine, state
@@ -41,20 +41,20 @@ def examine(settings: Settings) -> Iterator[Checkup]:
     try:
         with state.client(settings) as connection:
             if settings.amqp:
-                yield _patience(settings)
+                yield _consumer_timeout(settings)
             elif not settings.embedded:
                 yield from _durability(settings, url)
             yield from _workers(heartbeats.present(connection))
             yield from _quarantine(quarantine.count())
     except RedisError as error:
         yield problem(
-            "workers", f"the heartbeats cannot be read: {error}", "look at WASMFLEET_STATE_URL and its server"
+            "workers", f"the heartbeats cannot be read: {error}", "check WASMFLEET_STATE_URL and its server"
         )
     yield _flower(settings)
 
 
 def _open_to_all(url: str) -> Iterator[Checkup]:
-    """The embedded broker of an older version asks for no password until it is started anew."""
+    """Report an embedded broker that asks for no password: one that an older version started, until its restart."""
     from urllib.parse import urlsplit
 
     from redis import Redis, RedisError
@@ -66,36 +66,41 @@ def _open_to_all(url: str) -> Iterator[Checkup]:
             connection.ping()
     except RedisError:
         return
-    yield problem("broker", "it answers everybody without a password", "restart the fleet")
+    yield problem("broker", "it serves everybody without a password", "restart the fleet")
 
 
 def _durability(settings: Settings, url: str) -> Iterator[Checkup]:
-    """An external broker may lose what it confirmed; ours may not."""
+    """Report settings with which an external broker may lose messages that it has confirmed."""
     import redis
 
     if not settings.own_transport:
         yield warning(
             "broker",
-            "over redis:// a worker that is killed can lose the message it was just taking",
-            "give wasmfleet+redis:// in WASMFLEET_BROKER_URL",
+            "over redis://, a worker that is killed can lose the message it was just taking",
+            "write wasmfleet+redis:// in WASMFLEET_BROKER_URL",
         )
     with redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2) as connection:
         for name, wanted, risk in (
-            ("appendonly", "yes", "a restart of it loses tasks"),
-            ("appendfsync", "always", "a crash of its machine loses the last second's tasks"),
+            ("appendonly", "yes", "a restart of the broker loses tasks"),
+            ("appendfsync", "always", "a crash of the broker's machine loses the tasks of the last second"),
             ("maxmemory-policy", "noeviction", "it may drop queued tasks when memory is short"),
         ):
             value = _configured(connection, name)
             if not value:
                 yield warning(
-                    "broker", f"{name} is hidden; unless it is {wanted}, {risk}", "allow its user +config|get"
+                    "broker",
+                    f"{name} cannot be read; unless it is {wanted}, {risk}",
+                    "give its user the right +config|get",
                 )
             elif value != wanted:
-                yield warning("broker", f"{name} is {value}: {risk}", f"CONFIG SET {name} {wanted} on it")
+                yield warning("broker", f"{name} is {value}: {risk}", f"run CONFIG SET {name} {wanted} on it")
 
 
-def _patience(settings: Settings) -> Checkup:
-    """RabbitMQ closes the channel of a consumer that leaves a message unacknowledged for its consumer_timeout."""
+def _consumer_timeout(settings: Settings) -> Checkup:
+    """Compare RabbitMQ's consumer_timeout with the longest time that a message may be held.
+
+    RabbitMQ closes the channel of a consumer that leaves a message unacknowledged for longer.
+    """
     from wasmfleet.workers.node import consumer_timeout
 
     needed_s = consumer_timeout.needed_s(settings)
@@ -124,10 +129,14 @@ def _configured(connection: "Redis", name: str) -> str:
 
 def _workers(seen: "list[Presence]") -> Iterator[Checkup]:
     if not seen:
-        yield problem("workers", "none is seen", "start the fleet with `wasmfleet up`, or `wasmfleet worker`")
+        yield problem(
+            "workers", "none is running", "start the fleet with `wasmfleet up`, or `wasmfleet worker`"
+        )
     elif not any(worker.accelerated for worker in seen):
         yield warning(
-            "workers", "no accelerated worker is seen; plain Python serves", "start `wasmfleet worker wasm`"
+            "workers",
+            "no accelerated worker is running; plain Python serves",
+            "start `wasmfleet worker wasm`",
         )
     for worker in sorted(seen, key=lambda one: one.worker):
         yield _worker(worker)
@@ -135,7 +144,9 @@ def _workers(seen: "list[Presence]") -> Iterator[Checkup]:
 
 def _quarantine(count: int) -> Iterator[Checkup]:
     if count:
-        yield warning("quarantine", f"{count:,} messages are set aside", "`wasmfleet quarantine list`")
+        yield warning(
+            "quarantine", f"{count:,} messages are set aside", "see `wasmfleet quarantine list` for why"
+        )
 
 
 def _worker(worker: "Presence") -> Checkup:
@@ -147,9 +158,11 @@ def _worker(worker: "Presence") -> Checkup:
         return problem(what, f"{worker.role}; {'; '.join(unready)}", "see the modules above on its node")
     if worker.idle_because:
         idle = f"{worker.role}; it takes no messages: {worker.idle_because}"
-        return problem(what, idle, "`wasmfleet drain --resume`, or mend the result log")
+        return problem(what, idle, "run `wasmfleet drain --resume`, or mend the result log")
     if worker.obeys_all:
-        risk = f"{worker.role}; whoever reaches the broker may stop it, change its limits or end its calls"
+        risk = (
+            f"{worker.role}; anybody who can use the broker may stop it, change its limits or end its calls"
+        )
         return warning(what, risk, "set WASMFLEET_REMOTE_CONTROL=safe in its environment")
     ready = f", {len(worker.modules)} modules ready" if worker.accelerated else ""
     return ok(what, f"{worker.role}, pid {worker.pid} on {worker.node}{ready}")
@@ -164,5 +177,5 @@ def _flower(settings: Settings) -> Checkup:
     try:
         socket.create_connection((url.hostname or "", url.port or 80), timeout=_FLOWER_S).close()
     except OSError:
-        return ok("Flower", f"does not run; it would be at {url.geturl()}")
+        return ok("Flower", f"is not running; it would be at {url.geturl()}")
     return ok("Flower", url.geturl())

@@ -1,4 +1,4 @@
-"""What the commands print: text from outside never commands the terminal, nor passes for a line of ours."""
+"""What the commands print: in it, text from outside can neither control the terminal nor pass for a line of ours."""
 
 import csv
 import re
@@ -16,35 +16,35 @@ _FORMULA: Final = re.compile(r"[=+\-@\t\r]")
 
 
 def say(*texts: str, err: bool = False, before: str = "") -> None:
-    """Prints each text as one line, whatever is in it; `before` is printed as it is, colours included."""
+    """Print each text as one line, whatever is in it; `before` is printed unchanged, colours included."""
     typer.echo(before + "\n".join(map(shown, texts)), err=err)
 
 
 def fail(text: str) -> None:
-    """Says in one line on standard error what went wrong."""
+    """Print on standard error, in one line, what went wrong."""
     say(f"wasmfleet: {' '.join(text.splitlines())}", err=True)
 
 
 def json_of(value: Any) -> bytes:
-    """An indented JSON document and a newline; what commands a terminal is escaped, as JSON can."""
+    """Write a value as indented JSON with a newline at its end; control characters are written as JSON escapes."""
     import msgspec
 
     try:
         packed = msgspec.json.encode(value)
-    except (TypeError, ValueError, OverflowError, RecursionError):  # from outside, of kinds that JSON has not
+    except (TypeError, ValueError, OverflowError, RecursionError):  # it holds what JSON cannot express
         packed = msgspec.json.encode(_plain(value))
     lines = msgspec.json.format(packed, indent=2).decode().split("\n")
     return "".join(f"{line if line.isprintable() else _escaped(line)}\n" for line in lines).encode()
 
 
 def write(content: bytes) -> None:
-    """Writes a document to standard output, as it is."""
+    """Write a document to standard output, unchanged."""
     sys.stdout.buffer.write(content)
     sys.stdout.flush()
 
 
 def write_csv(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Text that a spreadsheet would take for a formula begins with an apostrophe; JSON has it as it is."""
+    """Print rows as CSV, with an apostrophe before text that a spreadsheet would take for a formula."""
     if rows:
         writer = csv.DictWriter(sys.stdout, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
@@ -67,7 +67,7 @@ def _json_escape(character: str) -> str:
 
 
 def _plain(value: Any, levels: int = _MOST_LEVELS) -> Any:
-    """The same of kinds that JSON has; what it has not, and what nests very deep, as text."""
+    """Convert a value to kinds that JSON has; anything else, and what nests very deep, becomes text."""
     import msgspec
 
     if isinstance(value, dict) and levels:

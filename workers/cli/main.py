@@ -1,4 +1,4 @@
-"""The command `wasmfleet`: every subcommand, and how what goes wrong is told."""
+"""The command `wasmfleet`: the list of its subcommands, and how errors are printed."""
 
 import contextlib
 import sqlite3
@@ -33,7 +33,10 @@ COULD_NOT_RUN: Final = 2
 
 
 class _Group(TyperGroup):
-    """Typer's, whose complaints show the user's words: file names in them may come from anybody."""
+    """Typer's group of commands, with usage errors made printable.
+
+    They quote the user's words, and file names among these may come from anybody.
+    """
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         with _printable_complaints():
@@ -49,9 +52,8 @@ def _printable_complaints() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if hasattr(
-            error, "format_message"
-        ):  # Typer 0.29 brings a click of its own, whose errors it does not export
+        # Typer 0.29 contains a copy of click whose error classes it does not export, so they are told by their method.
+        if hasattr(error, "format_message"):
             error.message = shown(getattr(error, "message", ""))  # type: ignore[attr-defined]
         raise
 
@@ -98,7 +100,7 @@ def _root(
 
 
 def main() -> None:
-    """The console script. One line for whatever is known to go wrong; a traceback is a defect."""
+    """Run the console script. Errors that are expected are printed in one line; a traceback is a defect."""
     try:
         app(prog_name="wasmfleet")
     except (WasmfleetError, SettingsError) as error:

@@ -1,4 +1,4 @@
-"""`wasmfleet ops`: the operations there are, the user's own included."""
+"""`wasmfleet ops`: list the operations, those of the user's own modules included, or describe one."""
 
 import inspect
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 def ops(
     name: Annotated[
-        str | None, typer.Argument(help="One operation, to be told all of it.", show_default=False)
+        str | None, typer.Argument(help="The operation to describe in full.", show_default=False)
     ] = None,
     format: Annotated[
         Literal["table", "markdown"], typer.Option(help="A table, or the whole reference in Markdown.")
     ] = "table",
 ) -> None:
-    """List the operations, or tell all of one."""
+    """List the operations, or describe one in full."""
     known, refused = catalogue.operations(settings())
     for module, reason in refused.items():
         lines.say(f"{module} is refused: {reason}", err=True)

@@ -1,4 +1,4 @@
-"""`wasmfleet broker`, `wasmfleet worker` and `wasmfleet flower`: the lines of the Procfile, one process each."""
+"""`wasmfleet broker`, `wasmfleet worker` and `wasmfleet flower`: become one process of the Procfile each."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ def broker() -> None:
     brokers.run(settings())
 
 
-def worker(role: Annotated[Literal["wasm", "python"], typer.Argument(help="Who it is.")]) -> None:
+def worker(role: Annotated[Literal["wasm", "python"], typer.Argument(help="Which kind to run.")]) -> None:
     """Run an accelerated (wasm) or a plain-Python worker."""
     from wasmfleet.workers.node import broker as brokers
     from wasmfleet.workers.node import data_folder
@@ -44,7 +44,7 @@ def flower() -> None:
     addresses.publish_flower(settings(), port)
     if settings().flower_auth:
         os.environ["FLOWER_BASIC_AUTH"] = settings().flower_auth  # `ps` shows arguments to everybody
-    for name in ("KEYRING", "SEAL_KEY"):  # or its pages and its API would open sealed results
+    for name in ("KEYRING", "SEAL_KEY"):  # with them, Flower's pages and its API would open sealed results
         os.environ.pop(PREFIX + name, None)
     _become(
         "wasmfleet.workers.node.flower", "flower", "--logging=error", f"--address={address}", f"--port={port}"

@@ -1,4 +1,4 @@
-"""`wasmfleet quarantine`: messages set aside, and what becomes of them."""
+"""`wasmfleet quarantine`: list, show, send again or drop the messages that were set aside."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ app = typer.Typer(
 
 
 @app.command("list")
-def list_entries(format: Annotated[Format, typer.Option(help="How it is written.")] = "table") -> None:
+def list_entries(format: Annotated[Format, typer.Option(help="How the list is written.")] = "table") -> None:
     """List what is set aside, newest first."""
     found = store.entries()
     if format == "json":
@@ -32,7 +32,7 @@ def list_entries(format: Annotated[Format, typer.Option(help="How it is written.
 
 @app.command()
 def show(id: _Id) -> None:
-    """Show one entry as JSON: why it is here, its digests, its module, and its message where that was kept."""
+    """Show one entry as JSON: why it was set aside, its digests, its module, and its message where that was kept."""
     lines.write(lines.json_of(_plain(store.get(id))))
 
 
@@ -71,7 +71,7 @@ def _plain(entry: store.Entry) -> dict[str, Any]:
 
 
 def _readable(message: store.Message) -> Any:
-    """MessagePack and JSON as what they say, anything else as text."""
+    """Decode a body in MessagePack or JSON; anything else is shown as text."""
     decoders: dict[str, Callable[[bytes], Any]] = {
         "application/x-msgpack": msgspec.msgpack.decode,
         "application/json": msgspec.json.decode,

@@ -1,4 +1,4 @@
-"""The operations reference in Markdown, from the docstrings: `wasmfleet ops --format markdown`."""
+"""The reference of all operations in Markdown, made from their docstrings: `wasmfleet ops --format markdown`."""
 
 import inspect
 from collections.abc import Iterable, Iterator
@@ -11,14 +11,14 @@ from wasmfleet.workers.contracts.operation import PREFIX, Operation
 
 _HEAD = """# Operations
 
-Generated from the docstrings by `make docs`. Wire names begin with `wasmfleet.`; what stands behind `*` is given by
-name. Parity says how the plain-Python lane compares: *exact* gives equal results, *equivalent* other bytes of the same
-meaning, *reduced* checks less and says what it left out.
+Generated from the docstrings by `make docs`. Wire names begin with `wasmfleet.`. Arguments after `*` are given by
+name. Parity says how results of the plain-Python lane compare: *exact* means equal results, *equivalent* other bytes
+with the same meaning, *reduced* that it checks less and says what it left out.
 """
 
 
 def markdown(tasks: Iterable[OperationTask[..., Any]]) -> str:
-    """The whole page."""
+    """Write the whole page."""
     families = groupby(sorted(tasks, key=lambda one: one.name), key=lambda one: one.operation.module)
     sections = [f"## {family}\n\n" + "\n".join(map(_section, members)) for family, members in families]
     return _HEAD + "\n" + "\n".join(sections)

@@ -1,4 +1,4 @@
-"""`wasmfleet results`: the log of this node, row by row or in numbers."""
+"""`wasmfleet results`: print the result log of this node, as rows or as statistics."""
 
 import re
 import time
@@ -19,19 +19,19 @@ _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 def results(
     operation: Annotated[
-        str | None, typer.Option(help="Only this one; `ast.*` works too.", show_default=False)
+        str | None, typer.Option(help="Only this operation; `ast.*` works too.", show_default=False)
     ] = None,
-    outcome: Annotated[Outcome | None, typer.Option(help="Only these.", show_default=False)] = None,
+    outcome: Annotated[Outcome | None, typer.Option(help="Only this outcome.", show_default=False)] = None,
     task: Annotated[
         str | None, typer.Option(metavar="ID", help="Only this task.", show_default=False)
     ] = None,
     since: Annotated[
         str | None, typer.Option(metavar="AGE", help="Only the last 90s, 30m, 1h, 7d.", show_default=False)
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many rows.")] = 50,
-    format: Annotated[Format, typer.Option(help="How they are written.")] = "table",
+    limit: Annotated[int, typer.Option(min=1, help="The most rows to show.")] = 50,
+    format: Annotated[Format, typer.Option(help="How the rows are written.")] = "table",
     stats: Annotated[
-        bool, typer.Option("--stats", help="Numbers for each operation instead of rows.")
+        bool, typer.Option("--stats", help="Show statistics of each operation instead of rows.")
     ] = False,
 ) -> None:
     """Show the outcomes logged on this node, newest first."""
@@ -42,7 +42,7 @@ def results(
     elif format == "csv":
         lines.write_csv(rows)
     elif not rows:
-        lines.say("no such rows in the log", err=True)
+        lines.say("the log has no such rows", err=True)
     else:
         tables.echo([_tally_cells(row) if stats else _row_cells(row) for row in rows])
 
@@ -50,7 +50,7 @@ def results(
 def _filter(
     operation: str | None, outcome: str | None, task: str | None, since: str | None
 ) -> tuple[str, list[Any]]:
-    """An SQL condition and its parameters."""
+    """Make an SQL condition and its parameters from the options."""
     full = operation if not operation or operation.startswith("wasmfleet.") else f"wasmfleet.{operation}"
     after = time.time() - _age_s(since) if since else None
     asked = {"operation GLOB ?": full, "outcome = ?": outcome, "task_id = ?": task, "finished_at >= ?": after}
@@ -61,7 +61,7 @@ def _filter(
 def _age_s(text: str) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
     if not found:
-        raise InvalidArguments(f"--since {text[:40]!r}: give a number and s, m, h or d, such as 90s or 1h")
+        raise InvalidArguments(f"--since {text[:40]!r}: write a number and s, m, h or d, such as 90s or 1h")
     return float(found[1]) * _SECONDS[found[2]]
 
 
@@ -93,11 +93,11 @@ def _row_cells(row: dict[str, Any]) -> dict[str, str]:
         "in": f"{row['input_bytes']:,}",
         "out": f"{row['output_bytes']:,}",
         "task, item": f"{row['task_id']}, {row['item']}",
-        "what happened": _story(row),
+        "what happened": _what_happened(row),
     }
 
 
-def _story(row: dict[str, Any]) -> str:
+def _what_happened(row: dict[str, Any]) -> str:
     told = [f"{row['error_code']}: {row['error_message']}"] if row["error_code"] else []
     told += [f"handed over: {row['handed_over']}"] if row["handed_over"] else []
     told += [f"ran {row['executions']} times"] if row["executions"] > 1 else []

@@ -1,4 +1,4 @@
-"""A fleet that runs for as long as a command does: started by a supervisor in this process, ended with it."""
+"""Running a fleet for as long as a command runs: a supervisor in this process starts it and stops it."""
 
 import contextlib
 import signal
@@ -38,7 +38,7 @@ def fleet(settings: Settings, counts: dict[str, int], say: "Say") -> "Iterator[S
 
 @contextlib.contextmanager
 def temporary(settings: Settings) -> Iterator[None]:
-    """A fleet for one job: no Flower, nothing printed, ended afterwards."""
+    """Run a fleet for one job, without Flower and without printing its output, and stop it afterwards."""
     with fleet(settings, {"flower": 0}, lambda name, line: None):
         wait_for_workers(settings, threading.Event())
         yield
@@ -59,7 +59,7 @@ def wait_for_workers(settings: Settings, stopped: threading.Event) -> None:
             return
         raise
     deadline = time.monotonic() + _WORKERS_S
-    while not _both_beat(settings) and not stopped.is_set():
+    while not _has_both_roles(settings) and not stopped.is_set():
         if time.monotonic() > deadline:
             raise RuntimeUnavailable(
                 "the workers did not start in time; `wasmfleet doctor` says what is wrong"
@@ -67,7 +67,7 @@ def wait_for_workers(settings: Settings, stopped: threading.Event) -> None:
         time.sleep(_LOOK_S)
 
 
-def _both_beat(settings: Settings) -> bool:
+def _has_both_roles(settings: Settings) -> bool:
     from redis import RedisError
 
     from wasmfleet.workers.fleet_state import heartbeats, state
@@ -79,7 +79,7 @@ def _both_beat(settings: Settings) -> bool:
 
 @contextlib.contextmanager
 def signals(act: Callable[[], None]) -> Iterator[None]:
-    """Let Ctrl-C, SIGTERM and a closed terminal do this, and nothing else."""
+    """Let Ctrl-C, SIGTERM and a closed terminal call `act` instead of what they usually do."""
 
     def handle(_signal: int, _frame: Any) -> None:
         act()

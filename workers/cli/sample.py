@@ -1,4 +1,4 @@
-"""`wasmfleet up --sample`: the JavaScript of the installed packages through the running fleet."""
+"""`wasmfleet up --sample`: put the JavaScript files of the installed Python packages through the running fleet."""
 
 import sysconfig
 import time
@@ -32,7 +32,7 @@ class _File:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One thing that is done to every file."""
+    """One operation that is called for every file."""
 
     title: str
     operation: str
@@ -41,7 +41,7 @@ class _Step:
 
 @dataclass(slots=True)
 class _Done:
-    """What a step came to."""
+    """The results of one step."""
 
     step: _Step
     items: "list[Item[Any]]" = field(default_factory=list)
@@ -64,7 +64,11 @@ _STEPS: Final = (
 
 
 def run(settings: Settings) -> int:
-    """The job and its summary. 0 when all of it was done, in a sandbox or with the reason why not, else 1."""
+    """Run the job and print its summary.
+
+    Returns the exit code: 0 when every step got an answer for every file, and a sandbox served or the reason why none
+    did was printed; else 1.
+    """
     files = _files()
     lines.say(f"the sample: {_described(files)}")
     for step in _STEPS:
@@ -79,7 +83,7 @@ def run(settings: Settings) -> int:
 
 
 def _files() -> list[_File]:
-    """Flower's files first, then those of other packages, until there are enough."""
+    """Collect Flower's files first, then those of other packages, up to a total size."""
     site = Path(sysconfig.get_path("purelib"))
     flower = sources.find([site / "flower" / "static"])
     found = sources.find([site / "flower" / "static", *sorted(p for p in site.iterdir() if p.is_dir())])
@@ -145,7 +149,7 @@ def _items(step: _Step, files: Sequence[_File], done: _Done) -> "Iterator[Item[A
 
 
 def _aggregated(settings: Settings, done: Sequence[_Done]) -> tuple[dict[str, Any], bool]:
-    """Each step's times through metrics.aggregate, which is part of the job; and whether that was done."""
+    """Aggregate each step's times with metrics.aggregate, which is part of the job, and tell whether that worked."""
     from wasmfleet.workers.cli import catalogue
 
     known, _ = catalogue.operations(settings)
@@ -186,7 +190,7 @@ def _ms(value: float | None) -> str:
 
 
 def _tell_errors(done: Sequence[_Done]) -> bool:
-    """Says what failed; whether every step gave every file an answer, be it that the file is at fault."""
+    """Print what failed, and tell whether every step gave an answer for every file; that a file is bad is an answer."""
     complete = True
     for one in done:
         errors = [item.error for item in one.items if item.error is not None]
@@ -201,13 +205,13 @@ def _is_an_answer(error: WasmfleetError) -> bool:
 
 
 def _tell_lanes(settings: Settings, done: Sequence[_Done]) -> bool:
-    """Whether a sandbox served, or why none did."""
+    """Tell whether a sandbox served, or else the reason why none did is known; print such reasons."""
     task_ids = [task_id for one in done for task_id in one.task_ids]
     if tallies.engines(settings, task_ids)["wasm"]:
         return True
     reasons = tallies.reasons(settings, task_ids)
     if not any(worker.accelerated for worker in fleet.workers(settings)):
-        reasons.append("no accelerated worker is seen")
+        reasons.append("no accelerated worker is running")
     for reason in reasons:
         lines.say(f"plain Python served: {reason}; `wasmfleet doctor` says how to mend it")
     return bool(reasons)

@@ -1,4 +1,4 @@
-"""An operation's signature as a caller reads it."""
+"""The signature of an operation as text, as a caller writes a call."""
 
 import inspect
 from typing import Any, Literal, get_args, get_origin
@@ -8,7 +8,7 @@ from wasmfleet.workers.contracts.operation import Operation
 
 
 def spelled(operation: Operation) -> str:
-    """Give the signature in Python's spelling, without what the worker supplies."""
+    """Write an operation's signature as Python does, without the parameters that the worker supplies."""
     if operation.twin is None:
         shown = ", ".join(f"{name}: {_type(kind)}" for name, kind in operation.contract.types.items())
         return f"({shown})"
@@ -23,7 +23,7 @@ def _spelled(parameter: inspect.Parameter) -> inspect.Parameter:
 
 
 class _Spelled:
-    """A type that a signature prints as it stands."""
+    """A stand-in for a type, which a signature prints as the given text."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -37,7 +37,7 @@ def _spelled_type(annotation: Any) -> Any:
 
 
 def _type(annotation: Any) -> str:
-    """As it was written, but choices by their values."""
+    """Write a type as in the source, but a Literal as its values."""
     if get_origin(annotation) is Literal:
         return " | ".join(map(repr, get_args(annotation)))
     if isinstance(annotation, type) and not get_args(annotation):

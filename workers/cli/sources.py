@@ -1,4 +1,4 @@
-"""The source files below some paths: what .gitignore leaves, without .git and node_modules."""
+"""The JavaScript and TypeScript files below some paths, without those that .gitignore names, .git and node_modules."""
 
 import os
 import stat
@@ -18,7 +18,7 @@ Rules = list[tuple[Path, "GitIgnoreSpec"]]
 
 
 class Unreadable(Exception):
-    """A file that cannot be checked: why, and where in it."""
+    """A file cannot be checked. It says why, and at which place of the file."""
 
     def __init__(self, code: str, reason: str, line: int = 1, column: int = 1, offset: int = 0) -> None:
         super().__init__(reason)
@@ -27,7 +27,11 @@ class Unreadable(Exception):
 
 @dataclass(slots=True)
 class Found:
-    """The files in order, and what was passed over: folders by name, and what .gitignore names."""
+    """The files found, with their sizes in bytes, and what was left out.
+
+    `unlisted` has the folders that cannot be read, with the reason. `skipped` counts what was skipped: folders by
+    their name, and what a .gitignore names as `ignored`.
+    """
 
     files: dict[Path, int] = field(default_factory=dict)
     unlisted: dict[Path, str] = field(default_factory=dict)
@@ -39,7 +43,7 @@ class Found:
 
 
 def find(paths: Sequence[Path]) -> Found:
-    """Every source file of the paths; one that is named itself counts whatever its suffix."""
+    """Find every source file of the paths. A path that is a file itself is taken whatever its suffix."""
     found = Found()
     for path in paths:
         if path.is_dir():
@@ -55,7 +59,7 @@ def find(paths: Sequence[Path]) -> Found:
 
 
 def read(path: Path, limit_bytes: int) -> str:
-    """The file's text. Raises Unreadable."""
+    """Read a file's text. Raises Unreadable."""
     try:
         facts = path.stat()
         if not stat.S_ISREG(facts.st_mode):
@@ -69,7 +73,7 @@ def read(path: Path, limit_bytes: int) -> str:
 
 
 def shown(path: Path) -> str:
-    """The path as text, whatever bytes are in its name."""
+    """Write a path as text, whatever bytes are in its name."""
     return os.fsencode(path).decode(errors="replace")
 
 
@@ -113,7 +117,7 @@ def _own(folder: Path) -> Rules:
 
 
 def _inherited(folder: Path) -> Rules:
-    """What the repository says above this folder; nothing where that would ignore the folder itself."""
+    """Collect the rules of the repository's folders above this one; none where they would ignore this folder itself."""
     rules: Rules = []
     for parent in _above(folder.absolute()):
         rules += _own(parent)
@@ -128,7 +132,7 @@ def _above(folder: Path) -> Iterator[Path]:
 
 
 def _ignored(path: Path, is_folder: bool, rules: Rules) -> bool:
-    """As git decides: the innermost .gitignore that has an opinion."""
+    """Decide as git does: the innermost .gitignore that has a matching rule counts."""
     whole = path.absolute()
     for base, spec in reversed(rules):
         verdict = spec.check_file(whole.relative_to(base).as_posix() + "/" * is_folder).include
@@ -153,4 +157,6 @@ def _not_utf8(content: bytes, at: int) -> str:
 
 
 def _too_large(size_bytes: int, limit_bytes: int) -> str:
-    return f"{size_bytes:,} bytes are over the limit of {limit_bytes:,}; WASMFLEET_MAX_INPUT sets it in MiB"
+    return (
+        f"{size_bytes:,} bytes are more than the limit of {limit_bytes:,}; WASMFLEET_MAX_INPUT sets it in MiB"
+    )

@@ -1,4 +1,4 @@
-"""Files through ast.validate: read, cut into chunks, published, and answered in order, a few chunks at a time."""
+"""A stream of files through ast.validate: published in chunks, a few of them at a time, and answered in order."""
 
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
@@ -25,7 +25,7 @@ _EXPIRES_S: Final = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One file and what was found in it. Of `size_bytes` a lane saw `served_bytes`."""
+    """One file and what was found in it. `served_bytes` is 0 for a file that was not sent, else `size_bytes`."""
 
     size_bytes: int
     served_bytes: int
@@ -43,36 +43,43 @@ class _File:
 
 @dataclass(slots=True)
 class Stream:
-    """One run over many files. `task_ids` are the messages that were answered."""
+    """One run over many files. `task_ids` are the ids of the messages that were answered."""
 
     settings: Settings
     lane: Lane
     task_ids: list[str] = field(default_factory=list)
-    _flying: "deque[tuple[list[_File], Batch[Any]]]" = field(default_factory=deque)
+    _in_flight: "deque[tuple[list[_File], Batch[Any]]]" = field(default_factory=deque)
 
     def check(self, files: Iterable[tuple[Path, int]]) -> Generator[Checked, None, None]:
-        """Every file in order. Left early, by Ctrl-C too, it cancels what is queued."""
+        """Check files, given with their sizes in bytes, and yield each result in the order of the files.
+
+        When it is closed early, as by Ctrl-C, it cancels what is queued. Raises Unavailable, Cancelled,
+        UnreadableResult.
+        """
         try:
             for chunk in _chunks(files, self.settings):
-                if len(self._flying) == IN_FLIGHT:
-                    yield from self._landed()
-                self._send(chunk)
-            while self._flying:
-                yield from self._landed()
+                if len(self._in_flight) == IN_FLIGHT:
+                    yield from self._oldest_results()
+                self._publish(chunk)
+            while self._in_flight:
+                yield from self._oldest_results()
         finally:
-            fleet.withdraw([batch for _, batch in self._flying])
+            fleet.withdraw([batch for _, batch in self._in_flight])
 
-    def _send(self, chunk: list[_File]) -> None:
+    def _publish(self, chunk: list[_File]) -> None:
         try:
-            self._flying.append((chunk, self._sent(chunk)))
+            self._in_flight.append((chunk, self._sent(chunk)))
         except BrokerUnavailable:
-            self._publish_anew()
-            self._flying.append((chunk, self._sent(chunk)))
+            self._publish_again()
+            self._in_flight.append((chunk, self._sent(chunk)))
 
-    def _publish_anew(self) -> None:
-        """After the broker was lost, once it is back: what a worker had fetched may not come back for long."""
+    def _publish_again(self) -> None:
+        """Publish all chunks in flight again once a lost broker is back.
+
+        Otherwise what a worker had already fetched might come back only after a long time.
+        """
         fleet.regain(self._still_served)
-        self._flying = deque((chunk, self._sent(chunk)) for chunk, _ in self._flying)
+        self._in_flight = deque((chunk, self._sent(chunk)) for chunk, _ in self._in_flight)
 
     def _sent(self, chunk: list[_File]) -> "Batch[Any]":
         from wasmfleet.workers.calls.catalogue import find
@@ -80,9 +87,9 @@ class Stream:
         calls = [{"source": f.text, "filename": sources.shown(f.path)} for f in chunk if not f.refused]
         return find("ast.validate").many(calls, lane=self.lane, expires=_EXPIRES_S)
 
-    def _landed(self) -> Iterator[Checked]:
+    def _oldest_results(self) -> Iterator[Checked]:
         items = iter(self._answers())
-        chunk, batch = self._flying.popleft()
+        chunk, batch = self._in_flight.popleft()
         self.task_ids += batch.task_ids
         for file in chunk:
             yield _refused(file, file.refused) if file.refused else _checked(file, next(items))
@@ -90,9 +97,9 @@ class Stream:
     def _answers(self) -> "list[Item[Any]]":
         while True:
             try:
-                return fleet.answers(self._flying[0][1], self._still_served)
+                return fleet.answers(self._in_flight[0][1], self._still_served)
             except BrokerUnavailable:
-                self._publish_anew()
+                self._publish_again()
 
     def _still_served(self) -> None:
         fleet.demand(self.settings, self.lane, "ast")
@@ -140,14 +147,14 @@ def _checked(file: _File, item: "Item[Any]") -> Checked:
     try:
         told = msgspec.convert(item.value, Validation)
     except (ValueError, RecursionError) as error:
-        raise UnreadableResult(f"what was answered for {sources.shown(file.path)} is none: {error}") from None
+        raise UnreadableResult(f"the result for {sources.shown(file.path)} cannot be read: {error}") from None
     shown = sources.shown(file.path)
     found = [of_diagnostic(shown, file.text, one, told.unchecked) for one in told.diagnostics]
     return Checked(file.size_bytes, file.size_bytes, found, told.unchecked)
 
 
 def _failed(file: _File, error: Any) -> Finding:
-    """An error about the file is a finding; one about the fleet ends the run."""
+    """Turn an error about the file into a finding, or raise it where it is about the fleet."""
     if isinstance(error, Unavailable | Cancelled):
         raise error
     return Finding(path=sources.shown(file.path), code=error.code, message=error.message, **error.place)

@@ -1,4 +1,4 @@
-"""`wasmfleet submit`: one call, published, awaited and printed."""
+"""`wasmfleet submit`: publish one call, wait for it and print its result."""
 
 import sys
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def submit(
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUE",
-            help="An argument; text and bytes as they stand, else JSON.",
+            help="An argument: text and bytes as they are, any other type as JSON.",
             show_default=False,
         ),
     ] = None,
@@ -38,16 +38,16 @@ def submit(
         ),
     ] = None,
     lane: Annotated[
-        Lane | None, typer.Option(help="Who may serve; unset: WASMFLEET_LANE.", show_default=False)
+        Lane | None, typer.Option(help="Which lane may serve; default: WASMFLEET_LANE.", show_default=False)
     ] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait; then the call expires.")] = 60.0,
     output: Annotated[
         Path | None, typer.Option(help="Write the result to this file.", show_default=False)
     ] = None,
 ) -> None:
-    """Publish one call, wait for it, print its result as JSON (bytes as they are).
+    """Publish one call, wait for it, and print its result as JSON, or unchanged where it is bytes.
 
-    Exits with 0 and the result, 1 with the operation's error, 2 when the call could not run.
+    Exits with 0 when there is a result, 1 when the operation failed, 2 when the call could not run.
     """
     known, _ = catalogue.operations(settings())
     target = catalogue.named(known, operation)
@@ -76,7 +76,7 @@ def _arguments(
 def _split(text: str, option: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise InvalidArguments(f"{option} {text[:80]!r}: give NAME=VALUE")
+        raise InvalidArguments(f"{option} {text[:80]!r}: write NAME=VALUE")
     return name, value
 
 
@@ -92,7 +92,7 @@ def _typed(target: "OperationTask[..., Any]", name: str, kind: Any, value: str) 
 
 
 def _takes_text(kind: Any) -> bool:
-    """Whether text as it stands is meant: for `str`, a choice of texts, and what may be text or nothing."""
+    """Tell whether an argument of this type is text, not JSON: `str`, `str | None`, or a choice of texts."""
     from typing import get_args
 
     members = get_args(kind)
@@ -154,7 +154,7 @@ def _await(sent: "AsyncResult[Any]", lane: Lane, target: "OperationTask[..., Any
         answer = sent.get(timeout=timeout_s, propagate=False)
     except NotYet:
         sent.revoke()
-        sent.forget()  # or its end would ask a store for it that the interpreter has taken down
+        sent.forget()  # else its destructor would use the result store while the interpreter shuts down
         fleet.demand(settings(), lane, target.operation.target.module)
         raise RuntimeUnavailable(f"no answer within {timeout_s:g} s; the call is cancelled") from None
     if isinstance(answer, RuntimeUnavailable):
@@ -171,6 +171,6 @@ def _print(value: Any, output: Path | None) -> None:
     if output is not None:
         output.write_bytes(content)
     elif raw and sys.stdout.isatty():
-        lines.say(f"{len(content):,} bytes; give --output FILE, or send stdout to a file or a pipe", err=True)
+        lines.say(f"{len(content):,} bytes; use --output FILE, or send stdout to a file or a pipe", err=True)
     else:
         lines.write(content)

@@ -1,4 +1,4 @@
-"""Plain tables for people: no lines, no trailing blanks, as wide as they need when nobody watches."""
+"""Plain tables for people, without ruled lines; where the output is no terminal, they are as wide as need be."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ _WIDE: Final = 240
 
 
 def echo(rows: Sequence[Mapping[str, str]]) -> None:
-    """One line a row under the names of its cells, whatever is in them; columns of numbers are flushed right."""
+    """Print one line for each row under a line of column names; columns of numbers are aligned right."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

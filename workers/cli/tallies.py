@@ -1,4 +1,4 @@
-"""What the result log says in numbers: which lanes served, how often and how long."""
+"""Statistics of the result log: which lanes served, how often, how long, and why items were handed over."""
 
 import time
 from collections import Counter
@@ -15,7 +15,7 @@ _IDS_A_QUERY: Final = 500
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True):
-    """One operation's rows. Milliseconds; None where there is no row to measure."""
+    """Statistics of one operation's rows. Times are milliseconds, None where no row has one."""
 
     operation: str
     count: int
@@ -28,7 +28,7 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def engines(settings: Settings, task_ids: Sequence[str]) -> Counter[str]:
-    """Items by the engine that served them; empty where this node's log has none of the tasks."""
+    """Count items by the engine that served them; empty where this node's log has none of the tasks."""
     served: Counter[str] = Counter()
     for some in _portions(task_ids):
         query = f"SELECT engine, count(*) FROM results WHERE task_id IN ({_marks(some)}) GROUP BY engine"  # noqa: S608
@@ -37,7 +37,7 @@ def engines(settings: Settings, task_ids: Sequence[str]) -> Counter[str]:
 
 
 def runs_ms(settings: Settings, task_ids: Sequence[str]) -> list[float | None]:
-    """Each item's time in its lane, None for one that failed."""
+    """List each item's run time in milliseconds, None for one that failed."""
     found: list[float | None] = []
     for some in _portions(task_ids):
         query = f"SELECT outcome, run_us FROM results WHERE task_id IN ({_marks(some)})"  # noqa: S608
@@ -48,7 +48,7 @@ def runs_ms(settings: Settings, task_ids: Sequence[str]) -> list[float | None]:
 
 
 def reasons(settings: Settings, task_ids: Sequence[str]) -> list[str]:
-    """Why some of these tasks were handed over to plain Python."""
+    """List the reasons why some of these tasks were handed over to plain Python."""
     found: set[str] = set()
     for some in _portions(task_ids):
         query = f"SELECT DISTINCT handed_over FROM results WHERE handed_over != '' AND task_id IN ({_marks(some)})"  # noqa: S608
@@ -57,13 +57,13 @@ def reasons(settings: Settings, task_ids: Sequence[str]) -> list[str]:
 
 
 def handed_over(settings: Settings, within_s: float) -> Counter[str]:
-    """Items that plain Python served instead of a sandbox, by reason."""
+    """Count the items of the last `within_s` seconds that were handed over to plain Python, by reason."""
     query = "SELECT handed_over, count(*) FROM results WHERE handed_over != '' AND finished_at > ? GROUP BY handed_over"
     return Counter(dict(_select(settings, query, [time.time() - within_s])))
 
 
 def by_operation(settings: Settings, where: str, parameters: Sequence[Any]) -> list[Tally]:
-    """One tally an operation, of the rows that fit."""
+    """Make one tally for each operation, of the rows that fulfil an SQL condition."""
     query = f"SELECT operation, count(*), sum(outcome != 'ok') FROM results WHERE {where} GROUP BY operation"  # noqa: S608
     return [_tally(settings, where, parameters, *row) for row in _select(settings, query, parameters)]
 
@@ -91,7 +91,7 @@ def _tally(
 def _percentile_ms(
     settings: Settings, column: str, share: float, where: str, parameters: Sequence[Any]
 ) -> float | None:
-    """By nearest rank, so that it is a time that was measured."""
+    """Compute a percentile by nearest rank, so that it is a time that was really measured."""
     rows = f"FROM results WHERE {column} IS NOT NULL AND {where}"
     [(count,)] = _select(settings, f"SELECT count(*) {rows}", parameters)
     rank = max(0, -int(-count * share // 1) - 1)

@@ -1,4 +1,4 @@
-"""`wasmfleet up`: the whole fleet of this node, until Ctrl-C."""
+"""`wasmfleet up`: run the whole fleet of this node until Ctrl-C."""
 
 import threading
 from pathlib import Path
@@ -18,20 +18,21 @@ _COLOURS: Final = {"broker": "magenta", "wasm": "cyan", "python": "yellow", "flo
 
 def up(
     scale: Annotated[
-        list[str] | None, typer.Argument(help="Counts, as in wasm=4.", show_default=False)
+        list[str] | None,
+        typer.Argument(help="How many processes of a kind to run, such as wasm=4.", show_default=False),
     ] = None,
     sample: Annotated[bool, typer.Option("--sample", help="Put real files through the fleet.")] = False,
-    once: Annotated[bool, typer.Option("--once", help="With --sample: stop after it.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="With --sample: stop after the sample.")] = False,
 ) -> None:
     """Start the fleet: the broker, accelerated and plain-Python workers, and Flower.
 
-    What exits is started again. Ctrl-C stops all of it in order, and leaves nothing behind.
+    A process that exits is started again. Ctrl-C stops everything in order and leaves no process behind.
     """
     if once and not sample:
-        raise SettingsError("--once goes with --sample")
+        raise SettingsError("--once can only be used together with --sample")
     counts = dict(_count(word) for word in scale or [])
-    if sample and _joins():
-        lines.say("a fleet already runs; the sample joins it, and leaves it running")
+    if sample and _is_running():
+        lines.say("a fleet is already running; the sample uses it and leaves it running")
         raise typer.Exit(_sample())
     with running.fleet(settings(), counts, _printed) as supervisor:
         code = _job(supervisor, sample, once)
@@ -41,11 +42,11 @@ def up(
 def _count(word: str) -> tuple[str, int]:
     name, _, number = word.partition("=")
     if not number.isdecimal():
-        raise SettingsError(f"{word!r} is no count; write wasm=4")
+        raise SettingsError(f"{word!r} is not a number of processes; write for example wasm=4")
     return name, int(number)
 
 
-def _joins() -> bool:
+def _is_running() -> bool:
     from wasmfleet.workers.node import supervisor
 
     return supervisor.running(settings()) is not None
@@ -78,7 +79,7 @@ def _elsewhere() -> str:
 
 
 def _short(path: Path) -> str:
-    """A path as people write it."""
+    """Write a path with `~` for the home folder."""
     home = Path.home()
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 

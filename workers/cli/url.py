@@ -1,4 +1,4 @@
-"""`wasmfleet url`: the broker's URL with its password, for clients that know names only."""
+"""`wasmfleet url`: print the broker's URL with its password, for Celery clients that do not have this package."""
 
 import typer
 
@@ -6,7 +6,7 @@ from wasmfleet.config.settings import settings
 
 
 def url() -> None:
-    """Print the broker's URL with its password, for a Celery client without this package. Mind who can read it."""
+    """Print the broker's URL, for a Celery client without this package. It contains the password: mind who sees it."""
     from wasmfleet.workers.node import broker
 
     typer.echo(broker.client_url(settings()))

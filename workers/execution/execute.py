@@ -14,7 +14,7 @@ from wasmfleet.workers.again import Again, Unlogged
 from wasmfleet.workers.contracts.contract import Arguments
 from wasmfleet.workers.contracts.operation import Operation, check_size
 from wasmfleet.workers.errors import InvalidArguments, RuntimeUnavailable, WasmfleetError, typed
-from wasmfleet.workers.execution import careful, lanes, sandbox, twin, twin_process
+from wasmfleet.workers.execution import item_by_item, lanes, sandbox, twin, twin_process
 from wasmfleet.workers.execution.call import Item, Outcome
 from wasmfleet.workers.fleet_state import poison
 from wasmfleet.workers.node import digests
@@ -101,7 +101,7 @@ def _evaluate_message(
 ) -> None:
     limits = twin.Limits.from_now(_time_limit(request))
     if len(items) > 1 and poison.demands_care(request):
-        careful.evaluate(target, request, items, lambda item: _evaluate(target, [item], module, limits))
+        item_by_item.evaluate(target, request, items, lambda item: _evaluate(target, [item], module, limits))
     else:
         _evaluate(target, waiting, module, limits)
 

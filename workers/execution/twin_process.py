@@ -27,7 +27,7 @@ from wasmfleet.workers.execution.call import Item
 from wasmfleet.workers.internals import billiard
 from wasmfleet.workers.node import memory
 from wasmfleet.workers.safe_text import storable
-from wasmfleet.workers.untrusted import outline, weight
+from wasmfleet.workers.untrusted import message_body, weight
 
 _LENGTH: Final = struct.Struct("<Q")
 _GRACE_S: Final = 0.25  # time for a twin that its own timer has ended to report that
@@ -110,8 +110,8 @@ def _error_of_death(status: int, used_bytes: int) -> WasmfleetError:
 
 def _value(reply: bytes) -> tuple[Any, int]:
     try:
-        if not weight.is_light(reply, settings().max_values, outline.MOST_LEVELS):
-            weight.check_msgpack(reply, settings().max_values, outline.MOST_LEVELS)
+        if not weight.is_light(reply, settings().max_values, message_body.MOST_LEVELS):
+            weight.check_msgpack(reply, settings().max_values, message_body.MOST_LEVELS)
     except weight.TooHeavy as error:
         raise OutputTooLarge(f"the result is refused: {error}") from None
     answer = msgspec.msgpack.decode(reply)

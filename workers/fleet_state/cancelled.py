@@ -7,7 +7,7 @@ from typing import Final
 from celery.worker import state as worker_state
 
 from wasmfleet.workers.fleet_state import state
-from wasmfleet.workers.untrusted import reading
+from wasmfleet.workers.untrusted import redis_reads
 
 _KEY: Final = "wasmfleet:cancelled"
 _VERSION: Final = "wasmfleet:cancelled:version"
@@ -26,7 +26,7 @@ def note(task_ids: Sequence[str]) -> None:
             pipe.incr(_VERSION)
             pipe.execute()
 
-    reading.healed(store, {_KEY: "zset", _VERSION: "number"}, write)
+    redis_reads.healed(store, {_KEY: "zset", _VERSION: "number"}, write)
 
 
 def learn(known: bytes | None = None) -> bytes:
@@ -35,9 +35,11 @@ def learn(known: bytes | None = None) -> bytes:
     Returns a version of the stored ids. Where it still equals `known`, nothing is read. Raises redis.RedisError.
     """
     store = state.shared()
-    version = dict(reading.strings("the number", store, [_VERSION.encode()], 20)).get(_VERSION.encode(), b"")
+    version = dict(redis_reads.strings("the number", store, [_VERSION.encode()], 20)).get(
+        _VERSION.encode(), b""
+    )
     if version != known:
         # Only as many as Celery's list holds, and the newest last, because it drops the oldest entries first.
-        noted = list(reading.members(store, _KEY, worker_state.REVOKES_MAX, _MOST_ID_BYTES))
+        noted = list(redis_reads.members(store, _KEY, worker_state.REVOKES_MAX, _MOST_ID_BYTES))
         worker_state.revoked.update(id.decode(errors="replace") for id in reversed(noted))
     return version

@@ -6,7 +6,7 @@ from typing import Final, Literal
 import msgspec
 import redis
 
-from wasmfleet.workers.untrusted import reading
+from wasmfleet.workers.untrusted import redis_reads
 
 BEAT_S: Final = 1.0
 EXPIRY_S: Final = 5
@@ -52,6 +52,6 @@ def withdraw(connection: "redis.Redis", worker: str) -> None:
 def present(connection: "redis.Redis") -> list[Presence]:
     """List every worker whose heartbeat has not expired; at most 10,000 keys are looked at. Raises redis.RedisError."""
     keys = list(islice(connection.scan_iter(match=_KEY + "*", count=1000), _MOST_KEYS))
-    beats = reading.strings("the heartbeat", connection, keys, _MOST_BYTES)
-    found = [reading.decoded("the heartbeat", key, beat, Presence) for key, beat in beats]
+    beats = redis_reads.strings("the heartbeat", connection, keys, _MOST_BYTES)
+    found = [redis_reads.decoded("the heartbeat", key, beat, Presence) for key, beat in beats]
     return [one for one in found if one is not None]

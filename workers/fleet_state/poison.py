@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from wasmfleet.config.settings import MIB, settings
 from wasmfleet.workers.fleet_state import state
-from wasmfleet.workers.untrusted import reading
+from wasmfleet.workers.untrusted import redis_reads
 
 MOST_DEATHS: Final = 3
 CAREFUL_AFTER: Final = 2
@@ -47,7 +47,7 @@ def count_death(task_id: str) -> int:
             times: int = pipe.execute()[0]
         return times
 
-    return reading.healed(store, {counted: "number", begun: "string", died: "hash"}, write)
+    return redis_reads.healed(store, {counted: "number", begun: "string", died: "hash"}, write)
 
 
 def count_refusal(task_id: str) -> int:
@@ -61,7 +61,7 @@ def count_refusal(task_id: str) -> int:
             refusals: int = pipe.execute()[0]
         return refusals
 
-    return reading.healed(store, {refused: "number"}, write)
+    return redis_reads.healed(store, {refused: "number"}, write)
 
 
 def forget(request: Any) -> None:
@@ -83,19 +83,19 @@ def demands_care(request: Any) -> bool:
     if not _is_redelivered(request):
         return False
     key = (_DEATHS + request.id).encode()
-    noted = dict(reading.strings("the number", state.shared(), [key], _MOST_DIGITS))
+    noted = dict(redis_reads.strings("the number", state.shared(), [key], _MOST_DIGITS))
     return _number(noted.get(key)) >= CAREFUL_AFTER
 
 
 def deaths(task_id: str, items: Sequence[int]) -> dict[int, int]:
     """Return how often each of these items of a batch killed its process. Raises redis.RedisError."""
-    died = reading.fields(state.shared(), _DIED + task_id, items, _MOST_DIGITS)
+    died = redis_reads.fields(state.shared(), _DIED + task_id, items, _MOST_DIGITS)
     return dict(zip(items, map(_number, died), strict=True))
 
 
 def outcome(task_id: str, item: int) -> bytes | None:
     """Return the stored outcome of an item, or None where it has not ended. Raises redis.RedisError."""
-    [packed] = reading.fields(state.shared(), _DONE + task_id, [item], most_bytes())
+    [packed] = redis_reads.fields(state.shared(), _DONE + task_id, [item], most_bytes())
     return packed
 
 
@@ -129,4 +129,4 @@ def end(task_id: str, item: int, outcome: bytes) -> None:
             pipe.delete(_BEGUN + task_id)
             pipe.execute()
 
-    reading.healed(store, {done: "hash"}, write)
+    redis_reads.healed(store, {done: "hash"}, write)

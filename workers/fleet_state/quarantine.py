@@ -13,10 +13,10 @@ from redis.exceptions import ResponseError
 
 from wasmfleet.workers.app import app
 from wasmfleet.workers.errors import InvalidArguments
-from wasmfleet.workers.fleet_state import deadly, state
+from wasmfleet.workers.fleet_state import deadly_messages, state
 from wasmfleet.workers.node import digests
 from wasmfleet.workers.safe_text import storable
-from wasmfleet.workers.untrusted import reading
+from wasmfleet.workers.untrusted import redis_reads
 
 KEPT_BYTES: Final = 1 << 20
 MOST_ENTRIES: Final = 10_000
@@ -103,19 +103,19 @@ def keep(entry: Entry) -> bool:
         store.hset(_KEY, entry.id, _packed(entry))
         return True
 
-    return reading.healed(store, {_KEY: "hash"}, write)
+    return redis_reads.healed(store, {_KEY: "hash"}, write)
 
 
 def entries() -> list[Entry]:
     """List all entries, newest first; whatever else lies under the key is skipped. Raises redis.RedisError."""
-    stored = reading.entries(state.shared(), _KEY, MOST_ENTRIES, _MOST_BYTES)
+    stored = redis_reads.entries(state.shared(), _KEY, MOST_ENTRIES, _MOST_BYTES)
     found = [_entry(id, packed) for id, packed in stored]
     return sorted((one for one in found if one is not None), key=lambda entry: entry.at, reverse=True)
 
 
 def get(id: str) -> Entry:
     """Return the entry with this id. Raises InvalidArguments, redis.RedisError."""
-    [packed] = reading.fields(state.shared(), _KEY, [_bytes(id)], _MOST_BYTES)
+    [packed] = redis_reads.fields(state.shared(), _KEY, [_bytes(id)], _MOST_BYTES)
     found = None if packed is None else _entry(_bytes(id), packed)
     if found is None:
         raise InvalidArguments(
@@ -129,7 +129,7 @@ def count() -> int:
     try:
         number: Any = state.shared().hlen(_KEY)
     except ResponseError as error:
-        reading.skip("the hash", _KEY, error)
+        redis_reads.skip("the hash", _KEY, error)
         return 0
     return int(number)
 
@@ -137,7 +137,7 @@ def count() -> int:
 def drop(id: str) -> None:
     """Delete an entry, and its message at the broker, for good. Raises InvalidArguments, redis.RedisError."""
     if whole := get(id).whole:
-        deadly.forget(whole)
+        deadly_messages.forget(whole)
     state.shared().hdel(_KEY, _bytes(id))
 
 
@@ -164,7 +164,7 @@ def retry(id: str) -> str:
 
 def _send_again(entry: Entry, id: str) -> None:
     if entry.whole is not None:
-        deadly.send_again(entry.whole, entry.queue, id)
+        deadly_messages.send_again(entry.whole, entry.queue, id)
     elif entry.message is not None:
         _send(entry.message, entry.queue, id)
 
@@ -192,9 +192,9 @@ def _packed(entry: Entry) -> bytes:
 
 
 def _entry(id: bytes, packed: bytes) -> Entry | None:
-    found = reading.decoded("the quarantine's entry", id, packed, Entry)
+    found = redis_reads.decoded("the quarantine's entry", id, packed, Entry)
     if found is not None and (_bytes(found.id) != id or not 0 <= found.at < _LAST_TIME):
-        reading.skip("the quarantine's entry", id, "it names another id, or an impossible time")
+        redis_reads.skip("the quarantine's entry", id, "it names another id, or an impossible time")
         return None
     return found
 

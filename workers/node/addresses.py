@@ -5,10 +5,10 @@ from typing import Annotated
 import msgspec
 
 from wasmfleet.config.settings import Settings
-from wasmfleet.workers.node import claims
+from wasmfleet.workers.node import pidfiles
 
 
-class FlowerRecord(claims.Record, frozen=True, kw_only=True):
+class FlowerRecord(pidfiles.Record, frozen=True, kw_only=True):
     """The record of the Flower that runs on a data folder."""
 
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)]
@@ -16,11 +16,11 @@ class FlowerRecord(claims.Record, frozen=True, kw_only=True):
 
 def flower(settings: Settings) -> str:
     """Return the URL of the running Flower, or the one that Flower would have if it ran."""
-    running = claims.owner(settings.data_dir / "flower.json", FlowerRecord)
+    running = pidfiles.owner(settings.data_dir / "flower.json", FlowerRecord)
     address = f"[{settings.flower_address}]" if ":" in settings.flower_address else settings.flower_address
     return f"http://{address}:{running.port if running else settings.flower_port}"
 
 
 def publish_flower(settings: Settings, port: int) -> None:
     """Record the port of Flower. The process that will become Flower calls this, because exec keeps its pid."""
-    claims.publish(settings.data_dir / "flower.json", FlowerRecord.of_this_process(port=port))
+    pidfiles.publish(settings.data_dir / "flower.json", FlowerRecord.of_this_process(port=port))

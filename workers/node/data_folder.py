@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wasmfleet.config.settings import Settings
-from wasmfleet.workers.node import credentials, digests, private
+from wasmfleet.workers.node import credentials, digests, private_files
 
 
 def result_log(settings: Settings) -> Path:
@@ -12,7 +12,7 @@ def result_log(settings: Settings) -> Path:
     return settings.data_dir / "results.sqlite"
 
 
-def troubles(settings: Settings) -> Iterator[private.NotPrivate]:
+def troubles(settings: Settings) -> Iterator[private_files.NotPrivate]:
     """Yield a finding for all in the data folder that another user may change, and each secret that one may read.
 
     Where a folder is reported, nothing below it is.
@@ -39,10 +39,10 @@ def refuse_shared(settings: Settings) -> None:
             raise trouble
 
 
-def _trouble(path: Path, *, secret: bool) -> Iterator[private.NotPrivate]:
+def _trouble(path: Path, *, secret: bool) -> Iterator[private_files.NotPrivate]:
     try:
-        private.check(path, secret=secret)
-    except private.NotPrivate as trouble:
+        private_files.check(path, secret=secret)
+    except private_files.NotPrivate as trouble:
         yield trouble
     except OSError:  # missing or not accessible: whatever needs the file reports that
         return

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from wasmfleet.config.settings import Settings, SettingsError, settings
-from wasmfleet.workers.node import private
+from wasmfleet.workers.node import private_files
 
 _KEY_BYTES: Final = 32
 _DIGEST_BYTES: Final = 16
@@ -37,4 +37,4 @@ def under(key_file: Path, content: bytes) -> str:
 @cache
 def _key(path: Path) -> bytes:
     """Derive a key of the length that BLAKE2b takes from the file's secret, which may have any length."""
-    return hashlib.blake2b(private.secret(path, lambda: secrets.token_bytes(_KEY_BYTES))).digest()
+    return hashlib.blake2b(private_files.secret(path, lambda: secrets.token_bytes(_KEY_BYTES))).digest()

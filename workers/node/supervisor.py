@@ -17,8 +17,8 @@ from typing import IO, Final
 from honcho.environ import parse_procfile
 
 from wasmfleet.config.settings import Settings, SettingsError
-from wasmfleet.workers.node import claims
-from wasmfleet.workers.node.lifeline import Lifeline, adopt_orphans, end_group
+from wasmfleet.workers.node import pidfiles
+from wasmfleet.workers.node.watchdog import Watchdog, adopt_orphans, end_group
 
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 10.0
@@ -31,7 +31,7 @@ _STOPPED_LAST: Final = ("flower", "broker")
 Say = Callable[[str, str], None]
 
 
-class FleetRecord(claims.Record, frozen=True, kw_only=True):
+class FleetRecord(pidfiles.Record, frozen=True, kw_only=True):
     """The record of the fleet that runs on a data folder, which a second `wasmfleet up` reads."""
 
     version: str
@@ -72,7 +72,7 @@ def entries(commands: Mapping[str, str], scale: Mapping[str, int]) -> list[Entry
 
 def running(settings: Settings) -> FleetRecord | None:
     """Return the record of the fleet that runs on this data folder, or None."""
-    return claims.owner(settings.data_dir / "fleet.json", FleetRecord)
+    return pidfiles.owner(settings.data_dir / "fleet.json", FleetRecord)
 
 
 @dataclass(slots=True)
@@ -88,12 +88,12 @@ class Supervisor:
     say: Say
     _stopping: threading.Event = field(default_factory=threading.Event)
     _hurried: threading.Event = field(default_factory=threading.Event)
-    _lifeline: Lifeline | None = None
+    _watchdog: Watchdog | None = None
     _thread: threading.Thread | None = None
 
     def start(self) -> None:
         adopt_orphans()
-        self._lifeline = Lifeline()
+        self._watchdog = Watchdog()
         self._thread = threading.Thread(target=self._run, name="wasmfleet-supervisor")
         self._thread.start()
 
@@ -105,8 +105,8 @@ class Supervisor:
         """Wait until everything has ended."""
         while self._thread and self._thread.is_alive():
             self._thread.join(_LOOK_S)
-        if self._lifeline:
-            self._lifeline.close()
+        if self._watchdog:
+            self._watchdog.close()
 
     def _run(self) -> None:
         while not self._stopping.wait(_LOOK_S):
@@ -134,9 +134,9 @@ class Supervisor:
             start_new_session=True,
         )
         entry.started = time.monotonic()
-        assert self._lifeline
+        assert self._watchdog
         assert entry.process.stdout
-        self._lifeline.add(entry.process.pid)
+        self._watchdog.add(entry.process.pid)
         reader = threading.Thread(target=self._relay, args=(entry.name, entry.process.stdout), daemon=True)
         reader.start()
 
@@ -154,9 +154,9 @@ class Supervisor:
 
     def _postpone(self, entry: Entry, why: str) -> None:
         """End what is left of a process, and set the time of its next start."""
-        if entry.process and self._lifeline:
+        if entry.process and self._watchdog:
             end_group(entry.process.pid)
-            self._lifeline.remove(entry.process.pid)
+            self._watchdog.remove(entry.process.pid)
         self.say(entry.name, f"{why}; starts again in {entry.pause_s:g} s")
         entry.process, entry.start_at = None, time.monotonic() + entry.pause_s
         entry.pause_s = min(entry.pause_s * 2, LONGEST_PAUSE_S)
@@ -171,10 +171,10 @@ class Supervisor:
                 deadline = min(deadline, time.monotonic() + _STOP_S / 5)
         for entry in alive:
             assert entry.process
-            assert self._lifeline
+            assert self._watchdog
             end_group(entry.process.pid)
             entry.process.wait()
-            self._lifeline.remove(entry.process.pid)
+            self._watchdog.remove(entry.process.pid)
             entry.process = None
 
 
@@ -182,7 +182,7 @@ class Supervisor:
 def claimed(settings: Settings, version: str) -> Iterator[None]:
     """Hold the lock under which a fleet runs on this data folder. Raises SettingsError where another one runs."""
     record = settings.data_dir / "fleet.json"
-    held = claims.lock(settings.data_dir / "fleet.lock", record)
+    held = pidfiles.lock(settings.data_dir / "fleet.lock", record)
     if held is None:
         other = running(settings)
         who = f" (pid {other.pid}, version {other.version})" if other else ""
@@ -190,7 +190,7 @@ def claimed(settings: Settings, version: str) -> Iterator[None]:
             f"a fleet already runs on {settings.data_dir}{who}; stop it, or set another WASMFLEET_DATA_DIR"
         )
     try:
-        claims.publish(record, FleetRecord.of_this_process(version=version))
+        pidfiles.publish(record, FleetRecord.of_this_process(version=version))
         yield
     finally:
         record.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from wasmfleet.workers.errors import DeadlineExceeded, RuntimeUnavailable, Wasmf
 from wasmfleet.workers.execution import lanes
 from wasmfleet.workers.internals.celery_worker import WorkerRequest
 from wasmfleet.workers.records import outcomes
-from wasmfleet.workers.untrusted import outline
+from wasmfleet.workers.untrusted import message_body
 
 Outcome = Literal["error", "revoked", "expired"]
 
@@ -86,5 +86,5 @@ def _calls(request: Any) -> tuple[str, int]:
     """Return the operation that a message calls, and how often."""
     if request.task.name != BATCH:
         return request.task.name, 1  # not `request.name`, for which a sender may have chosen another text
-    batch = outline.of_batch(request.body.outline())
+    batch = message_body.of_batch(request.body.outline())
     return batch.operation, batch.calls

@@ -18,7 +18,7 @@ from wasmfleet.workers.errors import InputTooLarge, InvalidArguments
 from wasmfleet.workers.reception import follow_ups
 from wasmfleet.workers.reception.follow_ups import Signature
 from wasmfleet.workers.reception.wire_types import Count, Id, Limit, Name, Seconds, UnixTime
-from wasmfleet.workers.untrusted import outline
+from wasmfleet.workers.untrusted import message_body
 from wasmfleet.workers.untrusted.undecoded import Undecoded, body_limit, embed_of
 
 
@@ -86,7 +86,7 @@ class Call:
 
     task: str
     body: Undecoded
-    batch: outline.BatchOutline | None
+    batch: message_body.BatchOutline | None
 
 
 def check(message: Any) -> Call:
@@ -106,7 +106,7 @@ def check(message: Any) -> Call:
     found = body.outline()
     if found.embed not in _TRIVIAL:
         _check_follow_ups(embed_of(found))
-    return Call(headers.task, body, outline.of_batch(found) if headers.task == BATCH else None)
+    return Call(headers.task, body, message_body.of_batch(found) if headers.task == BATCH else None)
 
 
 def undecoded(message: Any) -> Undecoded:
@@ -116,7 +116,7 @@ def undecoded(message: Any) -> Undecoded:
     """
     if len(message.body or b"") > body_limit():
         raise InputTooLarge(f"the message's body has more than {body_limit():,} bytes")
-    if message.content_type not in (outline.MSGPACK, outline.JSON):
+    if message.content_type not in (message_body.MSGPACK, message_body.JSON):
         kind = str(message.content_type)[:80]
         raise InvalidArguments(f"a message of type {kind!r} cannot be decoded; send msgpack or json")
     body = message.body or b""

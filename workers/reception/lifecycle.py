@@ -17,7 +17,7 @@ from wasmfleet.workers.execution import lanes, sandbox
 from wasmfleet.workers.fleet_state import cancelled
 from wasmfleet.workers.internals import billiard
 from wasmfleet.workers.node import data_folder, memory
-from wasmfleet.workers.node.private import NotPrivate
+from wasmfleet.workers.node.private_files import NotPrivate
 from wasmfleet.workers.reception.heart import Heart
 from wasmfleet.workers.reception.intake import intake
 from wasmfleet.workers.reception.reaping import ReapStep

@@ -15,7 +15,7 @@ from wasmfleet.workers.reception import envelope
 from wasmfleet.workers.runtime import modules
 from wasmfleet.workers.safe_text import storable
 from wasmfleet.workers.secrecy import confidential
-from wasmfleet.workers.untrusted import outline
+from wasmfleet.workers.untrusted import message_body
 
 
 def killed(request: Any, reason: str) -> quarantine.Entry:
@@ -41,7 +41,7 @@ def killed(request: Any, reason: str) -> quarantine.Entry:
 def _may_hold_secrets(request: Any) -> bool:
     """Whether the call, what a batch calls, or what follows it is `crypto.*`."""
     name, found = request.task.name, request.body.outline()
-    called = outline.of_batch(found).operation if name == BATCH else ""
+    called = message_body.of_batch(found).operation if name == BATCH else ""
     return confidential.is_named(name, called) or confidential.is_mentioned(found.embed)
 
 

@@ -16,7 +16,7 @@ import msgspec
 from sqlite_utils import Database, Migrations
 
 from wasmfleet.config.settings import Settings, SettingsError, settings
-from wasmfleet.workers.node import private
+from wasmfleet.workers.node import private_files
 from wasmfleet.workers.node.data_folder import result_log
 from wasmfleet.workers.records.filesystem import refuse_network_filesystem
 from wasmfleet.workers.safe_text import storable
@@ -85,8 +85,8 @@ def _annotation(name: str) -> str:
 def open_log(settings: Settings) -> Database:
     """Open the log, created or migrated where need be. Raises sqlite3.OperationalError, SettingsError."""
     try:
-        private.folder(settings.data_dir)
-        private.create(result_log(settings))
+        private_files.folder(settings.data_dir)
+        private_files.create(result_log(settings))
     except (OSError, SettingsError) as error:
         raise sqlite3.OperationalError(str(error)) from None
     refuse_network_filesystem(settings.data_dir)

@@ -16,7 +16,7 @@ from typing import Final
 
 import wasmtime
 
-from wasmfleet.workers.node import private
+from wasmfleet.workers.node import private_files
 from wasmfleet.workers.runtime.engine import fingerprint
 
 _TAG_BYTES: Final = 32
@@ -59,12 +59,12 @@ class Cache:
         """
         self._refuse_shared()
         with contextlib.suppress(FileNotFoundError):
-            raise CompileFailed(private.read(self._path(digest, "failed")).decode(errors="replace"))
+            raise CompileFailed(private_files.read(self._path(digest, "failed")).decode(errors="replace"))
         with contextlib.ExitStack() as opened:
             try:
-                tag = private.read(self._path(digest, "tag"))
-                descriptor = opened.enter_context(private.opened(self._path(digest, "cwasm")))
-                code = private.content(descriptor)
+                tag = private_files.read(self._path(digest, "tag"))
+                descriptor = opened.enter_context(private_files.opened(self._path(digest, "cwasm")))
+                code = private_files.content(descriptor)
             except OSError:
                 raise CacheMiss("not compiled yet") from None
             if not hmac.compare_digest(tag, self._tag(digest, code)):
@@ -80,17 +80,17 @@ class Cache:
 
     def store(self, digest: str, code: bytes) -> None:
         """Keep the machine code of a module."""
-        private.write(self._path(digest, "cwasm"), code)
-        private.write(self._path(digest, "tag"), self._tag(digest, code))
+        private_files.write(self._path(digest, "cwasm"), code)
+        private_files.write(self._path(digest, "tag"), self._tag(digest, code))
 
     def store_failure(self, digest: str, reason: str) -> None:
         """Keep the reason why a module does not compile, so that it is not tried again and again."""
-        private.write(self._path(digest, "failed"), reason.encode())
+        private_files.write(self._path(digest, "failed"), reason.encode())
 
     @contextlib.contextmanager
     def compiling(self) -> Iterator[bool]:
         """Take the folder's lock for compiling, and yield whether this process has it: only one at a time compiles."""
-        private.folder(self._folder)
+        private_files.folder(self._folder)
         self._refuse_shared()
         lock = os.open(self._folder / "compiling.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -104,8 +104,8 @@ class Cache:
 
     def _refuse_shared(self) -> None:
         with contextlib.suppress(FileNotFoundError):
-            private.check(self._folder.parent)
-            private.check(self._folder)
+            private_files.check(self._folder.parent)
+            private_files.check(self._folder)
 
     def _path(self, digest: str, kind: str) -> Path:
         return self._folder / f"{digest[:32]}-{fingerprint()}.{kind}"
@@ -115,7 +115,7 @@ class Cache:
         bound = f"{digest} {fingerprint()}".encode()
         return hashlib.blake2b(
             code,
-            key=private.secret(self._folder / "key", lambda: secrets.token_bytes(_KEY_BYTES)),
+            key=private_files.secret(self._folder / "key", lambda: secrets.token_bytes(_KEY_BYTES)),
             salt=hashlib.blake2b(bound, digest_size=16).digest(),
             digest_size=_TAG_BYTES,
         ).digest()

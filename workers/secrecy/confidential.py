@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from wasmfleet.workers.transport.messages import MALFORMED
-from wasmfleet.workers.untrusted import decompression, outline
+from wasmfleet.workers.untrusted import decompression, message_body
 
 _NAME: Final = re.compile(r"(wasmfleet\.)?crypto\.")
 _MENTION: Final = b"crypto."
@@ -73,7 +73,7 @@ def _decompressed(body: bytes, headers: Any, most_bytes: int) -> bytes:
 
 def _is_in_body(body: bytes, content_type: Any) -> bool:
     try:
-        outline.of(body, content_type)
+        message_body.of(body, content_type)
     except (LookupError, TypeError, ValueError, RecursionError, msgspec.MsgspecError):
         return _is_in_text(body)
     return is_mentioned(body)

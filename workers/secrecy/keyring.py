@@ -13,7 +13,7 @@ import msgspec
 
 from wasmfleet.config.settings import settings
 from wasmfleet.workers.errors import UnknownKey
-from wasmfleet.workers.node import private
+from wasmfleet.workers.node import private_files
 
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
@@ -41,8 +41,8 @@ def nonce(_arguments: dict[str, Any]) -> bytes:
 
 def _entries(path: Path) -> dict[str, str]:
     try:
-        return msgspec.json.decode(private.read(path, secret=True), type=dict[str, str])
-    except private.NotPrivate:
+        return msgspec.json.decode(private_files.read(path, secret=True), type=dict[str, str])
+    except private_files.NotPrivate:
         raise UnknownKey(
             f"others can read or change the keyring {path.name}; `wasmfleet doctor` on this node says what to run"
         ) from None

@@ -16,7 +16,7 @@ import msgspec
 from wasmfleet.config.settings import settings
 from wasmfleet.workers.errors import AuthenticationFailed, InvalidArguments
 from wasmfleet.workers.secrecy import keyring
-from wasmfleet.workers.untrusted import outline, weight
+from wasmfleet.workers.untrusted import message_body, weight
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -102,8 +102,8 @@ def _decrypted(box: _Box) -> bytes:
 def _decoded(plain: bytes) -> Any:
     """Decode what a box holds, within the limits for any message: who has the key may still send too much."""
     try:
-        if not weight.is_light(plain, settings().max_values, outline.MOST_LEVELS):
-            weight.check_msgpack(plain, settings().max_values, outline.MOST_LEVELS)
+        if not weight.is_light(plain, settings().max_values, message_body.MOST_LEVELS):
+            weight.check_msgpack(plain, settings().max_values, message_body.MOST_LEVELS)
         return msgspec.msgpack.decode(plain)
     except (weight.TooHeavy, weight.Malformed, msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise InvalidArguments(f"the content of a sealed box is refused: {error}") from None

@@ -21,7 +21,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from wasmfleet.workers.node.liveness import started_ticks
 from wasmfleet.workers.transport.store import Keys, Store
-from wasmfleet.workers.untrusted.reading import skip
+from wasmfleet.workers.untrusted.redis_reads import skip
 
 BEAT_S: Final = 1.0
 LEASE_BEATS: Final = 15

@@ -12,7 +12,7 @@ from redis import Redis
 
 from wasmfleet.workers.internals.kombu import SEPARATOR
 from wasmfleet.workers.transport.messages import redelivered
-from wasmfleet.workers.untrusted.reading import entries, heal, skip
+from wasmfleet.workers.untrusted.redis_reads import entries, heal, skip
 
 _MOST_TOUCHED: Final = 1000  # messages in one step
 _MOST_HOLDERS: Final = 10_000

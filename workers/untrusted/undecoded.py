@@ -19,11 +19,11 @@ from wasmfleet.workers.errors import (
     WasmfleetError,
 )
 from wasmfleet.workers.safe_text import storable
-from wasmfleet.workers.untrusted import decompression, outline, weight
+from wasmfleet.workers.untrusted import decompression, message_body, weight
 
 _CHECKS: Final = {
-    outline.MSGPACK: (weight.check_msgpack, weight.OPENING_MSGPACK),
-    outline.JSON: (weight.check_json, weight.OPENING_JSON),
+    message_body.MSGPACK: (weight.check_msgpack, weight.OPENING_MSGPACK),
+    message_body.JSON: (weight.check_json, weight.OPENING_JSON),
 }
 #: Values that the callbacks, errbacks, chain and chord of one message may hold together.
 _MOST_VALUES_OF_EMBED: Final = 1_000_000
@@ -61,12 +61,12 @@ class Undecoded:
             return self.body
         return decompression.plain(self.body, self.compression, limit)
 
-    def outline(self) -> outline.Outline:
+    def outline(self) -> message_body.Outline:
         """Find where the parts of the body lie.
 
         Raises CorruptData, InputTooLarge, InvalidArguments, ValueError, RecursionError.
         """
-        return outline.of(self.plain(), self.content_type)
+        return message_body.of(self.plain(), self.content_type)
 
     def embed(self) -> dict[str, Any]:
         """Decode what follows the call: callbacks, errbacks, chain, chord. Raises as `outline`, and InputTooDeep."""
@@ -78,7 +78,7 @@ class Undecoded:
             args, kwargs, embed = _loaded(body, self.content_type)
         except Exception as error:  # noqa: BLE001 - decoders raise what they like
             # The embed is still needed: whoever waits for the next call or for the chord must learn of this failure.
-            return (Unreadable(_typed(error)),), {}, embed_of(outline.of(body, self.content_type))
+            return (Unreadable(_typed(error)),), {}, embed_of(message_body.of(body, self.content_type))
         if not (
             isinstance(args, list) and isinstance(kwargs, dict) and all(isinstance(k, str) for k in kwargs)
         ):
@@ -95,7 +95,7 @@ def body_limit() -> int:
     return 2 * settings().max_input * MIB
 
 
-def embed_of(found: outline.Outline) -> dict[str, Any]:
+def embed_of(found: message_body.Outline) -> dict[str, Any]:
     """Decode what follows a call: callbacks, errbacks, chain, chord.
 
     Raises InputTooLarge, InputTooDeep, InvalidArguments, ValueError.
@@ -107,7 +107,7 @@ def embed_of(found: outline.Outline) -> dict[str, Any]:
 
 def _loaded(part: bytes, kind: str) -> Any:
     try:
-        return loads(part, kind, "binary" if kind == outline.MSGPACK else "utf-8", accept=_CHECKS.keys())
+        return loads(part, kind, "binary" if kind == message_body.MSGPACK else "utf-8", accept=_CHECKS.keys())
     except Exception as error:  # noqa: BLE001 - decoders raise what they like
         cause = error.__cause__ or error.__context__ or error  # kombu wraps every error in a DecodeError
         if isinstance(cause, MemoryError | RecursionError):
@@ -119,8 +119,8 @@ def _weigh(part: bytes, kind: str, most: int) -> None:
     """Raise InputTooLarge or InputTooDeep where decoding this part would make more than the limits allow."""
     check, opening = _CHECKS[kind]
     try:
-        if not weight.is_light(part, most, outline.MOST_LEVELS, opening=opening):
-            check(part, most, outline.MOST_LEVELS)
+        if not weight.is_light(part, most, message_body.MOST_LEVELS, opening=opening):
+            check(part, most, message_body.MOST_LEVELS)
     except weight.TooManyValues as error:
         raise InputTooLarge(f"the message's arguments are refused: {error}; send smaller ones") from None
     except weight.TooDeep as error:

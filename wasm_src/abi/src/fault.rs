@@ -1,10 +1,10 @@
-//! Why one item failed, and where in its input.
+//! Faults: why an item failed, and where in its input.
 
 use serde::Serialize;
 
 pub type Outcome<T> = Result<T, Fault>;
 
-/// The code is a class of `workers/errors.py`, the message says what to do.
+/// The code is the name of a class in `workers/errors.py`; the message says what to do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
     pub code: &'static str,
@@ -12,7 +12,7 @@ pub struct Fault {
     pub place: Option<Place>,
 }
 
-/// Text has a line and a column (from 1) and an offset in code points, bytes only an offset.
+/// A place in text has a line and a column (from 1) and an offset in code points; one in bytes an offset only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Place {
     #[serde(skip_serializing_if = "Option::is_none")]

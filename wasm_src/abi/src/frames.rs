@@ -1,15 +1,15 @@
-//! Requests and replies: frames back to back, each its length (u32, little endian) and a MessagePack body.
+//! Requests and replies as frames back to back, each a length (u32, little endian) and a MessagePack body.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Fault, Outcome, Place, Reply, progress};
 
-/// Answers one item: the bytes of its arguments in, one frame of the reply out.
+/// A function that answers one item: it takes the bytes of the arguments and writes one frame of the reply.
 pub type Item = fn(&[u8], &mut Reply);
 
 const LENGTH_BYTES: usize = 4;
 
-/// Decodes one item's arguments, runs it and writes its frame.
+/// Decodes one item's arguments, runs its operation and writes its frame.
 pub fn item<'a, Args, Value>(arguments: &'a [u8], reply: &mut Reply, run: impl FnOnce(Args) -> Outcome<Value>)
 where
     Args: Deserialize<'a>,
@@ -54,7 +54,7 @@ fn split(request: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn fail(reply: &mut Reply, fault: &Fault) {
-    // A fault is a few strings: it always encodes, and a missing frame is an error to the host.
+    // A fault is a few strings, so it always encodes; were its frame missing, the host would report an error.
     let _ = reply.frame(|frame| encode(frame, &(1u8, fault.code, &fault.message, fault.place)));
 }
 

@@ -1,6 +1,6 @@
-//! The edge between host and guest: the one crate that touches raw memory.
+//! The interface between host and guest: the one crate that touches raw memory.
 //!
-//! A module is `abi::module!(operation, …)` and one file an operation with `Args` and `run`.
+//! A module is `abi::module!(operation, …)`, and for each operation one file with `Args` and `run`.
 
 mod allocator;
 mod fault;
@@ -17,5 +17,5 @@ pub use module::section;
 pub use reply::Reply;
 pub use serde_bytes::{ByteBuf, Bytes};
 
-/// The version of the exports, of the framing and of the progress header together.
+/// The one version of the exports, the framing and the progress header.
 pub const VERSION: u32 = 1;

@@ -1,4 +1,4 @@
-//! The two buffers the host reads and writes. A module has one thread, so they are never shared.
+//! The two buffers that the host reads and writes. A module has one thread, so they are never shared.
 
 use std::cell::RefCell;
 
@@ -14,7 +14,7 @@ thread_local! {
     static BUFFERS: RefCell<Buffers> = const { RefCell::new(Buffers { request: Vec::new(), reply: Reply::new() }) };
 }
 
-/// Makes room for a request of `size` bytes and says where it is, or null when there is no room.
+/// Makes room for a request of `size` bytes and returns its address, or null where there is no room.
 pub fn reserve(size: usize) -> *mut u8 {
     BUFFERS.with_borrow_mut(|buffers| {
         let Some(needed) = size.checked_add(progress::SIZE_BYTES) else {
@@ -28,7 +28,7 @@ pub fn reserve(size: usize) -> *mut u8 {
 }
 
 /// Runs the items in the first `size` reserved bytes. The reply (address << 32 | length) is valid
-/// until the next `reserve` or `call`; zero means that the host asked for what is not there.
+/// until the next `reserve` or `call`. Zero means that there is no such operation, or no such request.
 pub fn call(items: &[Item], operation: u32, size: usize) -> u64 {
     BUFFERS.with_borrow_mut(|buffers| {
         let Buffers { request, reply } = buffers;

@@ -1,7 +1,7 @@
-//! What makes a crate a module: its exports and its custom section.
+//! The macro that makes a crate a module: its exports and its custom section.
 
-/// Declares a module: one file an operation, named after it, with `Args` and `run`. A module that no
-/// `tasks/` describes gives each operation's signature: `module!(greet "(name: str) -> str")`.
+/// Declares a module. Each operation is a file of its name with `Args` and `run`. A module without a file
+/// in `tasks/` also gives each operation's signature: `module!(greet "(name: str) -> str")`.
 #[macro_export]
 macro_rules! module {
     ($($operation:ident $($signature:literal)?),+ $(,)?) => {
@@ -31,7 +31,7 @@ macro_rules! module {
     };
 }
 
-/// What follows an operation's name in the custom section.
+/// The text that follows an operation's name in the custom section.
 #[macro_export]
 macro_rules! declared {
     () => {
@@ -42,7 +42,7 @@ macro_rules! declared {
     };
 }
 
-/// The text of the custom section as the array a static wants.
+/// Copies the text of the custom section into an array, which a static needs.
 pub const fn section<const N: usize>(text: &str) -> &[u8; N] {
     match text.as_bytes().first_chunk() {
         Some(chunk) => chunk,

@@ -1,4 +1,4 @@
-//! The 16 bytes before the request, which the host reads after a trap.
+//! The progress header: the 16 bytes before the request, which the host reads after a trap.
 
 use std::sync::atomic::{AtomicPtr, Ordering, compiler_fence};
 
@@ -7,7 +7,7 @@ pub const SIZE_BYTES: usize = 16;
 const RUNNING: u32 = 0x474F_5250;
 const OUT_OF_MEMORY: u32 = 0x4D45_4D4F;
 
-/// Null until the first `reserve`; afterwards the start of the buffer `memory` owns.
+/// Null until the first `reserve`; afterwards the start of the buffer that `memory` owns.
 static HEADER: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
 
 pub(crate) fn place_at(header: *mut u8) {
@@ -33,7 +33,7 @@ fn write(word: usize, value: u32) {
     if header.is_null() {
         return;
     }
-    // What was written to the reply before this word must not be moved behind it.
+    // The compiler must not move earlier writes to the reply behind the write of this word.
     compiler_fence(Ordering::SeqCst);
     // SAFETY: a header that is not null is the start of a live buffer of at least SIZE_BYTES bytes, and
     // `word` is below four. Volatile, because only the host reads it.

@@ -7,8 +7,8 @@ use crate::progress;
 const LENGTH_BYTES: usize = 4;
 const FIRST_CAPACITY_BYTES: usize = 4096;
 
-/// Whole frames, and behind them the one being written. Only this type moves them, so the address
-/// in the progress header is right at every instant, also at the one at which an epoch strikes.
+/// The finished frames, and behind them the one being written. Only this type moves them, so the address
+/// in the progress header is right at every instant, even where a deadline interrupts the guest.
 #[derive(Default)]
 pub struct Reply {
     bytes: Vec<u8>,
@@ -33,7 +33,7 @@ impl Reply {
         self.publish();
     }
 
-    /// Writes one frame; what a writer left behind when it failed is dropped.
+    /// Writes one frame. Where the writer fails, what it has written is dropped.
     pub(crate) fn frame(&mut self, write: impl FnOnce(&mut Self) -> bool) -> bool {
         self.bytes.truncate(self.frame_start);
         self.append(&[0; LENGTH_BYTES]);

@@ -1,4 +1,4 @@
-//! What oxc reports, in our words: code, message, place and hint.
+//! Conversion of oxc's diagnostics into ours: code, message, place and hint.
 
 use abi::Place;
 use oxc_diagnostics::{OxcDiagnostic, Severity};
@@ -19,14 +19,14 @@ pub struct Diagnostic {
     pub hint: String,
 }
 
-/// Which check found it: the grammar, or the early errors the specification adds to it.
+/// The check that found an error: the grammar, or the early errors that the specification adds to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Check {
     Syntax,
     EarlyErrors,
 }
 
-/// oxc gives no codes of its own; these fragments of its messages have been stable.
+/// Codes by fragments of oxc's messages: oxc has no codes of its own, and these fragments have been stable.
 const CODES: [(&str, &str); 14] = [
     ("has already been declared", "redeclaration"),
     ("Unexpected token", "unexpected-token"),
@@ -44,7 +44,7 @@ const CODES: [(&str, &str); 14] = [
     ("Use of undefined label", "undefined-label"),
 ];
 
-/// In the order of the source, each place counted once from the one before.
+/// Converts diagnostics in the order of the source, so that each place is counted from the one before.
 pub fn describe(source: &str, mut found: Vec<(Check, OxcDiagnostic)>) -> Vec<Diagnostic> {
     found.sort_by_key(|(_, diagnostic)| start(diagnostic));
     let mut walker = Walker::new(source);
@@ -81,10 +81,10 @@ fn one(source: &str, walker: &mut Walker, check: Check, diagnostic: &OxcDiagnost
     }
 }
 
-/// The start of the source when the diagnostic is about all of it.
+/// Finds the span of a diagnostic: the start of the source where it is about all of it.
 fn span(diagnostic: &OxcDiagnostic) -> Span {
     let labels = &diagnostic.labels;
-    // A redeclaration names the first declaration first; what is wrong is the second.
+    // A redeclaration labels the first declaration first, but the error is at the second one.
     let redeclared = labels
         .get(1)
         .filter(|_| named_code(diagnostic) == Some("redeclaration"));

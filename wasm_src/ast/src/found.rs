@@ -1,4 +1,4 @@
-//! What an outline lists; `tasks/ast.py` says what each field means.
+//! The entries of an outline; `tasks/ast.py` says what each field means.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! Which language a source is in, from its arguments and its filename.
+//! The language of a source, chosen from the arguments and the filename.
 
 use oxc_span::SourceType;
 use serde::Deserialize;
@@ -14,7 +14,7 @@ pub enum Language {
     Tsx,
 }
 
-/// `Auto` is a module when there is an import or export in it, else a script.
+/// With `Auto`, a source with an import or export in it is a module, any other is a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -42,7 +42,7 @@ pub fn source_type(filename: &str, language: Language, kind: Kind) -> SourceType
     }
 }
 
-/// The name of what `source_type` chose, never "auto".
+/// Returns the name of the kind that `source_type` chose, never "auto".
 pub fn name(source_type: SourceType) -> &'static str {
     match (source_type.is_typescript(), source_type.is_jsx()) {
         (false, false) => "javascript",

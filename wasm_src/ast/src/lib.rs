@@ -1,4 +1,4 @@
-//! JavaScript and TypeScript; `tasks/ast.py` is the specification.
+//! The module `ast`: JavaScript and TypeScript. `tasks/ast.py` is its specification.
 
 #![forbid(unsafe_code)]
 

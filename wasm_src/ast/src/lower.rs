@@ -1,4 +1,4 @@
-//! oxc's transformer, as both optimising TypeScript and transforming need it.
+//! oxc's transformer, set up for `ast.optimize` (of TypeScript) and `ast.transform`.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use oxc_transformer::{JsxOptions, TransformOptions, Transformer};
 
 use crate::source::Source;
 
-/// Lowers a tree in place and gives its scopes.
+/// Lowers a tree in place and returns its scopes.
 pub fn lower<'a>(
     source: &Source<'a>,
     filename: &str,
@@ -29,7 +29,7 @@ pub fn lower<'a>(
     Ok(done.scoping)
 }
 
-/// TypeScript without its types, all else as it was.
+/// Removes the types of TypeScript and leaves everything else unchanged.
 pub fn strip_types<'a>(source: &Source<'a>, arena: &'a Allocator, program: &mut Program<'a>) -> Outcome<()> {
     let options = TransformOptions {
         jsx: JsxOptions::disable(),

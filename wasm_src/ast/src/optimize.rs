@@ -1,4 +1,4 @@
-//! A source made small: dead code and white space gone, names shortened.
+//! The operation `ast.optimize`: remove dead code and white space, and shorten names.
 
 use abi::Outcome;
 use oxc_codegen::CodegenOptions;

@@ -1,4 +1,4 @@
-//! What a source imports, exports and declares, how complex its functions are, and what is left to do.
+//! The operation `ast.outline`: imports, exports, declarations, complexity of functions, and TODO comments.
 
 use abi::Outcome;
 use oxc_ast_visit::Visit;

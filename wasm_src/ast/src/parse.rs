@@ -1,4 +1,4 @@
-//! A source as ESTree, in the dialect of typescript-estree where it is TypeScript.
+//! The operation `ast.parse`: a source as an ESTree tree, for TypeScript in the form of typescript-estree.
 
 use abi::{Fault, Outcome};
 use oxc_ast::ast::Program;
@@ -27,7 +27,7 @@ pub struct Tree {
     unchecked: [&'static str; 0],
 }
 
-/// The tree as JSON bytes, or transcoded into the reply as objects.
+/// The tree: JSON as bytes, or JSON that is transcoded into objects of the reply.
 enum Estree {
     Json(ByteBuf),
     Objects(String),
@@ -58,7 +58,7 @@ pub fn run(args: Args) -> Outcome<Tree> {
     Ok(Tree { language: language::name(source.source_type), estree, unchecked: [] })
 }
 
-/// oxc counts bytes of UTF-8; everything of ours counts code points.
+/// Converts all spans to code points, which our results count in; oxc counts bytes of UTF-8.
 fn in_code_points(source: &str, program: &mut Program) {
     let table = Table::new(source);
     if table.is_ascii() {

@@ -1,8 +1,8 @@
-//! Byte offsets of UTF-8 as code points, lines and columns.
+//! Conversion of byte offsets in UTF-8 into code points, lines and columns.
 
 use abi::Place;
 
-/// Walks a source once, forwards. Ask in rising order: asking behind it starts again at the top.
+/// Walks a source forwards. Ask for rising offsets: a smaller one than before starts again at the top.
 pub struct Walker<'a> {
     source: &'a str,
     byte: usize,
@@ -42,7 +42,7 @@ impl<'a> Walker<'a> {
     }
 }
 
-/// Code points in a span of bytes that may end outside the source or within a character.
+/// Counts the code points in a span of bytes, which may end outside the source or within a character.
 pub fn points_between(source: &str, start: usize, end: usize) -> usize {
     let start = floor(source, start);
     let end = floor(source, end).max(start);

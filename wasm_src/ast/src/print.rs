@@ -1,4 +1,4 @@
-//! A tree as text again, with its source map where one is asked for.
+//! Printing of a tree as source text, with a source map where one is asked for.
 
 use std::path::PathBuf;
 
@@ -22,7 +22,7 @@ pub fn print(program: &Program, options: CodegenOptions, scoping: Option<Scoping
     }
 }
 
-/// The name that a source map gives its source.
+/// Returns the name of the source in a source map.
 pub fn map_path(filename: &str, wanted: bool) -> Option<PathBuf> {
     wanted.then(|| PathBuf::from(if filename.is_empty() { "input" } else { filename }))
 }

@@ -1,4 +1,4 @@
-//! A source on its way through oxc.
+//! A source text with its language: parsing it with oxc, and turning oxc's errors into faults.
 
 use abi::{Fault, Outcome};
 use oxc_allocator::Allocator;
@@ -9,7 +9,7 @@ use oxc_span::SourceType;
 use crate::language::{Kind, Language};
 use crate::{diagnostics, language};
 
-/// The arguments that every operation of the module starts with.
+/// A source text, and the language and kind that it is in.
 #[derive(Clone, Copy)]
 pub struct Source<'a> {
     pub text: &'a str,
@@ -24,7 +24,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// An arena whose first chunk holds the tree of an ordinary source of this size.
+    /// Makes an arena whose first chunk is large enough for the tree of an ordinary source of this size.
     pub fn arena(&self) -> Allocator {
         const TREE_BYTES_PER_SOURCE_BYTE: usize = 8;
         const FIRST_CHUNK_MAX_BYTES: usize = 32 << 20;
@@ -44,7 +44,7 @@ impl<'a> Source<'a> {
             .parse()
     }
 
-    /// For the operations that need a whole tree: the first error is the answer.
+    /// Parses for an operation that needs a whole tree. The first error becomes a fault.
     pub fn parse_whole<'arena>(&self, arena: &'arena Allocator) -> Outcome<ParserReturn<'arena>>
     where
         'a: 'arena,
@@ -54,7 +54,7 @@ impl<'a> Source<'a> {
         Ok(parsed)
     }
 
-    /// The first error among what oxc reports, as the fault InvalidSource.
+    /// Turns the first error that oxc reports into the fault InvalidSource.
     pub fn refuse_errors(&self, reported: &[OxcDiagnostic]) -> Outcome<()> {
         let errors = reported.iter().filter(|found| found.severity == Severity::Error);
         match errors.min_by_key(|found| diagnostics::start(found)) {

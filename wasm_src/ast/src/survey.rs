@@ -1,4 +1,4 @@
-//! What one walk over a tree collects for an outline.
+//! The survey: what one walk over a tree collects for an outline.
 
 use oxc_ast::ast::*;
 use oxc_span::Span;
@@ -12,12 +12,12 @@ pub struct Survey {
     pub exports: Vec<Export>,
     pub functions: Vec<FunctionFound>,
     pub classes: Vec<ClassFound>,
-    /// Decision points outside all functions, and one.
+    /// One more than the number of decision points outside all functions.
     pub top_level: usize,
-    /// Complexities of the functions around the node, outermost first.
+    /// Complexities so far of the functions around the current node, outermost first.
     open: Vec<usize>,
     pub class_names: Vec<String>,
-    /// The name that the next function or class takes when it has none.
+    /// The name for the next function or class that has none of its own.
     pending: Option<(Span, String)>,
 }
 
@@ -44,7 +44,7 @@ impl Survey {
         *self.open.last_mut().unwrap_or(&mut self.top_level) += 1;
     }
 
-    /// Names a value that is a function or a class.
+    /// Gives a name to a value that is a function or a class.
     pub fn expect(&mut self, value: Span, name: Option<String>) {
         self.pending = name.map(|name| (value, name));
     }

@@ -1,10 +1,10 @@
-//! Code-point offsets and lines for many spans in any order.
+//! A table that converts byte offsets to code points and lines, for many spans in any order.
 
 use oxc_span::Span;
 
-/// Built in one pass; a question costs a binary search.
+/// It is built in one pass over the source; each look-up is a binary search.
 pub struct Table {
-    /// After each character of more than one byte: its end, and how many bytes exceed code points so far.
+    /// For each character of several bytes: its end, and by how much bytes outnumber code points up to there.
     excess: Vec<(u32, u32)>,
     line_starts: Vec<u32>,
 }
@@ -28,7 +28,7 @@ impl Table {
         self.excess.is_empty()
     }
 
-    /// The code point at a byte.
+    /// Returns the code-point offset of a byte offset.
     pub fn point(&self, byte: u32) -> u32 {
         let passed = self.excess.partition_point(|(end, _)| *end <= byte);
         let excess = passed
@@ -38,7 +38,7 @@ impl Table {
         byte.saturating_sub(excess)
     }
 
-    /// The line of a byte, from 1.
+    /// Returns the line of a byte offset, counted from 1.
     pub fn line(&self, byte: u32) -> usize {
         self.line_starts.partition_point(|start| *start <= byte)
     }

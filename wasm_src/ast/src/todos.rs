@@ -1,4 +1,4 @@
-//! TODO, FIXME, HACK and XXX in comments.
+//! Search for TODO, FIXME, HACK and XXX in comments.
 
 use oxc_ast::ast::Comment;
 use oxc_span::Span;
@@ -17,7 +17,7 @@ pub struct Todo {
     line: usize,
 }
 
-/// The first tag of each line of each comment, with the rest of that line.
+/// Finds the first tag in each line of each comment, with the rest of that line.
 pub fn find(source: &str, comments: &[Comment], table: &Table) -> Vec<Todo> {
     let spans = comments.iter().map(Comment::content_span);
     spans
@@ -57,7 +57,7 @@ fn todo(line_start: u32, line: &str, table: &Table) -> Option<Todo> {
     })
 }
 
-/// Where a line has the tag as a word of its own.
+/// Finds where a line has the tag as a whole word.
 fn word(line: &str, tag: &str) -> Option<usize> {
     line.match_indices(tag).map(|(at, _)| at).find(|at| {
         let before = line.get(..*at).and_then(|text| text.chars().next_back());

@@ -1,4 +1,4 @@
-//! A source for older engines: types, JSX and newer syntax lowered.
+//! The operation `ast.transform`: rewrite types, JSX and newer syntax for older engines.
 
 use std::str::FromStr;
 

@@ -1,4 +1,4 @@
-//! Does a source parse, and does it break an early error?
+//! The operation `ast.validate`: syntax errors, and the early errors that the specification defines.
 
 use abi::Outcome;
 use oxc_diagnostics::{OxcDiagnostic, Severity};
@@ -43,7 +43,7 @@ fn check(source: &Source) -> Vec<(Check, OxcDiagnostic)> {
     let arena = source.arena();
     let parsed = source.parse(&arena);
     let mut found: Vec<_> = parsed.diagnostics.into_iter().map(|one| (Check::Syntax, one)).collect();
-    // A tree that the parser gave up is empty: everything in it would be missing.
+    // Where the parser gave up, the tree is empty, and every name would be reported as missing.
     if !parsed.panicked {
         let semantic = SemanticBuilder::new_compiler().build(&parsed.program);
         found.extend(semantic.diagnostics.into_iter().map(|one| (Check::EarlyErrors, one)));

@@ -1,4 +1,4 @@
-//! The walk that fills a survey: who is named after what, and what is a decision.
+//! The walk that fills a survey: it finds names for functions and classes, and counts decision points.
 
 use oxc_ast::ast::*;
 use oxc_ast_visit::{Visit, walk};

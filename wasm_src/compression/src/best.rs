@@ -1,11 +1,11 @@
-//! The smallest result that a budget of estimated time allows.
+//! The operation `compression.best`: the smallest result that a budget of estimated time allows.
 
 use abi::{ByteBuf, Bytes, Fault, Outcome};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::Codec;
 
-/// Estimated nanoseconds a byte, in the order of cost; `tasks/twins/codecs.py` has the same table.
+/// Estimated nanoseconds for each byte, cheapest first; `tasks/twins/codecs.py` has the same table.
 const CANDIDATES: [(Codec, u32, f64); 14] = [
     (Codec::Lz4, 0, 4.0),
     (Codec::Brotli, 1, 12.0),
@@ -60,7 +60,7 @@ pub fn run(args: Args) -> Outcome<Best> {
     Ok(Best { codec, level, data: ByteBuf::from(data), tried })
 }
 
-/// The cheapest always, then what the budget still holds.
+/// Chooses the cheapest candidate always, and the next ones in order of cost until one exceeds the budget.
 fn affordable(args: &Args) -> Vec<(Codec, u32)> {
     let place = |codec: Codec| args.codecs.iter().position(|one| *one == codec);
     let mut wanted: Vec<_> = CANDIDATES.iter().filter(|(codec, _, _)| place(*codec).is_some()).collect();

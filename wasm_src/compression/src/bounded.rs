@@ -1,4 +1,4 @@
-//! Output that stops at a size, whatever the input promises.
+//! Decoder output with a maximum size, whatever the input claims to hold.
 
 use std::io::{ErrorKind, Read};
 
@@ -6,7 +6,7 @@ use abi::{Fault, Outcome, Place};
 
 const CHUNK_BYTES: usize = 1 << 16;
 
-/// What was read so far, never more than `max_size`.
+/// The output so far, never more than `max_size` bytes.
 pub struct Bounded {
     pub data: Vec<u8>,
     max_size: usize,
@@ -20,7 +20,7 @@ impl Bounded {
         }
     }
 
-    /// Appends all that a decoder gives. `place` says how much of the input it had taken when it failed.
+    /// Appends all that a decoder gives. `place` tells how much of the input the decoder has taken, for an error.
     pub fn read_all<R: Read>(&mut self, decoder: &mut R, place: impl Fn(&R) -> usize) -> Outcome<()> {
         let mut chunk = vec![0; CHUNK_BYTES];
         loop {

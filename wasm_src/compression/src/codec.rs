@@ -1,4 +1,4 @@
-//! The codecs and their levels.
+//! The codecs, and the levels that each of them takes.
 
 use std::io::Write;
 
@@ -30,7 +30,7 @@ impl Codec {
         }
     }
 
-    /// The level to use. LZ4's is a hint that changes nothing here.
+    /// Returns the level to use. LZ4 takes a level and ignores it here.
     pub fn level(self, asked: Option<i64>) -> Outcome<u32> {
         let (lowest, highest, usual) = self.levels();
         let level = asked.unwrap_or(usual);

@@ -1,4 +1,4 @@
-//! Data made smaller.
+//! The operation `compression.compress`: compress data with a codec.
 
 use abi::{ByteBuf, Bytes, Outcome};
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! Data as it was, or an error: never a part of it.
+//! The operation `compression.decompress`: all of the original data or an error, never only a part.
 
 use std::io::Read;
 
@@ -36,7 +36,7 @@ pub fn run(args: Args) -> Outcome<ByteBuf> {
     }
 }
 
-/// Decodes one stream and gives what follows it.
+/// Decodes one stream and returns the input that follows it.
 fn member<'a>(codec: Codec, input: &'a [u8], start: usize, output: &mut Bounded) -> Outcome<&'a [u8]> {
     if input.is_empty() {
         return Err(corrupt("it is empty", start));
@@ -75,7 +75,7 @@ fn lz4<'a>(input: &'a [u8], start: usize, output: &mut Bounded) -> Outcome<&'a [
 fn brotli<'a>(input: &'a [u8], start: usize, output: &mut Bounded) -> Outcome<&'a [u8]> {
     let mut decoder = brotli::Decompressor::new(input, BROTLI_BUFFER_BYTES);
     output.read_all(&mut decoder, |decoder| start + input.len() - decoder.get_ref().len())?;
-    // What it has read ahead and not used is behind the end of the stream.
+    // The decoder may have read beyond the end of the stream: such bytes come out of another read.
     let mut probe = [0; 1];
     match decoder.read(&mut probe) {
         Ok(0) => Ok(decoder.into_inner()),

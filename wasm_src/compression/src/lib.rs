@@ -1,4 +1,4 @@
-//! Codecs; `tasks/compression.py` is the specification.
+//! The module `compression`: codecs. `tasks/compression.py` is its specification.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! Where an LZ4 frame ends (frame format 1.6): the decoder itself takes a truncated one for a finished one.
+//! The end of an LZ4 frame (frame format 1.6), which must be found here: the decoder accepts a truncated frame.
 
 use abi::Outcome;
 
@@ -9,7 +9,7 @@ const SKIPPABLE: std::ops::RangeInclusive<u32> = 0x184D_2A50..=0x184D_2A5F;
 const UNCOMPRESSED: u32 = 1 << 31;
 const HEADER_BYTES: usize = 7;
 
-/// The bytes of the first frame of `input`, which begins at `start` of the data.
+/// Returns the bytes of the first frame of `input`; `input` begins at byte `start` of the data.
 pub fn length(input: &[u8], start: usize) -> Outcome<usize> {
     let reader = Reader { input, start };
     match reader.word(0)? {

@@ -1,4 +1,4 @@
-//! The two ciphers with associated data, over a sealed form: nonce, ciphertext, tag.
+//! The two ciphers with associated data. Sealed data is nonce, ciphertext and tag.
 
 use abi::{Fault, Outcome};
 use aes_gcm::Aes256Gcm;
@@ -63,7 +63,7 @@ fn split(sealed: &[u8]) -> Outcome<(&[u8], &[u8])> {
     }
 }
 
-/// One message for every way to be wrong: an attacker learns nothing from it.
+/// The same error for every reason why data does not open, so that an attacker learns nothing from it.
 fn refused() -> Fault {
     Fault::authentication_failed("data: not sealed with this key, algorithm and associated data, or changed since")
 }

@@ -1,4 +1,4 @@
-//! Sealed data opened, or refused.
+//! The operation `crypto.decrypt`: open data that `crypto.encrypt` sealed, or refuse it.
 
 use abi::{ByteBuf, Bytes, Outcome};
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! Data sealed with a key and a nonce from the host.
+//! The operation `crypto.encrypt`: seal data with a key and a nonce from the host.
 
 use abi::{ByteBuf, Bytes, Outcome};
 use serde::Deserialize;

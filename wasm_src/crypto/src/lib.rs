@@ -1,4 +1,4 @@
-//! Ciphers and signatures; `tasks/crypto.py` is the specification.
+//! The module `crypto`: ciphers and signatures. `tasks/crypto.py` is its specification.
 
 #![forbid(unsafe_code)]
 

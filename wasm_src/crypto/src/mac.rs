@@ -1,4 +1,4 @@
-//! HMAC-SHA256 (RFC 2104, FIPS 198-1).
+//! HMAC-SHA256 (RFC 2104, FIPS 198-1), by which data is signed and verified.
 
 use abi::{Fault, Outcome};
 use hmac::{Hmac, KeyInit, Mac};

@@ -1,4 +1,4 @@
-//! A signature over data.
+//! The operation `crypto.sign`: make a signature of data.
 
 use abi::{ByteBuf, Bytes, Outcome};
 use hmac::Mac;

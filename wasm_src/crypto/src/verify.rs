@@ -1,4 +1,4 @@
-//! Whether a signature fits, in constant time.
+//! The operation `crypto.verify`: tell in constant time whether a signature is that of the data.
 
 use abi::{Bytes, Outcome};
 use hmac::Mac;

@@ -1,4 +1,4 @@
-//! One hash of one value, as lower-case hexadecimal digits.
+//! The operation `digest.digest`: the hash of a value, as lower-case hexadecimal digits.
 
 use abi::{Bytes, Outcome};
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! Hashes; `tasks/digest.py` is the specification.
+//! The module `digest`: hashes. `tasks/digest.py` is its specification.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! Count, spread, percentiles and histogram of named series.
+//! The operation `metrics.aggregate`: count, spread, percentiles and histogram of named series.
 
 use std::collections::BTreeMap;
 
@@ -66,7 +66,7 @@ fn mean(samples: &[f64]) -> Option<f64> {
     (!samples.is_empty()).then(|| sum(samples.iter().copied()) / samples.len() as f64)
 }
 
-/// Of the sample: divided by one less than the count; 0 for one sample.
+/// The standard deviation of a sample, which divides by the count less one; 0 for a single value.
 fn deviation(samples: &[f64], mean: f64) -> f64 {
     if samples.len() < 2 {
         return 0.0;
@@ -75,7 +75,7 @@ fn deviation(samples: &[f64], mean: f64) -> f64 {
     (sum(squares) / (samples.len() - 1) as f64).sqrt()
 }
 
-/// By linear interpolation between the closest ranks (type 7 of Hyndman and Fan 1996).
+/// A percentile by linear interpolation between the closest ranks (type 7 of Hyndman and Fan 1996).
 fn percentile(sorted: &[f64], quantile: f64) -> Option<f64> {
     let rank = quantile * sorted.len().checked_sub(1)? as f64;
     let below = rank.floor() as usize;

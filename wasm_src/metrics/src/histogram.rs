@@ -1,15 +1,15 @@
-//! Counts of samples between edges.
+//! Histograms: counts of samples between edges.
 
 use serde::Serialize;
 
 #[derive(Debug, Serialize, PartialEq)]
 pub struct Bucket {
-    /// The upper bound, which belongs to the bucket; none for the last one.
+    /// The upper bound, itself part of the bucket; none for the last bucket.
     le: Option<f64>,
     count: usize,
 }
 
-/// 1, 2 and 5 of each decade from a thousandth to a hundred thousand.
+/// Default edges: 1, 2 and 5 times each power of ten from a thousandth to a hundred thousand.
 pub fn default_edges() -> Vec<f64> {
     let decades = ["1e-3", "1e-2", "1e-1", "1e0", "1e1", "1e2", "1e3", "1e4"];
     let inner = decades
@@ -21,7 +21,7 @@ pub fn default_edges() -> Vec<f64> {
         .collect()
 }
 
-/// `sorted` samples into the buckets of rising `edges`, and one for all above.
+/// Counts `sorted` samples in the buckets between rising `edges`, and in one bucket above the last edge.
 pub fn count(sorted: &[f64], edges: &[f64]) -> Vec<Bucket> {
     let mut below = 0;
     let mut buckets: Vec<Bucket> = edges

@@ -1,4 +1,4 @@
-//! Statistics of samples; `tasks/metrics.py` is the specification.
+//! The module `metrics`: statistics of samples. `tasks/metrics.py` is its specification.
 
 #![forbid(unsafe_code)]
 

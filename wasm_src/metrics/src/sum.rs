@@ -1,6 +1,6 @@
-//! Sums that do not lose what small numbers add to large ones.
+//! Summation that does not lose small numbers when they are added to a large sum.
 
-/// Neumaier's variant of Kahan's summation (Neumaier 1974).
+/// Sums with Neumaier's variant of Kahan's summation (Neumaier 1974).
 pub fn sum(values: impl Iterator<Item = f64>) -> f64 {
     let (mut total, mut lost) = (0.0_f64, 0.0_f64);
     for value in values {
@@ -12,7 +12,7 @@ pub fn sum(values: impl Iterator<Item = f64>) -> f64 {
         };
         total = next;
     }
-    // Where the total is beyond the largest number, what was lost is not a number.
+    // Where the total has overflowed to infinity, the correction is not a number.
     if total.is_finite() { total + lost } else { total }
 }
 

@@ -1,4 +1,4 @@
-//! A clock that stands still: only "today" in a browser query would notice, and no operation asks one.
+//! A stand-in for js-sys whose clock stands still. Only "today" in a browser query asks for the time; no operation does.
 
 #![forbid(unsafe_code)]
 
@@ -25,7 +25,7 @@ impl Date {
         0
     }
 
-    /// Not a number, which the caller takes for "no such date".
+    /// Returns NaN, which the caller takes for "no such date".
     pub fn set_full_year_with_month(&self, _year: u32, _month: i32) -> f64 {
         f64::NAN
     }

@@ -1,4 +1,4 @@
-"""What the doctor looks at on this machine: data folder, wasmtime, modules, log, keyring."""
+"""The checks of `wasmfleet doctor` on this machine: data folder, wasmtime, modules, hand-overs, keyring."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -13,7 +13,7 @@ _HOUR_S: Final = 3600.0
 
 
 def examine(settings: Settings) -> Iterator[Checkup]:
-    """Every checkup, in the order in which one depends on another."""
+    """Make every check, those of the fleet included, in an order in which each comes after those it depends on."""
     shared = list(_shared(settings))
     yield from shared
     if not shared:
@@ -34,13 +34,13 @@ def _own_data(settings: Settings) -> Iterator[Checkup]:
 
 
 def _data_folder(settings: Settings) -> Checkup:
-    from wasmfleet.workers.node import data_folder, private
+    from wasmfleet.workers.node import data_folder, private_files
     from wasmfleet.workers.records import filesystem
 
     what, folder = "data folder", settings.data_dir
     try:
-        private.folder(folder)
-        private.create(data_folder.result_log(settings))
+        private_files.folder(folder)
+        private_files.create(data_folder.result_log(settings))
         with data_folder.result_log(settings).open("ab"):
             pass
     except SettingsError as error:
@@ -59,7 +59,7 @@ def _data_folder(settings: Settings) -> Checkup:
 
 
 def _shared(settings: Settings) -> Iterator[Checkup]:
-    """What other users may change or read. Nothing that depends on it is looked at before it is mended."""
+    """Report what other users may change or read. What depends on it is checked only when that is mended."""
     from wasmfleet.workers.node import data_folder
 
     for trouble in data_folder.troubles(settings):
@@ -75,7 +75,7 @@ def _wasmtime() -> Checkup:
         modules.wasmtime_part("engine")
         return ok("wasmtime", version("wasmtime"))
     except (modules.NotReady, PackageNotFoundError) as error:
-        mend = "install it again: pip install --force-reinstall wasmtime; until then plain Python serves"
+        mend = "reinstall it: pip install --force-reinstall wasmtime; until then plain Python serves"
         return problem("wasmtime", str(error), mend)
 
 
@@ -125,20 +125,20 @@ def _hand_overs(settings: Settings) -> Checkup:
     counted = tallies.handed_over(settings, _HOUR_S)
     if not counted:
         return ok("fallback", "no task was handed over to plain Python in the last hour")
-    reasons = "; ".join(f"{count:,} because {reason}" for reason, count in counted.most_common(5))
+    reasons = "; ".join(f"{count:,} ({reason})" for reason, count in counted.most_common(5))
     finding = f"{counted.total():,} items of the last hour were handed over to plain Python: {reasons}"
     return warning("fallback", finding, "mend the modules above; `wasmfleet results --since 1h` shows them")
 
 
 def _keyring(settings: Settings) -> Checkup:
-    from wasmfleet.workers.node import private
+    from wasmfleet.workers.node import private_files
 
     path = settings.keyring
     if path is None:
-        return ok("keyring", "none is set; crypto with keys is refused")
+        return ok("keyring", "none is set, so operations that need a key are refused")
     try:
-        entries = msgspec.json.decode(private.read(path, secret=True), type=dict[str, str])
-    except private.NotPrivate as trouble:
+        entries = msgspec.json.decode(private_files.read(path, secret=True), type=dict[str, str])
+    except private_files.NotPrivate as trouble:
         return problem("keyring", trouble.finding, trouble.mend)
     except (OSError, msgspec.DecodeError) as error:
         return problem(

@@ -11,7 +11,7 @@ from typing import Final, Self, TypeVar
 
 import msgspec
 
-from wasmfleet.workers.node import liveness, private
+from wasmfleet.workers.node import liveness, private_files
 
 PATIENCE_S: Final = 3.0
 _POLL_S: Final = 0.05
@@ -38,11 +38,11 @@ def lock(path: Path, record: Path) -> int | None:
     A locked file whose record names no live process belongs to one that is just ending. This waits up to
     `PATIENCE_S` seconds for that.
     """
-    private.folder(path.parent)
+    private_files.folder(path.parent)
     try:
         held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise private.unusable(path.parent, error) from None
+        raise private_files.unusable(path.parent, error) from None
     deadline = time.monotonic() + PATIENCE_S
     while not _try_lock(held):
         if owner(record, Record) or time.monotonic() > deadline:
@@ -55,9 +55,9 @@ def lock(path: Path, record: Path) -> int | None:
 def publish(path: Path, record: Record) -> None:
     """Write a record, whole or not at all. Raises SettingsError where the folder cannot be written."""
     try:
-        private.write(path, msgspec.json.encode(record))
+        private_files.write(path, msgspec.json.encode(record))
     except OSError as error:
-        raise private.unusable(path.parent, error) from None
+        raise private_files.unusable(path.parent, error) from None
 
 
 def owner(path: Path, kind: type[R]) -> R | None:
@@ -69,7 +69,7 @@ def owner(path: Path, kind: type[R]) -> R | None:
 def last(path: Path, kind: type[R]) -> R | None:
     """Read a record, whether its process is alive or not. Raises NotPrivate where another user may have written it."""
     try:
-        return msgspec.json.decode(private.read(path), type=kind)
+        return msgspec.json.decode(private_files.read(path), type=kind)
     except (OSError, msgspec.MsgspecError):
         return None
 

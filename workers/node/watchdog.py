@@ -30,7 +30,7 @@ def end_group(group: int) -> bool:
     return True
 
 
-class Lifeline:
+class Watchdog:
     """A forked process that waits for this one to end and then kills the process groups that were added to it.
 
     A parent-death signal (PR_SET_PDEATHSIG) would not be enough: it reaches a worker, but not the worker's children.

@@ -11,7 +11,7 @@ from wasmfleet.workers.execution import call
 from wasmfleet.workers.execution.call import Item, Outcome
 from wasmfleet.workers.fleet_state import poison, quarantine
 from wasmfleet.workers.secrecy import confidential
-from wasmfleet.workers.untrusted import reading
+from wasmfleet.workers.untrusted import redis_reads
 
 
 def evaluate(operation: Operation, request: Any, items: Sequence[Item], run: Callable[[Item], None]) -> None:
@@ -82,7 +82,7 @@ def _ended(task_id: str, index: int) -> Outcome | None:
     try:
         return None if packed is None else _unpacked(packed)
     except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
-        reading.skip("the stored outcome of", f"{task_id}, item {index}", error)
+        redis_reads.skip("the stored outcome of", f"{task_id}, item {index}", error)
         return None
 
 

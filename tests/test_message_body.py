@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wasmfleet.workers.untrusted import outline
+from wasmfleet.workers.untrusted import message_body
 
 _NUMBERS = st.floats() | st.integers(-(2**63), 2**64 - 1)
 _VALUES = st.recursive(
@@ -24,12 +24,12 @@ def test_the_parts_of_a_body_decode_to_what_was_sent(args: Any, kwargs: Any, emb
     """Also in JSON with what the standard has not: NaN, Infinity, lone surrogates."""
     sent = [args, kwargs, embed]
     as_json = json.dumps(sent).encode()
-    found = outline.of(as_json, outline.JSON)
+    found = message_body.of(as_json, message_body.JSON)
 
     assert repr(json.loads(found.embed)) == repr(json.loads(json.dumps(embed)))
 
     packed = msgpack.packb(sent, unicode_errors="surrogatepass")
-    parts = outline.of(packed, outline.MSGPACK)
+    parts = message_body.of(packed, message_body.MSGPACK)
     assert (bytes(parts.args) + bytes(parts.kwargs) + parts.embed, packed[:1]) == (packed[1:], b"\x93")
 
 
@@ -42,18 +42,18 @@ def test_a_batch_has_as_many_calls_as_were_sent(calls: list[Any], how: str) -> N
     }[how]
 
     for kind, body in (
-        (outline.JSON, json.dumps([args, kwargs, {}]).encode()),
-        (outline.MSGPACK, msgpack.packb([args, kwargs, {}], unicode_errors="surrogatepass")),
+        (message_body.JSON, json.dumps([args, kwargs, {}]).encode()),
+        (message_body.MSGPACK, msgpack.packb([args, kwargs, {}], unicode_errors="surrogatepass")),
     ):
-        found = outline.of_batch(outline.of(body, kind))
+        found = message_body.of_batch(message_body.of(body, kind))
         assert (found.operation, found.calls) == ("digest.digest", len(calls))
 
 
-@given(st.binary(max_size=200), st.sampled_from([outline.JSON, outline.MSGPACK]))
+@given(st.binary(max_size=200), st.sampled_from([message_body.JSON, message_body.MSGPACK]))
 def test_any_other_bytes_are_refused(body: bytes, kind: str) -> None:
     try:
-        found = outline.of(body, kind)
-        outline.of_batch(found)
+        found = message_body.of(body, kind)
+        message_body.of_batch(found)
     except (ValueError, RecursionError):
         return
     assert found.kind == kind
@@ -64,4 +64,4 @@ def test_any_other_bytes_are_refused(body: bytes, kind: str) -> None:
 )
 def test_what_is_no_body_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
-        outline.of(body, outline.JSON)
+        message_body.of(body, message_body.JSON)
