@@ -60,13 +60,13 @@ class Stream:
             for chunk in _chunks(files, self.settings):
                 if len(self._in_flight) == IN_FLIGHT:
                     yield from self._oldest_results()
-                self._publish(chunk)
+                self._publish_chunk(chunk)
             while self._in_flight:
                 yield from self._oldest_results()
         finally:
             fleet.withdraw([batch for _, batch in self._in_flight])
 
-    def _publish(self, chunk: list[_File]) -> None:
+    def _publish_chunk(self, chunk: list[_File]) -> None:
         try:
             self._in_flight.append((chunk, self._sent(chunk)))
         except BrokerUnavailable:
