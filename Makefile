@@ -3,7 +3,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-REFERENCE := $(BIN)/python -m wasmfleet ops --format markdown > docs/operations.md
 ONCE ?=
 SOAK ?=
 PARALLEL := --numprocesses=auto --no-loadscope-reorder --durations=10
@@ -62,14 +61,18 @@ $(VENV)/.bench: $(READY) bench/requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bench/requirements.lock
 	@touch $@
 
+define REFERENCES
+$(BIN)/python -m wasmfleet ops --format markdown > docs/operations.md
+$(BIN)/python -m wasmfleet.workers.runtime.switches > docs/engine.md
+$(BIN)/python docs/map.py
+endef
+
 docs: setup ## renew the references that are made from the code: operations, switches of the engine, the map
-	$(REFERENCE)
-	$(BIN)/python -m wasmfleet.workers.runtime.switches > docs/engine.md
-	$(BIN)/python docs/map.py
+	$(REFERENCES)
 
 new-op: setup ## lay out a new operation, to be filled in: make new-op FAMILY=text NAME=count_lines
 	@cd wasm_src && ../$(BIN)/python -m new_op "$(FAMILY)" "$(NAME)"
-	@$(REFERENCE)
+	$(REFERENCES)
 
 wasm: ## build wasm_bin/ anew from wasm_src/ (MODULE=text: that one only; INSTALL=1 installs the toolchain through apt)
 	$(PYTHON) wasm_src/build.py $(if $(INSTALL),--install) $(MODULE)
