@@ -3,6 +3,9 @@
 import zlib
 from typing import Any, Final
 
+import brotli
+import lz4.frame
+
 from wasmfleet.workers.errors import CorruptData, InvalidArguments, OutputTooLarge
 
 _WINDOW_BITS: Final = {"gzip": 31, "deflate": -15, "zlib": 15}
@@ -45,9 +48,6 @@ def _compressed(data: bytes, codec: str, level: int) -> bytes:
     if codec in _WINDOW_BITS:
         stream = zlib.compressobj(level, zlib.DEFLATED, _WINDOW_BITS[codec])
         return stream.compress(data) + stream.flush()
-    import brotli
-    import lz4.frame
-
     if codec == "brotli":
         small: bytes = brotli.compress(data, quality=level)
         return small
@@ -110,8 +110,6 @@ def _inflate(data: bytes, codec: str, max_size: int) -> bytes:
 
 
 def _unbrotli(data: bytes, max_size: int) -> bytes:
-    import brotli
-
     stream, output = brotli.Decompressor(), bytearray()
     try:
         for start in range(0, len(data), _CHUNK_BYTES):
@@ -144,8 +142,6 @@ def _unlz4(data: bytes, max_size: int) -> bytes:
 
 
 def _unlz4_frame(data: bytes, start: int, max_size: int) -> tuple[bytes, bytes]:
-    import lz4.frame
-
     stream = lz4.frame.LZ4FrameDecompressor()
     try:
         output = stream.decompress(data, max_length=max_size + 1)

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import esprima
 import msgspec
 
 from wasmfleet.tasks.twins import languages, syntax
@@ -23,8 +24,6 @@ def parse(source: str, filename: str, language: str, source_type: str, objects: 
 
 
 def _parsed(source: str, filename: str, source_type: str) -> Any:
-    import esprima
-
     kind = source_type if source_type != "auto" else _kind(source, filename)
     parser = esprima.parseModule if kind == "module" else esprima.parseScript
     try:

@@ -2,6 +2,10 @@
 
 from typing import Any, Final
 
+import tree_sitter
+import tree_sitter_javascript
+import tree_sitter_typescript
+
 _TYPESCRIPT: Final = (".ts", ".mts", ".cts")
 
 
@@ -17,16 +21,10 @@ def name(filename: str, language: str) -> str:
 
 def parse(source: bytes, language: str) -> Any:
     """The tree-sitter tree of a source in UTF-8."""
-    import tree_sitter
-
     return tree_sitter.Parser(_grammar(language)).parse(source)
 
 
 def _grammar(language: str) -> Any:
-    import tree_sitter
-    import tree_sitter_javascript
-    import tree_sitter_typescript
-
     grammars = {
         "typescript": tree_sitter_typescript.language_typescript,
         "tsx": tree_sitter_typescript.language_tsx,

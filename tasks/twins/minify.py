@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
+import rjsmin
+
 from wasmfleet.tasks.twins import languages, syntax
 from wasmfleet.workers.errors import NotSupportedInLane
 
 
 def optimize(source: str, filename: str, language: str, source_map: bool) -> Any:
-    import rjsmin
-
     chosen = languages.name(filename, language)
     if chosen in ("typescript", "tsx"):
         raise NotSupportedInLane("plain Python cannot optimise TypeScript; use a sandbox")

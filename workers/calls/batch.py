@@ -20,7 +20,7 @@ from wasmfleet.workers.calls.publishing import publish as send
 from wasmfleet.workers.contracts.contract import Arguments
 from wasmfleet.workers.contracts.operation import Operation, check_size
 from wasmfleet.workers.errors import UnreadableResult, WasmfleetError
-from wasmfleet.workers.execution import execute, registered
+from wasmfleet.workers.execution import registered
 from wasmfleet.workers.execution.call import shape_of_batch
 from wasmfleet.workers.fleet_state import cancelled
 from wasmfleet.workers.records import stored
@@ -158,6 +158,8 @@ def _send(
 )
 def run_batch(self: Any, operation: str | Unreadable, calls: Sequence[Arguments] = ()) -> list[list[Any]]:
     """Runs many calls of one operation: `[0, value]` or `[1, code, message, details]` for each, in order."""
+    from wasmfleet.workers.execution import execute
+
     if isinstance(operation, Unreadable):
         execute.refuse(self.name, self.request, operation.error)
     outcomes = execute.batch(

@@ -7,13 +7,13 @@ from celery import Task
 
 from wasmfleet.config import celery as queues
 from wasmfleet.config.settings import Lane, settings
+from wasmfleet.workers import extras
 from wasmfleet.workers.app import REQUEST, in_a_call
 from wasmfleet.workers.calls import batch
 from wasmfleet.workers.calls.batch import Batch
 from wasmfleet.workers.calls.publishing import QUEUES, publish, stamp
 from wasmfleet.workers.contracts.operation import Operation, check_size
 from wasmfleet.workers.errors import InvalidArguments, WasmfleetError
-from wasmfleet.workers.execution import execute
 from wasmfleet.workers.secrecy import sealed_calls
 from wasmfleet.workers.untrusted.undecoded import Unreadable
 
@@ -44,18 +44,20 @@ class OperationTask(Task, Generic[P, R]):  # type: ignore[type-arg]
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Runs in this process: in the sandbox where it is ready, else as plain Python."""
         if self.request.called_directly:
-            return execute.here(self.operation, "any", args, kwargs)  # type: ignore[no-any-return]
+            return _here(self.operation, "any", args, kwargs)  # type: ignore[no-any-return]
+        from wasmfleet.workers.execution import execute
+
         if args and isinstance(args[0], Unreadable):
             execute.refuse(self.name, self.request, args[0].error)
         return execute.message(self, self.request, args, kwargs)  # type: ignore[no-any-return]
 
     def wasm(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Runs in this process in the sandbox, or raises RuntimeUnavailable."""
-        return execute.here(self.operation, "wasm", args, kwargs)  # type: ignore[no-any-return]
+        return _here(self.operation, "wasm", args, kwargs)  # type: ignore[no-any-return]
 
     def python(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Runs in this process as plain Python."""
-        return execute.here(self.operation, "python", args, kwargs)  # type: ignore[no-any-return]
+        return _here(self.operation, "python", args, kwargs)  # type: ignore[no-any-return]
 
     def many(
         self, calls: Iterable[Mapping[str, Any]], *, lane: Lane | None = None, expires: float | None = None
@@ -106,6 +108,13 @@ class OperationTask(Task, Generic[P, R]):  # type: ignore[type-arg]
         options["headers"] = given | {"wasmfleet": stamp(chosen, options) | given.get("wasmfleet", {})}
         result: AsyncResult[R] = publish(super().apply_async, args, kwargs, **options)
         return result
+
+
+def _here(operation: Operation, lane: Lane, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Run a call in this process. What runs calls is imported here, for a client's install has not got its packages."""
+    with extras.needed("fleet", f"{operation.name} in this process"):
+        from wasmfleet.workers.execution import execute
+    return execute.here(operation, lane, args, kwargs)
 
 
 def _short(values: Sequence[Any] | Mapping[str, Any]) -> str:
