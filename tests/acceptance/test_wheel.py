@@ -67,8 +67,8 @@ def installed(what: str, folder: Path) -> Path:
     )
     install = [*pip(binaries), "install", "--quiet", "--no-compile", "--constraint", constraints, what]
     done = subprocess.run(install, cwd=folder, capture_output=True, text=True)
-    if done.returncode and "connection" in done.stderr.lower() and not os.environ.get("CI"):
-        pytest.skip("no registry answers, and pip has not kept all of the packages")
+    if "from versions: none" in done.stderr and not os.environ.get("CI"):
+        pytest.skip("no package registry answers")
     assert done.returncode == 0, done.stderr
     return binaries
 
