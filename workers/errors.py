@@ -54,7 +54,7 @@ class WasmfleetError(Exception):
 
     @property
     def place(self) -> dict[str, int]:
-        """The line and column (from 1) and the offset (from 0) that the error is about; empty where it is about no place."""
+        """Line and column (from 1) and offset (from 0) of what the error is about; empty where that is no place."""
         found = {name: self.details.get(name) for name in ("line", "column", "offset")}
         return {name: value for name, value in found.items() if isinstance(value, int)}
 

@@ -1,4 +1,4 @@
-"""The two ciphers by the cryptography library."""
+"""Encrypt and decrypt with the cryptography library."""
 
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ def seal(data: bytes, associated_data: bytes, algorithm: str, key: bytes, nonce:
 
 
 def open_sealed(sealed: bytes, associated_data: bytes, algorithm: str, key: bytes) -> bytes:
-    """The data. Raises AuthenticationFailed."""
+    """Decrypt what `seal` gave. Raises AuthenticationFailed."""
     try:
         if len(sealed) < _NONCE_BYTES + _TAG_BYTES:
             raise InvalidTag

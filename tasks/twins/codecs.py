@@ -1,4 +1,4 @@
-"""Codecs by zlib, brotli and lz4, fed piece by piece so that a bomb stops at its limit."""
+"""Compress and decompress with zlib, brotli and lz4, piece by piece so that a bomb stops at its limit."""
 
 import zlib
 from typing import Any, Final
@@ -68,7 +68,7 @@ def best(data: bytes, codecs: list[Any], budget_ms: float) -> Any:
 
 
 def _affordable(data: bytes, codecs: list[Any], budget_ms: float) -> list[tuple[str, int]]:
-    """The cheapest always, then what the budget still holds."""
+    """Choose the attempts: the cheapest always, then more while the estimates fit the budget."""
     wanted = [candidate for candidate in _CANDIDATES if candidate[0] in codecs]
     wanted.sort(key=lambda candidate: (candidate[2], codecs.index(candidate[0])))
     chosen: list[tuple[str, int]] = []
@@ -122,7 +122,7 @@ def _unbrotli(data: bytes, max_size: int) -> bytes:
 
 
 def _drain(stream: Any, chunk: bytes, output: bytearray, max_size: int) -> None:
-    """All that the decoder gives for a chunk of input, a chunk of output at a time."""
+    """Append all that the decoder gives for a chunk of input, a chunk of output at a time."""
     more = stream.process(chunk, output_buffer_limit=_CHUNK_BYTES)
     output += more
     while more and not stream.is_finished():

@@ -1,4 +1,4 @@
-"""ESTree by esprima, which knows ECMAScript 2017 and JSX."""
+"""Parse a source into ESTree with esprima, which knows ECMAScript 2017 and JSX."""
 
 import re
 from typing import Any
@@ -47,7 +47,7 @@ def _kind(source: str, filename: str) -> str:
 
 
 def _in_spans(node: Any) -> Any:
-    """esprima's `range` as `start` and `end`, both in code points."""
+    """Replace the `range` of each of esprima's nodes by `start` and `end`, both in code points."""
     if isinstance(node, list):
         return [_in_spans(child) for child in node]
     if isinstance(node, re.Pattern):

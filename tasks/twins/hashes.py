@@ -1,4 +1,4 @@
-"""Hashes by the libraries that everybody uses."""
+"""Hash bytes with hashlib, zlib, blake3 and xxhash."""
 
 import hashlib
 import zlib
@@ -8,7 +8,7 @@ from blake3 import blake3
 
 
 def digest(data: bytes, algorithm: str) -> str:
-    """Lower-case hexadecimal digits."""
+    """Give the hash as lower-case hexadecimal digits."""
     if algorithm == "crc32":
         return f"{zlib.crc32(data):08x}"
     if algorithm == "blake3":

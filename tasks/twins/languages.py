@@ -1,4 +1,4 @@
-"""Which language a source is in, from its arguments and its file name, as the sandbox decides it."""
+"""Decide which language a source is in, as the sandbox does, and parse it with that language's grammar."""
 
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ _TYPESCRIPT: Final = (".ts", ".mts", ".cts")
 
 
 def name(filename: str, language: str) -> str:
-    """`javascript`, `jsx`, `typescript` or `tsx`."""
+    """Name the language of a source: `javascript`, `jsx`, `typescript` or `tsx`."""
     if language != "auto":
         return language
     lower = filename.lower()
@@ -20,7 +20,7 @@ def name(filename: str, language: str) -> str:
 
 
 def parse(source: bytes, language: str) -> Any:
-    """The tree-sitter tree of a source in UTF-8."""
+    """Give the tree-sitter tree of a source in UTF-8."""
     return tree_sitter.Parser(_grammar(language)).parse(source)
 
 

@@ -1,4 +1,4 @@
-"""JavaScript without comments and white space, by rjsmin; names stay."""
+"""Remove comments and white space from JavaScript with rjsmin; names stay."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -31,7 +31,7 @@ def refuse_jsx(root: Any) -> None:
 
 
 def walk(root: Any) -> Iterator[Any]:
-    """Every node, parents first, in the order of the source."""
+    """Give every node of a tree, parents first, in the order of the source."""
     waiting = [root]
     while waiting:
         node = waiting.pop()

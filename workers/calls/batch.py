@@ -49,7 +49,8 @@ class Batch(Generic[R]):
     """Calls that were published together.
 
     Iterate over it, with `for` or `async for`, to get an Item for each call, in the order in which the calls were
-    given; the items of a chunk come when all of the chunk is done. A failed call is an Item with an error; it raises nothing.
+    given; the items of a chunk come when all of the chunk is done. A failed call is an Item with an
+    error; it raises nothing.
     """
 
     def __init__(self, chunks: "list[tuple[AsyncResult[Any], int]]", operation: str | None = None) -> None:
