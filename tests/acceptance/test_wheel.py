@@ -130,7 +130,7 @@ def test_a_client_without_extras_calls_a_running_fleet(
 @pytest.mark.timeout(900)
 def test_a_client_install_has_none_of_the_fleets_packages(client: Path, tmp_path: Path) -> None:
     listed = subprocess.run(
-        [client / "pip", "list", "--format=freeze"], cwd=tmp_path, capture_output=True, text=True, check=True
+        [*pip(client), "list", "--format=freeze"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     has = {line.partition("==")[0].lower().replace("_", "-") for line in listed.stdout.splitlines()}
 
