@@ -1,4 +1,4 @@
-"""Celery's options, each derived from the settings, with its reason."""
+"""Celery's options: each with its reason, and derived from the settings where it depends on them."""
 
 import math
 import random
@@ -14,8 +14,10 @@ BATCH = "wasmfleet.batch"  # the task of many calls
 LATER_FROM = 3  # the priority from which a call is less urgent: the second of kombu's four steps
 SINGLE_CALLS_A_BATCH = 4  # so many single calls are taken for each batch while both wait
 BROKER_TIMEOUT_S = 5.0
-RESULT_TIMEOUT_S = 2.0  # a call whose result is being stored is under its time limit still
-PREFETCH_MULTIPLIER = 4  # messages a child: enough to hide the broker's round trip, little to hand on
+RESULT_TIMEOUT_S = 2.0  # short, because Celery's time limit still runs while a result is being stored
+PREFETCH_MULTIPLIER = (
+    4  # messages a child: enough to hide the broker's round trip, few to redeliver after a death
+)
 BATCH_FACTOR = 6  # a batch may run so many times as long as one call
 CLIENT_PATIENCE: dict[str, float] = {
     "max_retries": 3,
@@ -23,7 +25,7 @@ CLIENT_PATIENCE: dict[str, float] = {
     "interval_step": 0.2,
     "interval_max": 0.5,
 }
-WORKER_PATIENCE: dict[str, float] = {  # for a store that refuses connections; then the call runs again
+WORKER_PATIENCE: dict[str, float] = {  # with a store that refuses connections; after it the call runs again
     "max_retries": 6,
     "interval_start": 0,
     "interval_step": 0.2,
@@ -32,50 +34,54 @@ WORKER_PATIENCE: dict[str, float] = {  # for a store that refuses connections; t
 
 
 def jittered(policy: dict[str, float]) -> dict[str, float]:
-    """A retry policy whose pauses are half to one and a half times as long: a broker that comes back is not met by
-    everybody at once."""
+    """Make a retry policy whose pauses are half to one and a half times as long, at random: so a broker that comes back
+    is not met by everybody at once."""
     by = random.uniform(0.5, 1.5)
     return policy | {name: by * policy[name] for name in ("interval_step", "interval_max")}
 
 
 def of_batches(queue: str) -> str:
-    """The queue beside a lane's that holds its batches, so that single calls need not wait behind them."""
+    """Name the queue for a lane's batches: they have their own, so that single calls need not wait behind them."""
     return f"{queue}.batch"
 
 
 def of_later(queue: str) -> str:
-    """The queue beside a lane's that holds less urgent calls where the broker keeps no priorities within a queue."""
+    """Name the queue for a lane's less urgent calls, on a broker that keeps no priorities within a queue."""
     return f"{queue}.later"
 
 
 def queues_of(lane_queue: str, settings: Settings) -> list[str]:
-    """A lane's queues: Redis has lists for priorities, RabbitMQ's quorum queues need one more queue."""
+    """Name all queues of a lane. On Redis priorities are lists within a queue; RabbitMQ's quorum queues have none, and
+    need one queue more."""
     everywhere = [lane_queue, of_batches(lane_queue)]
     return [*everywhere, of_later(lane_queue)] if settings.amqp else everywhere
 
 
 def of_call(lane_queue: str, priority: int | None, settings: Settings) -> str:
-    """The queue of a single call with this priority, 0 (first) to 9."""
+    """Name the queue of a single call with this priority, from 0 (first) to 9."""
     return of_later(lane_queue) if settings.amqp and (priority or 0) >= LATER_FROM else lane_queue
 
 
 def queues_of_any(settings: Settings) -> list[str]:
-    """The queues of the lane `any`: its own, and where it is served, that of clients who know names only."""
+    """Name the queues of the lane `any`: its own, and Celery's default queue, which clients without this package use,
+    where the settings have it served."""
     served = settings.embedded if settings.serve_default_queue is None else settings.serve_default_queue
     return [*queues_of(ANY, settings), DEFAULT] if served else queues_of(ANY, settings)
 
 
 def lane_queues(settings: Settings) -> list[str]:
-    """The queues of all lanes."""
+    """Name the queues of all lanes."""
     return [queue for lane in (ANY, WASM, PYTHON) for queue in queues_of(lane, settings)]
 
 
-#: What a plain Celery worker on the same database has not acknowledged for so long is queued again; ours have leases.
+#: Seconds after which a message is queued again that a plain Celery worker on the same database has not acknowledged;
+#: the workers of a fleet have leases instead.
 _PLAIN_WORKERS_S = 86_400
 
 
 def options(settings: Settings, broker_url: str, store_url: str) -> dict[str, Any]:
-    """The options of the Celery app for a broker at this URL, and results in a store at that one."""
+    """Give the options of the Celery app, for a broker at `broker_url`, and results at `store_url` where
+    WASMFLEET_RESULT_URL names no other place."""
     return (
         _delivery()
         | _serialization()
@@ -86,7 +92,8 @@ def options(settings: Settings, broker_url: str, store_url: str) -> dict[str, An
 
 
 def _queue(name: str, settings: Settings) -> Queue:
-    """Replicated and on disk where the broker is RabbitMQ; that of unconfigured clients stays as they declare it."""
+    """Declare a queue: on RabbitMQ replicated and on disk, but for Celery's default queue, which clients without this
+    package declare as a classic one."""
     quorum = settings.amqp and name != DEFAULT
     return Queue(name, routing_key=name, queue_arguments={"x-queue-type": "quorum"} if quorum else None)
 
@@ -155,12 +162,14 @@ def _own_transport(settings: Settings) -> dict[str, Any]:
 
 
 def message_bytes(settings: Settings) -> int:
-    """Bytes that a message may have in the broker: arguments in base64, as JSON has them, and that in base64 again."""
+    """Give the most bytes that a message may have in the broker: JSON has the arguments in base64, and the broker has
+    that in base64 again."""
     return settings.max_input * MIB * 16 // 9 + MIB
 
 
 def _stock_redis(settings: Settings) -> dict[str, Any]:
-    """What kombu's own transport needs to hand on a dead worker's messages, without leases: by their age."""
+    """Give the options of kombu's own Redis transport, which has no leases and redelivers a dead worker's messages by
+    their age."""
     return {
         "unacked_restore_interval": 1,
         "unacked_restore_throttle": 1,
@@ -169,15 +178,15 @@ def _stock_redis(settings: Settings) -> dict[str, Any]:
 
 
 def visibility_timeout(settings: Settings) -> float:
-    """Seconds after which a message that nobody acknowledged is delivered again: twice as long as a batch may run.
+    """Give the seconds after which an unacknowledged message is delivered again: twice as long as a batch may run.
 
-    kombu's default of an hour strands what a dead worker held for so long.
+    With kombu's default of an hour, what a dead worker held would wait that long.
     """
     return 2 * batch_time_limit(settings)
 
 
 def batch_time_limit(settings: Settings) -> int:
-    """Seconds after which Celery kills the process of a batch; the lanes end its calls before."""
+    """Give the seconds after which Celery kills the process of a batch; the lanes end its calls before that."""
     return math.ceil(BATCH_FACTOR * settings.time_limit) + 5
 
 

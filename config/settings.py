@@ -1,6 +1,6 @@
-"""The one settings object: read once from `WASMFLEET_…` variables, validated, frozen.
+"""The settings: one frozen object, read once from the variables `WASMFLEET_…` and checked.
 
-A wrong value stops the boot with the variable's name, the value and what is allowed.
+A wrong value stops the start of a process with the variable's name, the value and what is allowed.
 """
 
 import os
@@ -114,12 +114,12 @@ class Settings:
 
     @property
     def amqp(self) -> bool:
-        """Whether the broker is RabbitMQ; what is shared otherwise is then at `state_url`."""
+        """Whether the broker is RabbitMQ; results and heartbeats are then kept at `state_url`."""
         return self.broker_url.startswith("amqp")
 
     @property
     def own_transport(self) -> bool:
-        """Whether messages come by the transport of this package."""
+        """Whether messages travel by this package's own transport, which has leases."""
         return self.embedded or self.broker_url.startswith(OWN_TRANSPORT)
 
     @property
@@ -129,7 +129,7 @@ class Settings:
 
 
 def load(environment: Mapping[str, str]) -> Settings:
-    """Settings from an environment. Raises SettingsError for an unknown variable or a wrong value."""
+    """Read the settings from an environment. Raises SettingsError for an unknown variable or a wrong value."""
     known = {field.name: field for field in fields(Settings)}
     given = {
         name[len(PREFIX) :].lower(): text for name, text in environment.items() if name.startswith(PREFIX)
@@ -152,7 +152,7 @@ def load(environment: Mapping[str, str]) -> Settings:
 
 @cache
 def settings() -> Settings:
-    """This process's settings, read at first use."""
+    """Give this process's settings, which are read at first use and stay. Raises SettingsError."""
     return load(os.environ)
 
 

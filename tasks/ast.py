@@ -1,4 +1,4 @@
-"""JavaScript, JSX, TypeScript and TSX: parsed, validated, optimised, transformed, outlined."""
+"""Parse, validate, optimise, transform and outline JavaScript, JSX, TypeScript and TSX."""
 
 from typing import Any, Literal, TypedDict
 
@@ -26,7 +26,7 @@ Target = Literal[
 
 
 class Diagnostic(TypedDict):
-    """One finding. `line` and `column` count from 1, `offset` from 0, all in code points."""
+    """One finding in a source. `line` and `column` count from 1, `offset` from 0; all, `length` too, in code points."""
 
     code: str
     message: str
@@ -39,7 +39,7 @@ class Diagnostic(TypedDict):
 
 
 class Validation(TypedDict):
-    """`unchecked` names what the serving lane does not check; it is empty in the sandbox."""
+    """What `validate` found. `unchecked` names what the serving lane does not check; it is empty in the sandbox."""
 
     valid: bool
     language: str
@@ -48,7 +48,7 @@ class Validation(TypedDict):
 
 
 class Tree(TypedDict):
-    """`estree` is JSON in UTF-8, or objects where they were asked for."""
+    """A parsed source. `estree` is JSON in UTF-8, or objects where they were asked for."""
 
     language: str
     estree: Any
@@ -56,7 +56,7 @@ class Tree(TypedDict):
 
 
 class Optimized(TypedDict):
-    """`map` is a source map (version 3) in JSON, or None."""
+    """A source made small. `map` is a source map (version 3) in JSON, or None."""
 
     code: str
     map: str | None
@@ -65,7 +65,7 @@ class Optimized(TypedDict):
 
 
 class Transformed(TypedDict):
-    """`map` is a source map (version 3) in JSON, or None."""
+    """A rewritten source. `map` is a source map (version 3) in JSON, or None."""
 
     code: str
     map: str | None
@@ -73,7 +73,10 @@ class Transformed(TypedDict):
 
 
 class Import(TypedDict):
-    """`import`, `export … from`, `import("x")` or `require("x")`; `names` are the local ones."""
+    """One loading of another module: `import`, `export … from`, `import("x")` or `require("x")`.
+
+    `names` are the local names that an `import` binds.
+    """
 
     source: str
     names: list[str]
@@ -92,7 +95,10 @@ class Export(TypedDict):
 
 
 class Function(TypedDict):
-    """Named by its declaration or by what holds it, a method as `Class.method`; empty where nothing names it."""
+    """One function: named by its declaration or by what holds it, a method as `Class.method`.
+
+    The name is empty where nothing names it.
+    """
 
     name: str
     start: int
@@ -103,7 +109,7 @@ class Function(TypedDict):
 
 
 class Class(TypedDict):
-    """Named like a function."""
+    """One class, named as a function is."""
 
     name: str
     start: int
@@ -113,7 +119,7 @@ class Class(TypedDict):
 
 
 class Todo(TypedDict):
-    """TODO, FIXME, HACK or XXX in a comment, with the rest of its line."""
+    """One TODO, FIXME, HACK or XXX in a comment, with the rest of its line."""
 
     tag: str
     text: str
@@ -123,7 +129,7 @@ class Todo(TypedDict):
 
 
 class Outline(TypedDict):
-    """Everything in the order of the source; spans in code points."""
+    """What a source holds, each list in the order of the source; spans in code points."""
 
     language: str
     imports: list[Import]
@@ -142,10 +148,17 @@ def validate(
     language: Language = "auto",
     source_type: SourceType = "auto",
 ) -> Validation:
-    """Whether a source text is valid, with every syntax and early error.
+    """Tell whether a source text is valid, with every syntax error and early error (ECMA-262) that it has.
 
-    The language follows from the file name unless given; without either it is JSX. The plain-Python twin
-    parses with tree-sitter and knows syntax errors only, which its `unchecked` says.
+    Arguments:
+
+    - `source`: the text.
+    - `filename`: decides the language: TSX for `.tsx`, TypeScript for `.ts`, `.mts`, `.cts`, else JSX.
+    - `language`: the language, if not by the name.
+    - `source_type`: `script`, `module`, or `auto`, which decides by the name (`.mjs`, `.cjs`) and the source.
+
+    The result lists the errors as diagnostics with their places; an invalid source is a result, not an error. The
+    plain-Python twin parses with tree-sitter and knows syntax errors only, which its `unchecked` says.
     """
     from wasmfleet.tasks.twins import syntax
 
@@ -162,10 +175,19 @@ def parse(
     source_type: SourceType = "auto",
     objects: bool = False,
 ) -> Tree:
-    """A source as ESTree (for TypeScript in the dialect of typescript-estree), with `start` and `end`.
+    """Parse a source into its tree in ESTree, for TypeScript in the dialect of typescript-estree.
 
-    The tree is JSON bytes, or objects with `objects=True`. Source that does not parse is InvalidSource with its
-    place. The plain-Python twin knows ECMAScript 2017 and JSX; newer syntax and TypeScript are NotSupportedInLane.
+    Arguments:
+
+    - `source`: the text.
+    - `filename`: decides the language: TSX for `.tsx`, TypeScript for `.ts`, `.mts`, `.cts`, else JSX.
+    - `language`: the language, if not by the name.
+    - `source_type`: `script`, `module`, or `auto`, which decides by the name (`.mjs`, `.cjs`) and the source.
+    - `objects`: give the tree as objects instead of JSON bytes.
+
+    Each node has `start` and `end`, in code points from 0. Raises InvalidSource with the place where the source does
+    not parse. The plain-Python twin knows ECMAScript 2017 and JSX; newer syntax and TypeScript are
+    NotSupportedInLane.
     """
     from wasmfleet.tasks.twins import estree
 
@@ -184,11 +206,21 @@ def optimize(
     mangle: bool = True,
     source_map: bool = False,
 ) -> Optimized:
-    """A source made small: comments and white space gone, and unless told otherwise code compressed and local names
-    shortened.
+    """Make a source small: remove comments and white space, fold code, shorten local names.
 
-    Types of TypeScript are removed first. Source that does not parse is InvalidSource. The plain-Python twin removes
-    comments and white space only; TypeScript, JSX and source maps are NotSupportedInLane there.
+    Arguments:
+
+    - `source`: the text; types of TypeScript are removed first.
+    - `filename`: decides the language: TSX for `.tsx`, TypeScript for `.ts`, `.mts`, `.cts`, else JSX.
+    - `language`: the language, if not by the name.
+    - `source_type`: `script`, `module`, or `auto`, which decides by the name (`.mjs`, `.cjs`) and the source.
+    - `compress`: fold constants and remove code that cannot run.
+    - `mangle`: shorten the names of local variables.
+    - `source_map`: give a source map (version 3) as well.
+
+    The result has the code, its size and that of the source in bytes of UTF-8. Raises InvalidSource with the place
+    where the source does not parse. The plain-Python twin removes comments and white space only; TypeScript, JSX and
+    source maps are NotSupportedInLane there.
     """
     from wasmfleet.tasks.twins import minify
 
@@ -207,11 +239,21 @@ def transform(
     jsx: Jsx = "automatic",
     source_map: bool = False,
 ) -> Transformed:
-    """A source for older engines: TypeScript to JavaScript, JSX to calls, newer syntax to what `target` knows.
+    """Rewrite a source for older engines: TypeScript to JavaScript, JSX to calls, newer syntax to what `target` knows.
 
-    es2015 is the oldest target; es5 is NotSupportedInLane. Helpers are imported from `@oxc-project/runtime`. The
-    plain-Python twin writes blanks over types, for the target esnext and without JSX; it keeps imports that are
-    used as types only.
+    Arguments:
+
+    - `source`: the text.
+    - `filename`: decides the language: TSX for `.tsx`, TypeScript for `.ts`, `.mts`, `.cts`, else JSX.
+    - `language`: the language, if not by the name.
+    - `source_type`: `script`, `module`, or `auto`, which decides by the name (`.mjs`, `.cjs`) and the source.
+    - `target`: the edition of ECMAScript that the engine knows, es2015 at least; es5 is NotSupportedInLane.
+    - `jsx`: call `react/jsx-runtime` (`automatic`) or `React.createElement` (`classic`), or leave JSX as it is.
+    - `source_map`: give a source map (version 3) as well.
+
+    Where newer syntax needs helper functions, they are imported from `@oxc-project/runtime`. Raises InvalidSource
+    with the place where the source does not parse. The plain-Python twin writes blanks over types, for the target
+    esnext and without JSX; it keeps imports that are used as types only.
     """
     from wasmfleet.tasks.twins import blanking
 
@@ -227,10 +269,18 @@ def outline(
     language: Language = "auto",
     source_type: SourceType = "auto",
 ) -> Outline:
-    """What a source imports, exports and declares, how complex its functions are, and what is left to do.
+    """List what a source imports, exports and declares, how complex its functions are, and what is left to do.
 
-    Complexity is McCabe's: one, and one for each if, ?:, loop, case, catch, &&, || and ?? of the function itself;
-    the whole has one more and the decisions outside all functions. Source that does not parse is InvalidSource.
+    Arguments:
+
+    - `source`: the text.
+    - `filename`: decides the language: TSX for `.tsx`, TypeScript for `.ts`, `.mts`, `.cts`, else JSX.
+    - `language`: the language, if not by the name.
+    - `source_type`: `script`, `module`, or `auto`, which decides by the name (`.mjs`, `.cjs`) and the source.
+
+    Complexity is McCabe's (1976): one, and one for each if, ?:, loop, case, catch, &&, || and ?? of the function
+    itself; that of the whole source counts one more and the decisions outside all functions. Spans are in code points
+    from 0, lines from 1. Raises InvalidSource with the place where the source does not parse.
     """
     from wasmfleet.tasks.twins import outline as outlining
 

@@ -1,4 +1,4 @@
-"""Compression and decompression, with limits."""
+"""Compress and decompress bytes, with limits on what comes out."""
 
 from typing import Final, Literal, TypedDict
 
@@ -9,7 +9,7 @@ MAX_SIZE: Final = 64 << 20
 
 
 class Tried(TypedDict):
-    """One attempt and the bytes it came to."""
+    """One attempt: a codec, a level, and the size in bytes that they came to."""
 
     codec: str
     level: int
@@ -17,7 +17,7 @@ class Tried(TypedDict):
 
 
 class Best(TypedDict):
-    """The smallest result and every attempt."""
+    """The smallest result, and every attempt in the order in which it was made."""
 
     codec: str
     level: int
@@ -27,11 +27,17 @@ class Best(TypedDict):
 
 @operation(parity="equivalent")
 def compress(data: bytes, *, codec: Codec = "gzip", level: int | None = None) -> bytes:
-    """Bytes made smaller.
+    """Make bytes smaller. The lanes give different bytes of the same meaning.
 
-    gzip (RFC 1952, no time stamp), deflate (RFC 1951, raw) and zlib (RFC 1950) take levels 0 to 9, by default 6;
-    brotli (RFC 7932) 0 to 11, by default 5; lz4 (frame format 1.6 with a checksum of the content) 0 to 12, where
-    the level is a hint. The lanes give different bytes with the same meaning.
+    Arguments:
+
+    - `data`: the bytes.
+    - `codec`: gzip (RFC 1952, no time stamp), deflate (RFC 1951, raw), zlib (RFC 1950), brotli (RFC 7932), or lz4
+      (frame format 1.6 with a checksum of the content).
+    - `level`: from quick to small. gzip, deflate and zlib have 0 to 9, by default 6; brotli 0 to 11, by default 5;
+      lz4 0 to 12, by default 0, where the level is a hint.
+
+    Raises InvalidArguments for a level that the codec has not got.
     """
     from wasmfleet.tasks.twins import codecs
 
@@ -40,11 +46,16 @@ def compress(data: bytes, *, codec: Codec = "gzip", level: int | None = None) ->
 
 @operation(parity="exact")
 def decompress(data: bytes, *, codec: Codec = "gzip", max_size: int = MAX_SIZE) -> bytes:
-    """Bytes as they were, all of them or an error.
+    """Give compressed bytes as they were: all of them, or an error.
 
-    Output over `max_size` bytes is OutputTooLarge and stopped there. An empty, unfinished or damaged stream, and
-    anything after its end, is CorruptData with the offset in `data`, as near as the codec knows. Concatenated gzip
-    members and LZ4 frames are one stream.
+    Arguments:
+
+    - `data`: one stream; gzip members, or LZ4 frames, one after the other are one stream.
+    - `codec`: as for `compress`.
+    - `max_size`: bytes that may come out, by default 64 MiB. Decompression stops there.
+
+    Raises OutputTooLarge for more than `max_size` bytes; CorruptData for an empty, unfinished or damaged stream and
+    for anything after its end, with the offset in `data` as near as the codec knows.
     """
     from wasmfleet.tasks.twins import codecs
 
@@ -58,10 +69,16 @@ def best(
     codecs: list[Codec] = ["gzip", "brotli", "lz4"],  # noqa: B006
     budget_ms: float = 50.0,
 ) -> Best:
-    """The smallest result that some codecs give within a budget, and what each gave.
+    """Give the smallest result that some codecs reach within a budget, and what each attempt came to.
 
-    A guest has no clock: the budget is compared with estimated costs, fixed nanoseconds a byte for each codec and
-    level. Attempts are made from the cheapest on while their estimates fit; the cheapest always.
+    Arguments:
+
+    - `data`: the bytes.
+    - `codecs`: what to try; InvalidArguments where it is empty.
+    - `budget_ms`: milliseconds that all attempts together may cost by estimate: fixed nanoseconds a byte for each
+      codec and level, since a guest has no clock.
+
+    Attempts are made from the cheapest on while their estimates fit the budget; the cheapest is made always.
     """
     from wasmfleet.tasks.twins import codecs as coding
 

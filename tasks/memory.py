@@ -1,4 +1,4 @@
-"""Operations on bytes in memory."""
+"""Compress and decompress bytes in memory: aliases of `compression` whose codec is LZ4 unless another is named."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from wasmfleet.workers.calls.catalogue import alias
 
 @alias(compression.compress)
 def compress(data: bytes, *, codec: compression.Codec = "lz4", level: int | None = None) -> Any:
-    """Bytes made smaller, with LZ4 unless another codec is named; see `compression.compress`."""
+    """Make bytes smaller, with LZ4 unless another codec is named; see `compression.compress`."""
     return {"data": data, "codec": codec, "level": level}
 
 
 @alias(compression.decompress)
 def decompress(data: bytes, *, codec: compression.Codec = "lz4", max_size: int = compression.MAX_SIZE) -> Any:
-    """Bytes as they were, from LZ4 unless another codec is named; see `compression.decompress`."""
+    """Give compressed bytes as they were, from LZ4 unless another codec is named; see `compression.decompress`."""
     return {"data": data, "codec": codec, "max_size": max_size}

@@ -1,4 +1,4 @@
-"""Aggregation of samples."""
+"""Aggregate samples."""
 
 from typing import TypedDict
 
@@ -6,14 +6,14 @@ from wasmfleet.workers.calls.catalogue import operation
 
 
 class Bucket(TypedDict):
-    """Samples above the bucket before and up to `le`, which is None for the last."""
+    """How many samples lie above the bucket before and up to `le`, which is None for the last bucket."""
 
     le: float | None
     count: int
 
 
 class Summary(TypedDict):
-    """Of one series. Without samples the statistics are None."""
+    """The statistics of one series, in the unit of its samples; None where there are no samples."""
 
     count: int
     failures: int
@@ -31,12 +31,18 @@ class Summary(TypedDict):
 
 @operation(parity="exact")
 def aggregate(series: dict[str, list[float | None]], *, edges: list[float] = []) -> dict[str, Summary]:  # noqa: B006
-    """Count, failures, spread, percentiles and histogram of each series of samples.
+    """Summarise each series of samples: count, failures, spread, percentiles and histogram.
 
-    A sample of None is a failure: counted, and left out of the statistics. `stdev` is of the sample (n - 1).
-    Percentiles interpolate linearly between the closest ranks (type 7 of Hyndman and Fan 1996). `edges` are the
-    rising upper bounds of the histogram's buckets, inclusive; none given, they are 1, 2 and 5 of each decade
-    from 0.001 to 100,000. Samples that are not finite are InvalidArguments. Lanes agree to 1e-12 relative.
+    Arguments:
+
+    - `series`: samples by the name of their series, in any unit. A sample of None is a failure: counted, and left out
+      of the statistics.
+    - `edges`: the upper bounds of the histogram's buckets, inclusive and rising; none given, they are 1, 2 and 5 of
+      each decade from 0.001 to 100,000.
+
+    `stdev` is that of the sample (n - 1). Percentiles interpolate linearly between the closest ranks (type 7 of
+    Hyndman and Fan, 1996). Raises InvalidArguments for samples or edges that are not finite, and for edges that do
+    not rise. The lanes agree to a relative difference of 1e-12.
     """
     from wasmfleet.tasks.twins import statistics
 

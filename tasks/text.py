@@ -1,4 +1,4 @@
-"""Operations on text."""
+"""Hash text."""
 
 from typing import Any
 
@@ -8,5 +8,5 @@ from wasmfleet.workers.calls.catalogue import alias
 
 @alias(digest.digest)
 def hash(text: str, *, algorithm: digest.Algorithm = "xxh3_64") -> Any:
-    """The hash of a text in UTF-8, as lower-case hexadecimal digits; see `digest.digest`."""
+    """Give the hash of a text in UTF-8 as lower-case hexadecimal digits; see `digest.digest`."""
     return {"data": text.encode(), "algorithm": algorithm}

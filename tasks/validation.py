@@ -1,4 +1,4 @@
-"""Validation of documents."""
+"""Validate documents."""
 
 from typing import Any
 
@@ -14,5 +14,5 @@ def javascript(
     language: ast.Language = "auto",
     source_type: ast.SourceType = "auto",
 ) -> Any:
-    """Whether a JavaScript or TypeScript source is valid; see `ast.validate`."""
+    """Tell whether a JavaScript or TypeScript source is valid; see `ast.validate`."""
     return {"source": source, "filename": filename, "language": language, "source_type": source_type}

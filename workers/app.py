@@ -48,6 +48,7 @@ def load_families() -> None:
 
 app.conf.include = [
     "wasmfleet.workers.calls.batch",
+    "wasmfleet.workers.execution.execute",  # before a worker forks, so that its children need not import it
     "wasmfleet.workers.reception.lifecycle",
     "wasmfleet.workers.reception.drain",
     *families(),

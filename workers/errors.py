@@ -17,13 +17,13 @@ WasmfleetError
 ├── SandboxTrap                 the guest trapped; `trap` in the details says how
 │   └── HostileReply            the guest answered with something that cannot be an answer
 ├── Unavailable                 nothing is wrong with the call; it may succeed later
-│   ├── RuntimeUnavailable      no sandbox, and the lane allows no other
+│   ├── RuntimeUnavailable      no sandbox and the lane allows nothing else, or a package is not installed
 │   ├── NotSupportedInLane      the plain-Python twin cannot do this
 │   ├── BrokerUnavailable       the broker does not answer
 │   └── FleetBusy               too much is queued already, or it waits too long
 ├── Quarantined                 the call killed its process again and again, and is set aside
 ├── Cancelled                   the call was cancelled before it ran
-├── UnreadableResult            what is stored as the call's result is none, or names an error not made here
+├── UnreadableResult            the store holds no readable result for the call, or an error unknown to this client
 ├── VersionMismatch             module, ABI or message of another version
 └── InternalError               a defect of Wasmfleet; please report it
 
@@ -38,9 +38,9 @@ from wasmfleet.workers.safe_text import storable
 
 
 class WasmfleetError(Exception):
-    """The root. `details` holds plain values only, so that MessagePack and JSON carry it.
+    """The root of all errors. `details` holds plain values only, which MessagePack and JSON carry.
 
-    A client makes it from what a result says, whatever that is: nothing here raises.
+    A client makes errors from what a stored result says, whatever that is, so making one never raises.
     """
 
     def __init__(self, message: object, details: Mapping[str, Any] | None = None) -> None:
@@ -54,7 +54,7 @@ class WasmfleetError(Exception):
 
     @property
     def place(self) -> dict[str, int]:
-        """line, column and offset where the error is about a place in the input, else empty."""
+        """Line and column (from 1) and offset (from 0) of what the error is about; empty where that is no place."""
         found = {name: self.details.get(name) for name in ("line", "column", "offset")}
         return {name: value for name, value in found.items() if isinstance(value, int)}
 
@@ -112,11 +112,11 @@ class LimitExceeded(WasmfleetError):
 
 
 class DeadlineExceeded(LimitExceeded):
-    """The time limit."""
+    """The call ran longer than its time limit."""
 
 
 class MemoryLimitExceeded(LimitExceeded):
-    """The memory limit."""
+    """The call needed more memory than its limit."""
 
 
 class SandboxTrap(WasmfleetError):
@@ -132,7 +132,7 @@ class Unavailable(WasmfleetError):
 
 
 class RuntimeUnavailable(Unavailable):
-    """No sandbox, and the lane allows no other."""
+    """No sandbox can be had and the lane allows nothing else, or a package that the call needs is not installed."""
 
 
 class NotSupportedInLane(Unavailable):
@@ -156,7 +156,7 @@ class Cancelled(WasmfleetError):
 
 
 class UnreadableResult(WasmfleetError):
-    """What is stored as the call's result is none, or names an error that is not made of what a store says."""
+    """The store holds no readable result for the call, or an error of a class that is not made from stored text."""
 
 
 class VersionMismatch(WasmfleetError):
@@ -178,7 +178,8 @@ BY_CODE: Final = _tree(WasmfleetError)
 
 
 def typed(error: BaseException) -> WasmfleetError:
-    """The error that a call ends with, whatever was raised: itself, MemoryLimitExceeded, or else InternalError."""
+    """Give the error that a call ends with for whatever was raised: a WasmfleetError itself, MemoryLimitExceeded for a
+    MemoryError, InternalError for all else."""
     if isinstance(error, WasmfleetError):
         return error
     if isinstance(error, MemoryError):
@@ -187,7 +188,7 @@ def typed(error: BaseException) -> WasmfleetError:
 
 
 def from_code(code: object, message: object, details: Mapping[str, Any] | None = None) -> WasmfleetError:
-    """The error with this code, as a worker wrote it; a code nobody knows becomes HostileReply."""
+    """Make the error with this code, as a worker wrote it. A code that is not known becomes HostileReply."""
     if isinstance(code, str) and code in BY_CODE:
         return BY_CODE[code](message, details)
     return HostileReply(f"unknown error code {storable(code, 80)!r}: {storable(message, 200)}", details)

@@ -1,20 +1,20 @@
-"""Text that came from outside, made fit to be stored and to be shown: messages, guests and files may say anything."""
+"""Make text from outside fit to be stored and shown: messages, guests and files may say anything."""
 
 import logging
 import re
 from typing import Any, Final
 
 STORED_CHARACTERS: Final = 1000
-#: Longer than any address of a guest, whose memory has 32 bits: what is left is an address of this process.
+#: An address of this process: a guest's addresses have 32 bits, so eight digits at most.
 _HOST_ADDRESS: Final = re.compile(r"0[xX][0-9a-fA-F]{9,}")
-_ADDRESS_CHARACTERS: Final = 18  # it is cut out before a text is cut, or a part of it would stay
+_ADDRESS_CHARACTERS: Final = 18  # kept over when a text is cut, so that no address is cut in two and missed
 
 
 def storable(value: Any, most: int = STORED_CHARACTERS, *, addresses: bool = False) -> str:
-    """Any value as text that UTF-8 can carry, of at most `most` characters.
+    """Give any value as text that UTF-8 can carry, of at most `most` characters. Raises nothing.
 
     What looks like an address of this process is cut out, unless `addresses` are kept: an id is whatever its sender
-    chose.
+    chose, and must stay the same.
     """
     if type(value) is str and value.isascii() and len(value) <= most and "0x" not in value.lower():
         return value
@@ -27,16 +27,16 @@ def storable(value: Any, most: int = STORED_CHARACTERS, *, addresses: bool = Fal
 
 
 def shown(value: Any) -> str:
-    """The same as one printable line: what moves a cursor, ends a line or turns its direction is escaped."""
+    """Give any value as one printable line: what moves a cursor, ends a line or turns its direction is escaped."""
     text = storable(value, most=100_000)
     return text if text.isprintable() else "".join(map(_printable, text))
 
 
 class LineFormatter(logging.Formatter):
-    """Formats a record whose message came from outside: its message is one line, none of it holds an address."""
+    """A formatter of log records whose messages came from outside: a message is one line and shows no address."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, and a traceback of ours below it where there is one."""
+        """Give the record as one line, with the traceback below it where there is one."""
         return "\n".join(shown(line) for line in super().format(record).splitlines())
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name

@@ -1,1 +1,5 @@
-"""Longer bodies of plain-Python twins. Their third-party imports stay inside the functions that need them."""
+"""Plain-Python twins that need a library or more than a few lines.
+
+An operation's body in `tasks/` imports its twin from here when it runs, not before: a client imports the operations
+and has not got the libraries.
+"""

@@ -1,4 +1,4 @@
-"""TypeScript to JavaScript by writing blanks over the types: every other character keeps its place."""
+"""Turn TypeScript into JavaScript by writing blanks over the types: every other character keeps its place."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -74,7 +74,7 @@ def _types(root: Any) -> Iterator[tuple[int, int]]:
 
 
 def _statement(node: Any) -> tuple[int, int]:
-    """The node with the `export` before it and the semicolon behind it."""
+    """Give the span of a node in bytes, with the `export` before it and the semicolon behind it."""
     if node.type == "accessibility_modifier" and node.parent.type == "required_parameter":
         raise NotSupportedInLane("plain Python cannot lower parameter properties; use a sandbox")
     outer = node.parent if node.parent.type == "export_statement" else node
@@ -84,7 +84,7 @@ def _statement(node: Any) -> tuple[int, int]:
 
 
 def _within(node: Any) -> Iterator[tuple[int, int]]:
-    """What is blanked inside a node that stays."""
+    """Give the spans that are blanked inside a node that stays."""
     children = node.children
     if node.type in ("as_expression", "satisfies_expression"):
         yield children[0].end_byte, node.end_byte

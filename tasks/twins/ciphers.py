@@ -1,6 +1,9 @@
-"""The two ciphers by the cryptography library."""
+"""Encrypt and decrypt with the cryptography library."""
 
 from typing import Any, Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
 from wasmfleet.workers.errors import AuthenticationFailed
 
@@ -14,9 +17,7 @@ def seal(data: bytes, associated_data: bytes, algorithm: str, key: bytes, nonce:
 
 
 def open_sealed(sealed: bytes, associated_data: bytes, algorithm: str, key: bytes) -> bytes:
-    """The data. Raises AuthenticationFailed."""
-    from cryptography.exceptions import InvalidTag
-
+    """Decrypt what `seal` gave. Raises AuthenticationFailed."""
     try:
         if len(sealed) < _NONCE_BYTES + _TAG_BYTES:
             raise InvalidTag
@@ -30,6 +31,4 @@ def open_sealed(sealed: bytes, associated_data: bytes, algorithm: str, key: byte
 
 
 def _cipher(algorithm: str, key: bytes) -> Any:
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
-
     return AESGCM(key) if algorithm == "aes-256-gcm" else ChaCha20Poly1305(key)

@@ -1,7 +1,10 @@
-"""Codecs by zlib, brotli and lz4, fed piece by piece so that a bomb stops at its limit."""
+"""Compress and decompress with zlib, brotli and lz4, piece by piece so that a bomb stops at its limit."""
 
 import zlib
 from typing import Any, Final
+
+import brotli
+import lz4.frame
 
 from wasmfleet.workers.errors import CorruptData, InvalidArguments, OutputTooLarge
 
@@ -45,9 +48,6 @@ def _compressed(data: bytes, codec: str, level: int) -> bytes:
     if codec in _WINDOW_BITS:
         stream = zlib.compressobj(level, zlib.DEFLATED, _WINDOW_BITS[codec])
         return stream.compress(data) + stream.flush()
-    import brotli
-    import lz4.frame
-
     if codec == "brotli":
         small: bytes = brotli.compress(data, quality=level)
         return small
@@ -68,7 +68,7 @@ def best(data: bytes, codecs: list[Any], budget_ms: float) -> Any:
 
 
 def _affordable(data: bytes, codecs: list[Any], budget_ms: float) -> list[tuple[str, int]]:
-    """The cheapest always, then what the budget still holds."""
+    """Choose the attempts: the cheapest always, then more while the estimates fit the budget."""
     wanted = [candidate for candidate in _CANDIDATES if candidate[0] in codecs]
     wanted.sort(key=lambda candidate: (candidate[2], codecs.index(candidate[0])))
     chosen: list[tuple[str, int]] = []
@@ -110,8 +110,6 @@ def _inflate(data: bytes, codec: str, max_size: int) -> bytes:
 
 
 def _unbrotli(data: bytes, max_size: int) -> bytes:
-    import brotli
-
     stream, output = brotli.Decompressor(), bytearray()
     try:
         for start in range(0, len(data), _CHUNK_BYTES):
@@ -124,7 +122,7 @@ def _unbrotli(data: bytes, max_size: int) -> bytes:
 
 
 def _drain(stream: Any, chunk: bytes, output: bytearray, max_size: int) -> None:
-    """All that the decoder gives for a chunk of input, a chunk of output at a time."""
+    """Append all that the decoder gives for a chunk of input, a chunk of output at a time."""
     more = stream.process(chunk, output_buffer_limit=_CHUNK_BYTES)
     output += more
     while more and not stream.is_finished():
@@ -144,8 +142,6 @@ def _unlz4(data: bytes, max_size: int) -> bytes:
 
 
 def _unlz4_frame(data: bytes, start: int, max_size: int) -> tuple[bytes, bytes]:
-    import lz4.frame
-
     stream = lz4.frame.LZ4FrameDecompressor()
     try:
         output = stream.decompress(data, max_length=max_size + 1)

@@ -1,8 +1,9 @@
-"""ESTree by esprima, which knows ECMAScript 2017 and JSX."""
+"""Parse a source into ESTree with esprima, which knows ECMAScript 2017 and JSX."""
 
 import re
 from typing import Any
 
+import esprima
 import msgspec
 
 from wasmfleet.tasks.twins import languages, syntax
@@ -23,8 +24,6 @@ def parse(source: str, filename: str, language: str, source_type: str, objects: 
 
 
 def _parsed(source: str, filename: str, source_type: str) -> Any:
-    import esprima
-
     kind = source_type if source_type != "auto" else _kind(source, filename)
     parser = esprima.parseModule if kind == "module" else esprima.parseScript
     try:
@@ -48,7 +47,7 @@ def _kind(source: str, filename: str) -> str:
 
 
 def _in_spans(node: Any) -> Any:
-    """esprima's `range` as `start` and `end`, both in code points."""
+    """Replace the `range` of each of esprima's nodes by `start` and `end`, both in code points."""
     if isinstance(node, list):
         return [_in_spans(child) for child in node]
     if isinstance(node, re.Pattern):

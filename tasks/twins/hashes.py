@@ -1,11 +1,14 @@
-"""Hashes by the libraries that everybody uses."""
+"""Hash bytes with hashlib, zlib, blake3 and xxhash."""
 
 import hashlib
 import zlib
 
+import xxhash
+from blake3 import blake3
+
 
 def digest(data: bytes, algorithm: str) -> str:
-    """Lower-case hexadecimal digits."""
+    """Give the hash as lower-case hexadecimal digits."""
     if algorithm == "crc32":
         return f"{zlib.crc32(data):08x}"
     if algorithm == "blake3":
@@ -16,12 +19,8 @@ def digest(data: bytes, algorithm: str) -> str:
 
 
 def _blake3(data: bytes) -> str:
-    from blake3 import blake3
-
     return blake3(data).hexdigest()
 
 
 def _xxh3(data: bytes, algorithm: str) -> str:
-    import xxhash
-
     return xxhash.xxh3_64_hexdigest(data) if algorithm == "xxh3_64" else xxhash.xxh3_128_hexdigest(data)

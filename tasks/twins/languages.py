@@ -1,12 +1,16 @@
-"""Which language a source is in, from its arguments and its file name, as the sandbox decides it."""
+"""Decide which language a source is in, as the sandbox does, and parse it with that language's grammar."""
 
 from typing import Any, Final
+
+import tree_sitter
+import tree_sitter_javascript
+import tree_sitter_typescript
 
 _TYPESCRIPT: Final = (".ts", ".mts", ".cts")
 
 
 def name(filename: str, language: str) -> str:
-    """`javascript`, `jsx`, `typescript` or `tsx`."""
+    """Name the language of a source: `javascript`, `jsx`, `typescript` or `tsx`."""
     if language != "auto":
         return language
     lower = filename.lower()
@@ -16,17 +20,11 @@ def name(filename: str, language: str) -> str:
 
 
 def parse(source: bytes, language: str) -> Any:
-    """The tree-sitter tree of a source in UTF-8."""
-    import tree_sitter
-
+    """Give the tree-sitter tree of a source in UTF-8."""
     return tree_sitter.Parser(_grammar(language)).parse(source)
 
 
 def _grammar(language: str) -> Any:
-    import tree_sitter
-    import tree_sitter_javascript
-    import tree_sitter_typescript
-
     grammars = {
         "typescript": tree_sitter_typescript.language_typescript,
         "tsx": tree_sitter_typescript.language_tsx,

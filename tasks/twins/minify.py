@@ -1,15 +1,15 @@
-"""JavaScript without comments and white space, by rjsmin; names stay."""
+"""Remove comments and white space from JavaScript with rjsmin; names stay."""
 
 from collections.abc import Iterator
 from typing import Any
+
+import rjsmin
 
 from wasmfleet.tasks.twins import languages, syntax
 from wasmfleet.workers.errors import NotSupportedInLane
 
 
 def optimize(source: str, filename: str, language: str, source_map: bool) -> Any:
-    import rjsmin
-
     chosen = languages.name(filename, language)
     if chosen in ("typescript", "tsx"):
         raise NotSupportedInLane("plain Python cannot optimise TypeScript; use a sandbox")
@@ -31,7 +31,7 @@ def refuse_jsx(root: Any) -> None:
 
 
 def walk(root: Any) -> Iterator[Any]:
-    """Every node, parents first, in the order of the source."""
+    """Give every node of a tree, parents first, in the order of the source."""
     waiting = [root]
     while waiting:
         node = waiting.pop()

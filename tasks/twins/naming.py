@@ -1,4 +1,4 @@
-"""What functions and classes are called: their own name, or that of what holds them."""
+"""Name functions and classes: by their own name, or by that of what holds them."""
 
 from typing import Any, Final
 
@@ -36,7 +36,7 @@ def class_name(node: Any) -> str:
 
 
 def _holder_name(node: Any) -> str:
-    """The variable, property or field that a value is given to."""
+    """Give the name of the variable, property or field that a value is assigned to; empty where there is none."""
     while node.parent is not None and node.parent.type in _WRAPPERS:
         node = node.parent
     holder = node.parent

@@ -1,4 +1,4 @@
-"""What a source imports, exports and declares, by tree-sitter; equal to the sandbox's outline."""
+"""List what a source imports, exports and declares, with tree-sitter; the result equals the sandbox's."""
 
 import re
 from collections.abc import Iterator
@@ -65,7 +65,7 @@ def _class(node: Any, positions: Positions) -> dict[str, Any]:
 
 
 def _complexity(owner: Any) -> int:
-    """One, and the decisions inside that belong to no inner function."""
+    """Count the decisions inside a function that belong to no inner function, and one."""
     count, waiting = 1, list(owner.children)
     while waiting:
         node = waiting.pop()
@@ -105,7 +105,7 @@ def _imports(root: Any, positions: Positions) -> Iterator[dict[str, Any]]:
 
 
 def _loaded(call: Any) -> Any:
-    """The literal that `import("x")` or `require("x")` names."""
+    """Give the literal that `import("x")` or `require("x")` names, or None for any other call."""
     callee, arguments = call.child_by_field_name("function"), call.child_by_field_name("arguments")
     given = arguments.named_children if arguments is not None else []
     is_loading = callee.type == "import" or (

@@ -1,4 +1,4 @@
-"""Statistics of samples, summed exactly."""
+"""Compute the statistics of samples; sums are exact."""
 
 import math
 from bisect import bisect_right

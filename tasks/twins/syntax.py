@@ -1,4 +1,4 @@
-"""Syntax errors by tree-sitter, which recovers from them and knows no early errors."""
+"""Find syntax errors with tree-sitter, which recovers from them and knows no early errors."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -12,7 +12,7 @@ NEWER: Final = "whether a newer grammar knows the syntax that was refused"
 
 
 def validate(source: str, filename: str, language: str) -> Any:
-    """The report of `ast.validate`, with what is not checked."""
+    """Make the report of `ast.validate`, which names what was not checked."""
     chosen = languages.name(filename, language)
     found = _diagnostics(source, languages.parse(source.encode(), chosen).root_node)
     return {
@@ -24,7 +24,7 @@ def validate(source: str, filename: str, language: str) -> Any:
 
 
 def parsed(source: str, chosen: str) -> Any:
-    """The root node of a sound source. Raises InvalidSource at the first syntax error."""
+    """Give the root node of a source. Raises InvalidSource at the first syntax error."""
     root = languages.parse(source.encode(), chosen).root_node
     for found in _diagnostics(source, root):
         raise InvalidSource(found["message"], {key: found[key] for key in ("line", "column", "offset")})
@@ -39,7 +39,7 @@ def _diagnostics(source: str, root: Any) -> list[dict[str, Any]]:
 
 
 def _errors(root: Any) -> Iterator[Any]:
-    """The outermost error nodes, in the order of the source."""
+    """Give the outermost error nodes, in the order of the source."""
     waiting = [root]
     while waiting:
         node = waiting.pop()

@@ -1,4 +1,4 @@
-"""Publishers are held back when too much is queued: FleetBusy at once, or after WASMFLEET_BUSY_WAIT seconds."""
+"""Hold publishers back while too much is queued: FleetBusy at once, or after WASMFLEET_BUSY_WAIT seconds."""
 
 import random
 import time
@@ -16,7 +16,8 @@ from wasmfleet.workers.node import broker
 R = TypeVar("R")
 _LOOK_EVERY_S: Final = 1.0
 _PAUSE_S: Final = (0.05, 0.25)
-#: The earliest `queued_at` of the messages that are next in these lists; messages stay on the server.
+#: A script for the server: the earliest `queued_at` of the messages that are next in these lists, so that no message
+#: is sent here to be looked at.
 _OLDEST: Final = """
 local oldest = 0
 for _, list in ipairs(KEYS) do
@@ -30,7 +31,8 @@ return tostring(oldest)
 
 @dataclass(slots=True)
 class _Ages:
-    """What was seen of each queue: when, and since when its oldest message waits."""
+    """What was last seen of each queue: when it was looked at (monotonic), and the Unix time since which its oldest
+    message has waited. `watched` is false where nothing is held back."""
 
     seen: dict[str, tuple[float, float]] = field(default_factory=dict)
     watched: bool = True
@@ -40,12 +42,15 @@ _ages: Final = _Ages()
 
 
 def exempt() -> None:
-    """This process is a worker: what it sends on was accepted already."""
+    """Hold nothing back in this process: a worker only sends on what the fleet has accepted already."""
     _ages.watched = False
 
 
 def patiently(send: Callable[[], R]) -> R:
-    """What `send` gives, tried again while the fleet is busy. Raises FleetBusy."""
+    """Call `send` until the fleet is no longer busy, and give what it gives.
+
+    Raises FleetBusy after WASMFLEET_BUSY_WAIT seconds.
+    """
     give_up = time.monotonic() + settings().busy_wait
     while True:
         try:
@@ -57,7 +62,10 @@ def patiently(send: Callable[[], R]) -> R:
 
 
 def check_age(queue: str) -> None:
-    """Raises FleetBusy where the oldest message of a queue has waited too long. Looks once a second at most."""
+    """Raise FleetBusy where the oldest message of a queue has waited longer than WASMFLEET_QUEUE_AGE seconds.
+
+    The server is asked once a second at most.
+    """
     limit_s = settings().queue_age
     if not limit_s or not _ages.watched:
         return
@@ -78,7 +86,7 @@ def _waited_s(queue: str) -> float:
 
 
 def _oldest(queue: str) -> float:
-    """Unix time at which the oldest message was queued, 0 where that is not known."""
+    """Ask the server at which Unix time the oldest message was queued; 0 where that is not known."""
     lists = lists_of(app.conf.broker_transport_options.get("global_keyprefix", "") + queue)
     with state.at(broker.address(settings())) as connection:
         return float(connection.register_script(_OLDEST)(keys=lists))

@@ -20,7 +20,7 @@ from wasmfleet.workers.calls.publishing import publish as send
 from wasmfleet.workers.contracts.contract import Arguments
 from wasmfleet.workers.contracts.operation import Operation, check_size
 from wasmfleet.workers.errors import UnreadableResult, WasmfleetError
-from wasmfleet.workers.execution import execute, registered
+from wasmfleet.workers.execution import registered
 from wasmfleet.workers.execution.call import shape_of_batch
 from wasmfleet.workers.fleet_state import cancelled
 from wasmfleet.workers.records import stored
@@ -38,7 +38,7 @@ CHUNK_BYTES: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Item(Generic[R]):
-    """One call's result: `error` is None or a WasmfleetError, else `value` holds."""
+    """One call's result: its place in the batch from 0, and its `value`, or the `error` it ended with and no value."""
 
     index: int
     value: R
@@ -46,7 +46,12 @@ class Item(Generic[R]):
 
 
 class Batch(Generic[R]):
-    """Calls on their way. Iterate, with `for` or `async for`, to get each Item in order as its chunk is done."""
+    """Calls that were published together.
+
+    Iterate over it, with `for` or `async for`, to get an Item for each call, in the order in which the calls were
+    given; the items of a chunk come when all of the chunk is done. A failed call is an Item with an
+    error; it raises nothing.
+    """
 
     def __init__(self, chunks: "list[tuple[AsyncResult[Any], int]]", operation: str | None = None) -> None:
         self._chunks, self._operation = chunks, operation
@@ -56,19 +61,22 @@ class Batch(Generic[R]):
 
     @property
     def done(self) -> int:
-        """How many items are ready to be read."""
+        """The number of items that can be read without waiting."""
         return sum(count for chunk, count in self._chunks if chunk.ready())
 
     @property
     def task_ids(self) -> list[str]:
-        """The messages' ids, as the log has them; an item's row is (task id, place in its chunk)."""
+        """The ids of the messages, one a chunk; a call's row in the log has its message's id and its place in that."""
         return [chunk.id for chunk, _ in self._chunks]
 
     def __iter__(self) -> Iterator[Item[R]]:
         return self.results()
 
     def results(self, *, timeout: float | None = None) -> Iterator[Item[R]]:
-        """The items in order. Waits `timeout` seconds for each chunk, then raises TimeoutError."""
+        """Give the items in order, waiting for each chunk up to `timeout` seconds; None waits without end.
+
+        Raises celery.exceptions.TimeoutError where a chunk takes longer.
+        """
         index = 0
         for chunk, count in self._chunks:
             for answer in _answers(chunk, count, timeout):
@@ -81,12 +89,12 @@ class Batch(Generic[R]):
             yield item
 
     def cancel(self) -> None:
-        """Withdraws what has not begun, also from workers that start later; those items' error is Cancelled.
+        """Withdraw the calls that have not begun; their items' error is Cancelled.
 
-        Workers know of it within a second. Raises redis.RedisError.
+        Workers know of it within a second, and so do those that start later. Raises redis.RedisError.
         """
         ids = [chunk.id for chunk, _ in self._chunks if not chunk.ready()]
-        # Not by Celery's broadcast: a worker that does not run a call calls it revoked, be it running elsewhere.
+        # Not by Celery's broadcast: a worker that hears of it reports a call as revoked that runs in another worker.
         if ids:
             cancelled.note(ids)
 
@@ -98,8 +106,11 @@ def publish(
     lane: Lane | None,
     expires: float | None,
 ) -> Batch[Any]:
-    """Publishes the calls in chunks of at most 1,000 items or 1 MiB. Raises what `apply_async` raises; the
-    message of InvalidArguments names the item."""
+    """Publish the calls in chunks of at most 1,000 items or 1 MiB.
+
+    Raises what `apply_async` raises; the message names the item whose arguments are refused. What was published before
+    it is withdrawn.
+    """
     chosen = lane or settings().lane
     sent: list[tuple[AsyncResult[Any], int]] = []
     try:
@@ -107,7 +118,7 @@ def publish(
             sent.append((_send(operation, chunk, chosen, expires), len(chunk)))
     except WasmfleetError:
         with contextlib.suppress(RedisError):
-            Batch(sent).cancel()  # all of it, or as little as can be
+            Batch(sent).cancel()  # so that the caller has published all of it or nothing
         raise
     return Batch(sent, operation.name)
 
@@ -157,7 +168,9 @@ def _send(
     time_limit=batch_time_limit(settings()),
 )
 def run_batch(self: Any, operation: str | Unreadable, calls: Sequence[Arguments] = ()) -> list[list[Any]]:
-    """Runs many calls of one operation: `[0, value]` or `[1, code, message, details]` for each, in order."""
+    """Run many calls of one operation, and give for each `[0, value]` or `[1, code, message, details]`, in order."""
+    from wasmfleet.workers.execution import execute
+
     if isinstance(operation, Unreadable):
         execute.refuse(self.name, self.request, operation.error)
     outcomes = execute.batch(
@@ -173,7 +186,7 @@ def _answer(outcome: Any) -> list[Any]:
 
 
 def _answers(chunk: "AsyncResult[Any]", count: int, timeout: float | None) -> Sequence[Any]:
-    """One answer an item, whatever lies in the store of results."""
+    """Read a chunk's answers, one an item; what cannot be read in the store of results becomes each item's error."""
     found: Any = chunk.get(timeout=timeout, propagate=False)
     if isinstance(found, BaseException):
         return _all(count, stored.of_failed_batch(found))

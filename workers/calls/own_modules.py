@@ -1,7 +1,7 @@
-"""Your own modules: a `.wasm` file in WASMFLEET_MODULES becomes tasks by its custom section.
+"""Make tasks of the user's own modules: of a `.wasm` file in WASMFLEET_MODULES, by its custom section.
 
 `tools.wasm` that declares `reverse` becomes `wasmfleet.tools.reverse(data: bytes) -> bytes`. They run in
-a sandbox only: there is no twin.
+a sandbox only, because they have no twin.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from wasmfleet.workers.safe_text import shown, storable
 
 
 class _BytesContract(Contract):
-    """Bytes in, bytes out: the request is the data itself."""
+    """The contract of an operation from bytes to bytes: the request is the data itself, not MessagePack."""
 
     def encode(self, arguments: Arguments) -> bytes:
         data: bytes = arguments["data"]
@@ -37,7 +37,7 @@ def register(settings: Settings) -> dict[str, str]:
                 operations = _operations(name, read(name, path).operations.values())
             except (NotReady, VersionMismatch) as error:
                 refusals[path.name] = shown(storable(error))
-            except Exception as error:  # noqa: BLE001 - what a file may bring about is not ours to foresee
+            except Exception as error:  # noqa: BLE001 - a file may bring about anything
                 refusals[path.name] = shown(
                     f"it cannot be a module: {type(error).__name__}: {storable(error)}"
                 )

@@ -1,4 +1,4 @@
-"""How a message leaves this process: to which queue, with which header, and what is raised where it cannot."""
+"""Send messages: to which queue, with which header, and which error a caller gets where one cannot be sent."""
 
 import time
 from collections.abc import Callable
@@ -41,23 +41,30 @@ def _publish_once(send: Callable[..., Any], *args: Any, **options: Any) -> Any:
 
 
 def _unsent(error: BaseException) -> Exception:
-    """A call in a worker that could not send another one, or send itself on, goes back to its queue."""
+    """Make the error for a message that could not be sent: in a worker, one that sends the running call back to its
+    queue to be run again; elsewhere BrokerUnavailable."""
     reason = f"the broker does not answer: {error}; nothing was queued"
     return Again(reason) if in_a_call() else BrokerUnavailable(reason)
 
 
 def stamp(lane: Lane, options: dict[str, Any]) -> dict[str, Any]:
-    """What a message says of itself. The caller's soft limit becomes ours: Celery's would strike inside a log write."""
+    """Make the header of a message, and take the caller's `soft_time_limit` out of the options into it.
+
+    Celery's soft limit raises wherever the child is, also inside a write of the log; the lanes keep ours themselves.
+    """
     header: dict[str, Any] = {"lane": lane, "queued_at": time.time(), "reply": _reply()}
     limit_s = options.pop("soft_time_limit", None)
     if limit_s:
         header["limit_s"] = float(limit_s)
-        options["time_limit"] = options.get("time_limit") or limit_s + 5  # handed over, it is there and None
+        options["time_limit"] = (
+            options.get("time_limit") or limit_s + 5
+        )  # a message that is handed over has the option, as None
     return header
 
 
 def _reply() -> str:
-    """What the reader of the result reads: ours MessagePack; of a chain or a chord, whatever its first call asked."""
+    """Name the serializer that the reader of the result reads: MessagePack for this package; inside a chain or a chord,
+    whatever its first call asked for."""
     if not in_a_call():
         return "msgpack"
     header = getattr(current_task.request, "wasmfleet", None) or {}

@@ -7,13 +7,13 @@ from celery import Task
 
 from wasmfleet.config import celery as queues
 from wasmfleet.config.settings import Lane, settings
+from wasmfleet.workers import extras
 from wasmfleet.workers.app import REQUEST, in_a_call
 from wasmfleet.workers.calls import batch
 from wasmfleet.workers.calls.batch import Batch
 from wasmfleet.workers.calls.publishing import QUEUES, publish, stamp
 from wasmfleet.workers.contracts.operation import Operation, check_size
 from wasmfleet.workers.errors import InvalidArguments, WasmfleetError
-from wasmfleet.workers.execution import execute
 from wasmfleet.workers.secrecy import sealed_calls
 from wasmfleet.workers.untrusted.undecoded import Unreadable
 
@@ -29,8 +29,9 @@ _BY_PLACE: Final = ("task_id", "producer", "link", "link_error", "shadow")
 class OperationTask(Task, Generic[P, R]):  # type: ignore[type-arg]
     """An operation as a Celery task with two lanes.
 
-    Called, it runs in this process; `.delay()` and the like publish it. A worker's child calls it with the request of
-    a message.
+    `operation(...)`, `.wasm(...)` and `.python(...)` run in this process, which needs the packages of a fleet
+    (`wasmfleet[fleet]`); `.delay`, `.apply_async`, `.many` and Celery's canvas publish. The arguments are those of the
+    operation's signature. Whatever goes wrong is a WasmfleetError.
     """
 
     abstract = True
@@ -42,41 +43,58 @@ class OperationTask(Task, Generic[P, R]):  # type: ignore[type-arg]
     operation: ClassVar[Operation]
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Runs in this process: in the sandbox where it is ready, else as plain Python."""
+        """Run in this process: in the sandbox where it is ready, else as plain Python.
+
+        Raises the operation's error, and RuntimeUnavailable where the packages of a fleet are not installed. A worker's
+        child calls this too, with the request of a message.
+        """
         if self.request.called_directly:
-            return execute.here(self.operation, "any", args, kwargs)  # type: ignore[no-any-return]
+            return _here(self.operation, "any", args, kwargs)  # type: ignore[no-any-return]
+        from wasmfleet.workers.execution import execute
+
         if args and isinstance(args[0], Unreadable):
             execute.refuse(self.name, self.request, args[0].error)
         return execute.message(self, self.request, args, kwargs)  # type: ignore[no-any-return]
 
     def wasm(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Runs in this process in the sandbox, or raises RuntimeUnavailable."""
-        return execute.here(self.operation, "wasm", args, kwargs)  # type: ignore[no-any-return]
+        """Run in this process in the sandbox.
+
+        Raises the operation's error, and RuntimeUnavailable where no sandbox can be had.
+        """
+        return _here(self.operation, "wasm", args, kwargs)  # type: ignore[no-any-return]
 
     def python(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Runs in this process as plain Python."""
-        return execute.here(self.operation, "python", args, kwargs)  # type: ignore[no-any-return]
+        """Run in this process as plain Python, outside any sandbox.
+
+        Raises the operation's error, and RuntimeUnavailable where it has no twin or the packages of a fleet are not
+        installed.
+        """
+        return _here(self.operation, "python", args, kwargs)  # type: ignore[no-any-return]
 
     def many(
         self, calls: Iterable[Mapping[str, Any]], *, lane: Lane | None = None, expires: float | None = None
     ) -> Batch[R]:
-        """Publishes any number of calls as few messages, each withdrawn when no worker took it within `expires`
-        seconds. Iterate over the result; see Batch."""
+        """Publish any number of calls as few messages. Iterate over the result; see Batch.
+
+        `calls` are the arguments by name, a mapping a call; `lane` says who may serve them, by default WASMFLEET_LANE;
+        a message that no worker takes within `expires` seconds is withdrawn. Raises what `apply_async` raises; what
+        was published by then is withdrawn.
+        """
         return batch.publish(self.operation, calls, lane=lane, expires=expires)
 
     def run(self, /, *args: Any, **kwargs: Any) -> Any:
         return self(*args, **kwargs)
 
     def map(self, it: Any) -> Any:
-        """Refused: Celery's `map`, `starmap` and `chunks` would call the operation past its contract and its log."""
+        """Raise InvalidArguments: Celery's `map`, `starmap` and `chunks` would go past the contract and the log."""
         raise InvalidArguments(f"{self.name}: Celery's map, starmap and chunks are not served; use `.many`")
 
     def starmap(self, it: Any) -> Any:
-        """Refused, as `map` is."""
+        """Raise InvalidArguments, as `map` does."""
         return self.map(it)
 
     def chunks(self, it: Any, n: int) -> Any:
-        """Refused, as `map` is."""
+        """Raise InvalidArguments, as `map` does."""
         return self.map(it)
 
     def apply_async(
@@ -87,11 +105,17 @@ class OperationTask(Task, Generic[P, R]):  # type: ignore[type-arg]
         lane: Lane | None = None,
         **options: Any,
     ) -> "AsyncResult[R]":
-        """Celery's own, with the arguments checked first and a `lane`. Raises InvalidArguments, InputTooLarge,
-        BrokerUnavailable, FleetBusy.
+        """Publish a call as Celery does (`Task.apply_async`, 5.7), after its arguments were checked.
+
+        `lane` says who may serve the call, by default WASMFLEET_LANE: `any`, `wasm` (a sandbox or nothing) or `python`.
+        Times among Celery's options are in seconds, and those that limit a call can only shorten the worker's limit.
+
+        Raises InvalidArguments and InputTooLarge, with nothing sent; UnknownKey where the call is to be sealed and its
+        key is not there; BrokerUnavailable and FleetBusy.
 
         What follows a call (a link, the next of a chain) is checked where it arrives: there its failure has a row
-        and a result, here it would be an error of the call before it."""
+        and a result, here it would be an error of the call before it.
+        """
         options |= zip(_BY_PLACE, positional, strict=False)
         options.setdefault("argsrepr", _short(args or ()))
         options.setdefault("kwargsrepr", _short(kwargs or {}))
@@ -108,8 +132,15 @@ class OperationTask(Task, Generic[P, R]):  # type: ignore[type-arg]
         return result
 
 
+def _here(operation: Operation, lane: Lane, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Run a call in this process. What runs calls is imported here, for a client's install has not got its packages."""
+    with extras.needed("fleet", f"{operation.name} in this process"):
+        from wasmfleet.workers.execution import execute
+    return execute.here(operation, lane, args, kwargs)
+
+
 def _short(values: Sequence[Any] | Mapping[str, Any]) -> str:
-    """What Flower shows: the shape of the arguments, never their content."""
+    """Describe arguments by their types and sizes, for Flower: it must never show their content."""
     if isinstance(values, Mapping):
         return "{" + ", ".join(f"{name}: {_shape(value)}" for name, value in values.items()) + "}"
     return "(" + ", ".join(_shape(value) for value in values) + ")"

@@ -4,6 +4,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from wasmfleet.config.settings import Settings
+from wasmfleet.workers.cli import lines
 from wasmfleet.workers.errors import UnknownOperation
 
 if TYPE_CHECKING:
@@ -23,6 +24,14 @@ def operations(settings: Settings) -> "tuple[dict[str, OperationTask[..., Any]],
         task.name.removeprefix(PREFIX): task for task in app.tasks.values() if isinstance(task, OperationTask)
     }
     return dict(sorted(found.items())), refused
+
+
+def told(settings: Settings) -> "dict[str, OperationTask[..., Any]]":
+    """Give the task of every operation by its name, and say on standard error which of the user's files are none."""
+    known, refused = operations(settings)
+    for module, reason in refused.items():
+        lines.say(f"{module} is refused: {reason}", err=True)
+    return known
 
 
 def named(known: "dict[str, OperationTask[..., Any]]", name: str) -> "OperationTask[..., Any]":

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import typer
+import click
 
 from wasmfleet.workers.safe_text import shown, storable
 
@@ -17,7 +17,7 @@ _FORMULA: Final = re.compile(r"[=+\-@\t\r]")
 
 def say(*texts: str, err: bool = False, before: str = "") -> None:
     """Print each text as one line, whatever is in it; `before` is printed unchanged, colours included."""
-    typer.echo(before + "\n".join(map(shown, texts)), err=err)
+    click.echo(before + "\n".join(map(shown, texts)), err=err)
 
 
 def fail(text: str) -> None:

