@@ -27,7 +27,7 @@ hypothesis_settings.register_profile("ci", derandomize=True, deadline=None, max_
 hypothesis_settings.load_profile("ci")
 
 
-_LONG_S = 10.0
+_LONG_S = 30.0
 _MOST_PROCESSES = 8
 
 

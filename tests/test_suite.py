@@ -1,8 +1,15 @@
-"""Rules that keep `make test` short, and its list of tools whole."""
+"""What the tests promise of themselves: they stay short, leave nothing behind, and name the tools that they need."""
 
 import ast
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
+
+from tests.acceptance.installation import until
 from tests.tools import TOOLS, tool
 
 _TESTS = Path(__file__).parent
@@ -67,3 +74,17 @@ def test_every_tool_is_needed_by_a_test_or_a_command() -> None:
         if f'need("{tool.name}")' not in used and f"--need {tool.name}\n" not in used
     ]
     assert unused == []
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_what_the_tests_have_started_ends_with_them(how: signal.Signals) -> None:
+    code = "import time; from tests import lifeline; print(lifeline.start(['sleep', '600']).pid); time.sleep(600)"
+    command = [sys.executable, "-u", "-c", code]
+    with subprocess.Popen(command, cwd=_TESTS.parent, stdout=subprocess.PIPE, text=True) as tests:
+        assert tests.stdout
+        sleeping = Path("/proc") / tests.stdout.readline().strip()
+        assert (sleeping / "comm").read_text() == "sleep\n"
+
+        os.kill(tests.pid, how)
+
+        until(lambda: not sleeping.exists(), what="the process is gone")

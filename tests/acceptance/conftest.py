@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from tests import lifeline
 from tests.acceptance.installation import until
 from tests.chaos.fleet import ChaosFleet, chaos_fleet
 from tests.conftest import share_compiled_modules
@@ -35,21 +36,12 @@ class CommandLine:
         )
 
     def start(self, *words: str | Path, log: Path) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-m", "wasmfleet", *words]
+        # A shell starts its background jobs deaf to Ctrl-C, and what they start inherits it.
+        command = ["env", "--default-signal=INT", sys.executable, "-m", "wasmfleet", *words]
         with log.open("wb") as output:
-            return subprocess.Popen(
-                command,
-                env=self.environment,
-                cwd=self.folder,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                preexec_fn=_as_from_a_terminal,
+            return lifeline.start(
+                command, env=self.environment, cwd=self.folder, stdout=output, stderr=subprocess.STDOUT
             )
-
-
-def _as_from_a_terminal() -> None:
-    """A shell starts its background jobs deaf to Ctrl-C, and what they start inherits it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def command_line(folder: Path) -> CommandLine:
@@ -82,6 +74,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
+        lifeline.end(process)
 
 
 @pytest.fixture(scope="session")

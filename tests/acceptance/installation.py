@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import celery
 import sqlite_utils
 from redis import Redis
 
+from tests import lifeline
 from tests.conftest import compile_modules, copy_compiled_modules, share_compiled_modules
 from tests.ports import free_port
 from wasmfleet.config.settings import Settings
@@ -96,13 +96,12 @@ class Installation:
         name = f"{role}-{next(self._numbers)}"
         words = ["worker", role] if role in ("wasm", "python") else [role]
         with (self.folder / f"{name}.log").open("wb") as output:
-            process = subprocess.Popen(
+            process = lifeline.start(
                 [sys.executable, "-m", "wasmfleet", *words],
                 env=self.environment,
                 cwd=self.folder,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
             )
         self._processes[name] = process
         return process.pid
@@ -159,10 +158,7 @@ class Installation:
         A worker that is asked to end takes two seconds for it.
         """
         for name in reversed([name for name in self._processes if name.partition("-")[0] != keep]):
-            process = self._processes.pop(name)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            lifeline.end(self._processes.pop(name))
 
 
 Made = TypeVar("Made", bound=Installation)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests import lifeline
 from tests.acceptance.conftest import CommandLine, one_line
 from tests.acceptance.installation import until
 
@@ -157,7 +158,10 @@ def test_ctrl_c_cancels_what_is_queued(fleet: CommandLine, tmp_path: Path) -> No
     until(lambda: rows() > before, what="the first files are checked")
     process.send_signal(signal.SIGINT)
 
-    assert process.wait(30) == 130
+    try:
+        assert process.wait(30) == 130
+    finally:
+        lifeline.end(process)
     assert (tmp_path / "check.log").read_text() == ""
     assert rows() - before < 200
 

@@ -33,7 +33,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFleet]:
 
 
 def test_what_follows_a_call_that_kills_its_process(fleet: ChaosFleet) -> None:
-    client, before = fleet.client(), len(fleet.quarantine())
+    client, before = fleet.client(), fleet.set_aside()
     crash = client.signature("wasmfleet.chaos.crash", queue="wasmfleet.python", immutable=True)
     encrypt = client.signature("wasmfleet.crypto.encrypt", (b"SECRET",), {"key_id": "k"}, immutable=True)
     batch = client.signature("wasmfleet.batch", ("crypto.encrypt", [{"data": b"SECRET"}]), immutable=True)
@@ -42,7 +42,7 @@ def test_what_follows_a_call_that_kills_its_process(fleet: ChaosFleet) -> None:
         crash.apply_async(**parts)
     harmless = crash.apply_async(link=crash).id
 
-    until(lambda: len(fleet.quarantine()) == before + 5, what="all are set aside", log=fleet.output)
+    until(lambda: fleet.set_aside() == before + 5, what="all are set aside", log=fleet.output)
     kept = {entry["id"]: entry for entry in fleet.quarantine()[:5]}
     assert kept.pop(harmless)["message"]["body"][2]["callbacks"]
     assert {(entry["kind"], entry["not_kept"]) for entry in kept.values()} == {("killed", _NOT_KEPT)}
@@ -112,9 +112,12 @@ def _kept(fleet: ChaosFleet, sent: list[str], bodies: list[str] | None = None) -
     """Of each message, whether its content is kept once it is set aside."""
     key = digests.key_file(Settings(data_dir=fleet.data))
     expected = [digests.under(key, text.encode()) for text in bodies or sent]
+    before = fleet.set_aside()
     with Redis.from_url(fleet.url) as broker:
         broker.lpush("wasmfleet.python", *sent)
-    found = until(lambda: _set_aside(fleet, expected), log=fleet.output)
+    until(lambda: fleet.set_aside() == before + len(sent), log=fleet.output)
+    found = _set_aside(fleet, expected)
+    assert found
     assert {entry["not_kept"] for entry in found} <= {"", _NOT_KEPT}
     return [entry["message"] is not None for entry in found]
 

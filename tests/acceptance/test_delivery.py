@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from tests import lifeline
 from tests.acceptance.installation import until
 from tests.chaos.fleet import ChaosFleet
 from wasmfleet.workers.fleet_state.heartbeats import EXPIRY_S
@@ -94,13 +94,13 @@ def test_a_message_nobody_can_read_is_set_aside_whole_and_can_be_dropped(fleet: 
         broker.lpush("wasmfleet.python", b"no message at all")
     [sent] = [fleet.client().send_task("wasmfleet.no.such", queue="wasmfleet.python", kwargs={"a": 1}).id]
     fleet.start_worker("python")
-    until(lambda: len(fleet.quarantine()) == 2, log=fleet.output)
+    until(lambda: fleet.set_aside() == 2, log=fleet.output)
 
     entries = {entry["kind"] + entry["operation"]: entry for entry in fleet.quarantine()}
 
     assert entries["refused"]["message"]["body"] == "no message at all"
     assert fleet.command("quarantine", "retry", entries["refused"]["id"]).returncode == 0
-    until(lambda: len(fleet.quarantine()) == 2, what="it is refused again", log=fleet.output)
+    until(lambda: fleet.set_aside() == 2, what="it is refused again", log=fleet.output)
     entries = {entry["kind"] + entry["operation"]: entry for entry in fleet.quarantine()}
     assert entries["refused"]["message"]["body"] == "no message at all"
     assert entries["refusedwasmfleet.no.such"]["id"] == sent
@@ -125,15 +125,18 @@ def test_a_plain_worker_command_in_threads_serves_too(fleet: ChaosFleet) -> None
         "wasmfleet.python",
     ]
     with (fleet.folder / "threads.log").open("wb") as output:
-        worker = subprocess.Popen(
+        worker = lifeline.start(
             [sys.executable, *command], env=fleet.environment, stdout=output, stderr=output
         )
-    ids = fleet.publish(200, "chaos.nap", seconds=0.002)
+    try:
+        ids = fleet.publish(200, "chaos.nap", seconds=0.002)
 
-    assert fleet.settle(ids, seconds=60) == dict.fromkeys(ids, 1), fleet.output()
-    fleet.nothing_is_held()
-    worker.terminate()
-    assert worker.wait(30) == 0
+        assert fleet.settle(ids, seconds=60) == dict.fromkeys(ids, 1), fleet.output()
+        fleet.nothing_is_held()
+        worker.terminate()
+        assert worker.wait(30) == 0
+    finally:
+        lifeline.end(worker)
 
 
 def test_a_fleet_gets_by_with_the_rights_that_the_guide_names(fleet: ChaosFleet) -> None:

