@@ -8,7 +8,6 @@ from typing import Any
 from redis import Redis
 
 from wasmfleet.config.settings import settings
-from wasmfleet.workers.app import app
 from wasmfleet.workers.errors import InvalidArguments
 from wasmfleet.workers.fleet_state import state
 from wasmfleet.workers.node import broker
@@ -43,4 +42,7 @@ def _broker() -> "Redis":
 
 
 def _keys() -> Keys:
+    # Not at the top: making the app reads the data folder, and a command must start to report that it is refused.
+    from wasmfleet.workers.app import app
+
     return Keys(app.conf.broker_transport_options.get("global_keyprefix", ""), "unacked", "unacked_index")

@@ -11,7 +11,6 @@ import msgspec
 from kombu.exceptions import EncodeError
 from redis.exceptions import ResponseError
 
-from wasmfleet.workers.app import app
 from wasmfleet.workers.errors import InvalidArguments
 from wasmfleet.workers.fleet_state import deadly_messages, state
 from wasmfleet.workers.node import digests
@@ -170,6 +169,9 @@ def _send_again(entry: Entry, id: str) -> None:
 
 
 def _send(message: Message, queue: str, id: str) -> None:
+    # Not at the top: making the app reads the data folder, and a command must start to report that it is refused.
+    from wasmfleet.workers.app import app
+
     with app.producer_pool.acquire(block=True) as producer:
         producer.publish(
             message.body,
