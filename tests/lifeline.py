@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from wasmfleet.workers.node.lifeline import end_group
+from wasmfleet.workers.node.watchdog import end_group
 
 
 def start(command: Sequence[str | Path], **options: Any) -> "subprocess.Popen[bytes]":
