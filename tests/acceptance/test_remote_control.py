@@ -161,7 +161,7 @@ def test_a_worker_that_may_obey_all_does_and_the_doctor_warns_of_it(
     client.control.shutdown(destination=[name])
 
     until(lambda: pid not in {worker.pid for worker in fleet.workers()}, log=fleet.output)
-    assert f"warning worker {name}: python; whoever reaches the broker may stop it" in warned.stdout
+    assert f"warning worker {name}: python; anybody who can use the broker may stop it" in warned.stdout
 
 
 def ask(fleet: ChaosFleet, client: Celery, order: str, arguments: Any) -> Any:
