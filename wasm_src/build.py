@@ -7,15 +7,13 @@ build.py --install       first install the toolchain (Debian packages, needs roo
 """
 
 import argparse
-import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
 from pathlib import Path
 
 from inspect_wasm import BadModule, operations
@@ -41,8 +39,8 @@ def main() -> int:
             install_toolchain()
         check_toolchain()
         names = chosen_modules(options.modules)
-        with alone():
-            built = {name: build(name) for name in names}
+        with tempfile.TemporaryDirectory() as folder:
+            built = {name: build(name, Path(folder)) for name in names}
             return check(built) if options.check else publish(built)
     except (BuildFailed, BadModule) as failure:
         print(f"wasm_src/build.py: {failure}", file=sys.stderr)
@@ -95,33 +93,22 @@ def chosen_modules(wanted: list[str]) -> list[str]:
     return wanted or known
 
 
-@contextlib.contextmanager
-def alone() -> Iterator[None]:
-    """Waits until no other checkout builds: all of them leave a module's binary at the same path."""
-    target_folder().mkdir(parents=True, exist_ok=True)
-    with (target_folder() / "build.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def build(name: str, folder: Path) -> Path:
+    """Build one module into a folder of its own, for other checkouts build theirs at the same path of cargo's.
 
-
-def build(name: str) -> Path:
-    """One cargo run a module: together, their dependencies' features would mix. By its path, as a dependency
-    may have the same name."""
-    cargo = [CARGO, "--config", f"target.{TARGET}.rustflags={json.dumps(flags())}"]
-    manifest = ["--manifest-path", str(SOURCES / name / "Cargo.toml")]
+    One cargo run a module: together, their dependencies' features would mix. By its path, as a dependency may have
+    the same name.
+    """
     run(
         [
-            *cargo,
-            "-Zbuild-std=std,panic_abort",
-            "build",
-            "--release",
-            "--locked",
-            "--target",
-            TARGET,
-            *manifest,
+            *(CARGO, "--config", f"target.{TARGET}.rustflags={json.dumps(flags())}"),
+            *("-Zbuild-std=std,panic_abort", "-Zunstable-options"),
+            *("build", "--release", "--locked", "--target", TARGET),
+            *("--manifest-path", str(SOURCES / name / "Cargo.toml")),
+            *("--artifact-dir", str(folder)),
         ]
     )
-    binary = target_folder() / TARGET / "release" / f"{name.replace('-', '_')}.wasm"
+    binary = folder / f"{name}.wasm"
     operations(binary)
     return binary
 

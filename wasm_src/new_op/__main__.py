@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import build
 import workspace
@@ -33,8 +35,8 @@ def main(family: str, name: str) -> int:
         if is_new:
             workspace.add_member(family)
             _lock()
-        with build.alone():
-            build.publish({family: build.build(family)})
+        with tempfile.TemporaryDirectory() as folder:
+            build.publish({family: build.build(family, Path(folder))})
     except (names.Refused, layout.Unreadable, build.BuildFailed, build.BadModule) as failure:
         print(f"new-op: {failure}", file=sys.stderr)
         return 1
