@@ -22,7 +22,7 @@ _CHILDREN = 7
 
 
 def costs() -> dict[str, float]:
-    """Measure each cost; gives medians in microseconds by name."""
+    """Measure each cost, and return the medians in microseconds by name."""
     module, data = sandbox.modules().ready("digest"), b"x" * 1000
     guest = _guest(module)
     operation = module.binary.operations["digest"]

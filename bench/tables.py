@@ -1,4 +1,4 @@
-"""Printing of the measured figures for people, which also gives them as data."""
+"""Printing of the measured figures for people; each function also returns its figures as data."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -21,7 +21,7 @@ _SENT: Final = ("evalsha", "bzpopmin", "brpop", "multi", "hgetall", "ping", "pub
 
 
 def speed() -> dict[str, dict[str, float]]:
-    """Measure our transport and Celery's own; gives the medians of the rounds."""
+    """Measure our transport and Celery's own, and return the medians of the rounds."""
     contenders = SYSTEMS[:2]
     rounds = [{one.name: _round(one) for one in contenders} for _ in range(_ROUNDS)]
     return {
