@@ -10,7 +10,7 @@ PARALLEL := --numprocesses=auto --no-loadscope-reorder --durations=10
 HOST := CARGO_TARGET_DIR=$${WASM_BUILD_CACHE:-$$HOME/.cache/wasmfleet-build}/host
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools run test check chaos attack bench delivery docs new-op wasm lock clean
+.PHONY: help setup tools run test deep check chaos attack bench delivery docs new-op wasm lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
@@ -34,6 +34,9 @@ run: setup ## start the fleet, put real files through it, keep serving (ONCE=1 s
 
 test: setup ## every test but chaos, real broker, workers and browser included (TESTS=tests/x.py)
 	$(BIN)/pytest $(PARALLEL) --dist=loadfile $(or $(TESTS),tests --ignore=tests/chaos)
+
+deep: setup ## both lanes of every operation on 2,000 random calls each, ten times those of `make test`
+	$(BIN)/pytest tests/conformance/test_properties.py --hypothesis-profile=deep --timeout=1200 -rP
 
 check: setup ## lint, format, types, import contract, Rust lint and unit tests
 	@$(PYTHON) tests/tools.py --need cargo

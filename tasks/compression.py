@@ -54,8 +54,9 @@ def decompress(data: bytes, *, codec: Codec = "gzip", max_size: int = MAX_SIZE) 
     - `codec`: as for `compress`.
     - `max_size`: bytes that may come out, by default 64 MiB. Decompression stops there.
 
-    Raises OutputTooLarge for more than `max_size` bytes; CorruptData for an empty, unfinished or damaged stream and
-    for anything after its end, with the offset in `data` as near as the codec knows.
+    Raises InvalidArguments for a negative `max_size`; OutputTooLarge for more than `max_size` bytes; CorruptData for an
+    empty, unfinished or damaged stream and for anything after its end, with the offset in `data` as near as the codec
+    knows. A damaged stream that is also too large raises whichever the lane's decoder meets first.
     """
     from wasmfleet.tasks.twins import codecs
 

@@ -23,8 +23,9 @@ for name in [name for name in os.environ if name.startswith("WASMFLEET_")]:
     del os.environ[name]
 os.environ["WASMFLEET_DATA_DIR"] = _FOLDER.name
 
-hypothesis_settings.register_profile("ci", derandomize=True, deadline=None, max_examples=100)
-hypothesis_settings.load_profile("ci")
+hypothesis_settings.register_profile("ci", derandomize=True, deadline=None, max_examples=200)
+hypothesis_settings.register_profile("deep", derandomize=False, deadline=None, max_examples=2000)
+hypothesis_settings.load_profile("ci")  # `make deep` names the other one
 
 
 _LONG_S = 30.0

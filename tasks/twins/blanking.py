@@ -34,6 +34,7 @@ _REFUSED: Final = {
     "module": "modules",
     "type_assertion": "type assertions in angle brackets",
 }
+_EMPTY_EXPORT: Final = b"export {};"
 _OPTIONAL_HOLDERS: Final = {"optional_parameter", "public_field_definition", "method_definition"}
 _UNCHECKED: Final = ["early errors", "imports used only as types are kept"]
 
@@ -55,12 +56,21 @@ def transform(source: str, filename: str, language: str, target: str, source_map
 
 
 def _blanked(source: bytes, root: Any) -> str:
-    text = bytearray(source)
-    for start, end in _types(root):
+    text, blanked = bytearray(source), list(_types(root))
+    for start, end in blanked:
         for at in range(start, end):
             if text[at] not in b"\r\n":
                 text[at] = ord(" ")
-    return text.decode()
+    return _as_module(text, root, {start for start, _ in blanked}).decode()
+
+
+def _as_module(text: bytearray, root: Any, blanked: set[int]) -> bytearray:
+    """A module of which no import and no export is left stays one: an empty export stands where the first one was."""
+    statements = [node for node in root.children if node.type in ("import_statement", "export_statement")]
+    if statements and all(node.start_byte in blanked for node in statements):
+        start = statements[0].start_byte
+        text[start : start + len(_EMPTY_EXPORT)] = _EMPTY_EXPORT
+    return text
 
 
 def _types(root: Any) -> Iterator[tuple[int, int]]:
@@ -88,6 +98,8 @@ def _within(node: Any) -> Iterator[tuple[int, int]]:
     children = node.children
     if node.type in ("as_expression", "satisfies_expression"):
         yield children[0].end_byte, node.end_byte
+    elif node.type == "required_parameter" and children[0].type == "this":
+        yield node.start_byte, _with_comma(node)
     elif node.type == "non_null_expression":
         yield children[-1].start_byte, node.end_byte
     elif node.type in ("import_statement", "export_statement") and any(

@@ -1,5 +1,6 @@
 """Compress and decompress with zlib, brotli and lz4, piece by piece so that a bomb stops at its limit."""
 
+import sys
 import zlib
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ _LEVELS: Final = {
     "lz4": (0, 12, 0),
 }
 _CHUNK_BYTES: Final = 1 << 16
+_LARGEST_SIZE: Final = sys.maxsize - 1  # the codecs count in a C type, up to one byte more than is allowed
 # Estimated nanoseconds a byte, in the order of cost; wasm_src/compression/src/best.rs has the same table.
 _CANDIDATES: Final = [
     ("lz4", 0, 4.0),
@@ -82,6 +84,9 @@ def _affordable(data: bytes, codecs: list[Any], budget_ms: float) -> list[tuple[
 
 
 def decompress(data: bytes, codec: str, max_size: int) -> bytes:
+    if max_size < 0:
+        raise InvalidArguments(f"max_size: {max_size} is below 0")
+    max_size = min(max_size, _LARGEST_SIZE)
     if not data:
         raise _corrupt("it is empty", 0)
     if codec in _WINDOW_BITS:

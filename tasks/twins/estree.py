@@ -1,6 +1,9 @@
 """Parse a source into ESTree with esprima, which knows ECMAScript 2017 and JSX."""
 
+import json
+import math
 import re
+from bisect import bisect_right
 from typing import Any
 
 import esprima
@@ -16,9 +19,11 @@ def parse(source: str, filename: str, language: str, source_type: str, objects: 
         raise NotSupportedInLane("plain Python cannot parse TypeScript; use a sandbox")
     syntax.parsed(source, chosen)
     tree = _in_spans(_parsed(source, filename, source_type))
+    _end_at_tokens(tree, [token["end"] for token in tree.pop("tokens")])
+    tree |= {"start": 0, "end": len(source)}
     return {
         "language": chosen,
-        "estree": tree if objects else msgspec.json.encode(tree),
+        "estree": _carried(tree) if objects else _encoded(tree),
         "unchecked": [syntax.UNCHECKED],
     }
 
@@ -27,7 +32,7 @@ def _parsed(source: str, filename: str, source_type: str) -> Any:
     kind = source_type if source_type != "auto" else _kind(source, filename)
     parser = esprima.parseModule if kind == "module" else esprima.parseScript
     try:
-        return esprima.toDict(parser(source, {"range": True, "jsx": True}))
+        return esprima.toDict(parser(source, {"range": True, "jsx": True, "tokens": True}))
     except esprima.Error as error:
         place = {"line": error.lineNumber, "column": error.column, "offset": error.index}
         reason = f"plain Python knows ECMAScript 2017 only: {error.message}; use a sandbox"
@@ -46,12 +51,42 @@ def _kind(source: str, filename: str) -> str:
     )
 
 
+def _encoded(tree: Any) -> bytes:
+    try:
+        return msgspec.json.encode(tree)
+    except UnicodeEncodeError:  # a lone surrogate: JSON can escape it, which msgspec does not
+        return json.dumps(tree, separators=(",", ":")).encode()
+
+
+def _carried(node: Any) -> Any:
+    """The tree as objects, with U+FFFD for a lone surrogate: UTF-8 cannot carry one."""
+    if isinstance(node, dict):
+        return {key: _carried(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_carried(child) for child in node]
+    if isinstance(node, str):
+        return node.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return node
+
+
+def _end_at_tokens(tree: Any, token_ends: list[int]) -> None:
+    """esprima ends a statement without a semicolon where the next token begins; ESTree, where its last one ends."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        waiting += node if isinstance(node, list) else node.values() if isinstance(node, dict) else ()
+        if isinstance(node, dict) and "end" in node:
+            before = bisect_right(token_ends, node["end"])
+            if before and token_ends[before - 1] > node["start"]:
+                node["end"] = token_ends[before - 1]
+
+
 def _in_spans(node: Any) -> Any:
     """Replace the `range` of each of esprima's nodes by `start` and `end`, both in code points."""
     if isinstance(node, list):
         return [_in_spans(child) for child in node]
-    if isinstance(node, re.Pattern):
-        return None  # ESTree: a regular expression has no JSON value
+    if isinstance(node, re.Pattern) or node == math.inf:
+        return None  # ESTree: a regular expression has no JSON value, nor has a number that is infinite
     if not isinstance(node, dict):
         return node
     spans = dict(zip(("start", "end"), node.get("range", ()), strict=False))

@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from wasmfleet.tasks.twins.literals import value
+
 _FUNCTIONS: Final = {
     "arrow_function",
     "function_declaration",
@@ -16,6 +18,8 @@ _WRAPPERS: Final = {
     "satisfies_expression",
     "non_null_expression",
 }
+_TEXTS: Final = {"string", "template_string"}
+_CONSTANTS: Final = {*_TEXTS, "number", "null", "regex"}
 _FIELDS: Final = {"field_definition", "public_field_definition"}
 
 
@@ -27,12 +31,12 @@ def function_name(node: Any) -> str:
     own = node.child_by_field_name("name")
     if node.type == "method_definition":
         return _in_class(node, _key(own))
-    return _text(own) if own is not None else _holder_name(node)
+    return value(own) if own is not None else _holder_name(node)
 
 
 def class_name(node: Any) -> str:
     own = node.child_by_field_name("name")
-    return _text(own) if own is not None else _holder_name(node)
+    return value(own) if own is not None else _holder_name(node)
 
 
 def _holder_name(node: Any) -> str:
@@ -68,25 +72,20 @@ def _in_class(member: Any, name: str) -> str:
 
 
 def _key(node: Any) -> str:
-    if node.type == "computed_property_name":
-        inner = node.named_children[0]
-        return _text(inner)[1:-1] if inner.type == "string" else ""
-    return _text(node)[1:-1] if node.type == "string" else _text(node)
+    if node.type != "computed_property_name":
+        return value(node)
+    inner = node.named_children[0]
+    return value(inner) if inner.type in _CONSTANTS else ""
 
 
 def _assigned(left: Any) -> str:
     if left.type == "member_expression":
-        return _text(left.child_by_field_name("property"))
+        return value(left.child_by_field_name("property"))
     if left.type == "subscript_expression":
         index = left.child_by_field_name("index")
-        return _text(index)[1:-1] if index.type == "string" else ""
+        return value(index) if index.type in _TEXTS else ""
     return _plain(left)
 
 
 def _plain(node: Any) -> str:
-    return _text(node) if node.type == "identifier" else ""
-
-
-def _text(node: Any) -> str:
-    text: bytes = node.text
-    return text.decode()
+    return value(node) if node.type == "identifier" else ""

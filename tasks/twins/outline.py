@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from wasmfleet.tasks.twins import languages, syntax
+from wasmfleet.tasks.twins.literals import value
 from wasmfleet.tasks.twins.minify import walk
 from wasmfleet.tasks.twins.naming import class_name, function_name, is_function
 from wasmfleet.tasks.twins.positions import Positions
@@ -21,7 +22,14 @@ _DECISIONS: Final = {
 }
 _LOGICAL: Final = {"&&", "||", "??", "&&=", "||=", "??="}
 _CLASSES: Final = {"class_declaration", "class", "abstract_class_declaration"}
-_TAG: Final = re.compile(r"(?<![\w$])(TODO|FIXME|HACK|XXX)(?![\w$])")
+_COMMENTS: Final = {"comment", "html_comment"}
+_TAG: Final = re.compile(r"(?<![\w$])(TODO|FIXME|HACK|XXX)(?![\w$])", re.ASCII)
+#: Unicode's White_Space, as the sandbox trims it; Python's own `strip` takes the separators U+001C to U+001F as well.
+_WHITE_SPACE: Final = "".join(
+    character
+    for character in map(chr, range(0x3001))
+    if character.isspace() and not "\x1c" <= character <= "\x1f"
+)
 
 
 def outline(source: str, filename: str, language: str) -> Any:
@@ -40,6 +48,7 @@ def outline(source: str, filename: str, language: str) -> Any:
         ],
         "todos": list(_todos(root, source, positions)),
         "complexity": _complexity(root) + sum(found["complexity"] for found in functions),
+        "unchecked": [syntax.UNCHECKED],
     }
 
 
@@ -81,15 +90,6 @@ def _decides(node: Any) -> bool:
     return node.is_named and node.type in _DECISIONS
 
 
-def _text(node: Any) -> str:
-    text: bytes = node.text
-    return text.decode()
-
-
-def _literal(node: Any) -> str:
-    return _text(node)[1:-1]
-
-
 def _imports(root: Any, positions: Positions) -> Iterator[dict[str, Any]]:
     for node in walk(root):
         source = (
@@ -101,7 +101,7 @@ def _imports(root: Any, positions: Positions) -> Iterator[dict[str, Any]]:
             source = _loaded(node)
         if source is not None:
             names = _local_names(node) if node.type == "import_statement" else []
-            yield {"source": _literal(source), "names": names, **_span(node, positions)}
+            yield {"source": value(source), "names": names, **_span(node, positions)}
 
 
 def _loaded(call: Any) -> Any:
@@ -109,7 +109,7 @@ def _loaded(call: Any) -> Any:
     callee, arguments = call.child_by_field_name("function"), call.child_by_field_name("arguments")
     given = arguments.named_children if arguments is not None else []
     is_loading = callee.type == "import" or (
-        callee.type == "identifier" and _text(callee) == "require" and len(given) == 1
+        callee.type == "identifier" and value(callee) == "require" and len(given) == 1
     )
     return given[0] if is_loading and given and given[0].type == "string" else None
 
@@ -123,11 +123,11 @@ def _local_names(statement: Any) -> list[str]:
 
 def _bound(node: Any) -> list[str]:
     if node.type == "identifier":
-        return [_text(node)]
+        return [value(node)]
     if node.type == "namespace_import":
-        return [_text(node.named_children[-1])]
+        return [value(node.named_children[-1])]
     specifiers = [child for child in node.named_children if child.type == "import_specifier"]
-    return [_text(one.child_by_field_name("alias") or one.child_by_field_name("name")) for one in specifiers]
+    return [value(one.child_by_field_name("alias") or one.child_by_field_name("name")) for one in specifiers]
 
 
 def _exports(root: Any, positions: Positions) -> Iterator[dict[str, Any]]:
@@ -146,16 +146,12 @@ def _exported(statement: Any) -> Iterator[str]:
         if child.type == "*":
             yield "*"
         elif child.type == "namespace_export":
-            yield _unquoted(child.named_children[-1])
+            yield value(child.named_children[-1])
         elif child.type == "export_clause":
             for one in (one for one in child.named_children if one.type == "export_specifier"):
-                yield _unquoted(one.child_by_field_name("alias") or one.child_by_field_name("name"))
+                yield value(one.child_by_field_name("alias") or one.child_by_field_name("name"))
     if declaration is not None:
         yield from _declared(declaration)
-
-
-def _unquoted(node: Any) -> str:
-    return _literal(node) if node.type == "string" else _text(node)
 
 
 def _declared(declaration: Any) -> Iterator[str]:
@@ -167,12 +163,12 @@ def _declared(declaration: Any) -> Iterator[str]:
         ):
             yield from _pattern_names(declarator.child_by_field_name("name"))
     elif (name := declaration.child_by_field_name("name")) is not None:
-        yield _text(name)
+        yield value(name)
 
 
 def _pattern_names(pattern: Any) -> Iterator[str]:
     if pattern.type in ("identifier", "shorthand_property_identifier_pattern"):
-        yield _text(pattern)
+        yield value(pattern)
     elif pattern.type == "pair_pattern":
         yield from _pattern_names(pattern.child_by_field_name("value"))
     elif pattern.type in ("assignment_pattern", "object_assignment_pattern"):
@@ -184,7 +180,7 @@ def _pattern_names(pattern: Any) -> Iterator[str]:
 
 def _todos(root: Any, source: str, positions: Positions) -> Iterator[dict[str, Any]]:
     for node in walk(root):
-        if node.type == "comment":
+        if node.type in _COMMENTS:
             start = positions.point(node.start_byte)
             content = source[start : positions.point(node.end_byte)].removesuffix("*/")
             yield from _tags(content, start, positions)
@@ -194,6 +190,12 @@ def _tags(content: str, start: int, positions: Positions) -> Iterator[dict[str, 
     for line in content.split("\n"):
         if found := _TAG.search(line):
             rest, at = line[found.end() :], start + found.start()
-            end = start + found.end() + len(rest.rstrip())
-            yield {"tag": found[1], "text": rest.strip(), "start": at, "end": end, "line": positions.line(at)}
+            end = start + found.end() + len(rest.rstrip(_WHITE_SPACE))
+            yield {
+                "tag": found[1],
+                "text": rest.strip(_WHITE_SPACE),
+                "start": at,
+                "end": end,
+                "line": positions.line(at),
+            }
         start += len(line) + 1

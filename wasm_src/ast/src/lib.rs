@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod carried;
 mod diagnostics;
 mod found;
 mod language;

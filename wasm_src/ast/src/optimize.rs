@@ -27,6 +27,7 @@ pub struct Optimized {
     map: Option<String>,
     input_bytes: usize,
     output_bytes: usize,
+    unchecked: [&'static str; 0],
 }
 
 pub fn run(args: Args) -> Outcome<Optimized> {
@@ -47,6 +48,7 @@ pub fn run(args: Args) -> Outcome<Optimized> {
         output_bytes: printed.code.len(),
         code: printed.code,
         map: printed.map,
+        unchecked: [],
     })
 }
 

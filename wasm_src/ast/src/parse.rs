@@ -7,6 +7,7 @@ use oxc_span::Span;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_bytes::ByteBuf;
 
+use crate::carried::carried;
 use crate::language::{self, Kind, Language};
 use crate::source::Source;
 use crate::table::Table;
@@ -54,7 +55,7 @@ pub fn run(args: Args) -> Outcome<Tree> {
     if u32::try_from(json.len()).is_err() {
         return Err(Fault::output_too_large("the tree is over 4 GiB"));
     }
-    let estree = if args.objects { Estree::Objects(json) } else { Estree::Json(ByteBuf::from(json)) };
+    let estree = if args.objects { Estree::Objects(carried(&json)) } else { Estree::Json(ByteBuf::from(json)) };
     Ok(Tree { language: language::name(source.source_type), estree, unchecked: [] })
 }
 

@@ -2,6 +2,7 @@
 
 use oxc_ast::ast::*;
 use oxc_span::Span;
+use oxc_syntax::number::ToJsString;
 
 use crate::found::{Class as ClassFound, Export, Function as FunctionFound, Import};
 use crate::table::Table;
@@ -90,11 +91,11 @@ impl Survey {
         }
     }
 
-    pub fn import(&mut self, span: Span, source: &str, names: Vec<String>) {
+    pub fn import(&mut self, span: Span, source: &StringLiteral, names: Vec<String>) {
         let points = self.table.points(span);
         let line = self.table.line(span.start);
         self.imports.push(Import {
-            source: source.to_owned(),
+            source: text(source),
             names,
             start: points.start,
             end: points.end,
@@ -104,7 +105,7 @@ impl Survey {
 
     pub fn export_specifiers(&mut self, span: Span, specifiers: &[ExportSpecifier]) {
         for specifier in specifiers {
-            self.export(span, specifier.exported.name().to_string());
+            self.export(span, exported_name(&specifier.exported));
         }
     }
 
@@ -123,6 +124,8 @@ impl Survey {
 pub fn key_name(key: &PropertyKey) -> String {
     match key {
         PropertyKey::PrivateIdentifier(id) => format!("#{}", id.name),
+        PropertyKey::NumericLiteral(number) => number.value.to_js_string(),
+        PropertyKey::StringLiteral(literal) => text(literal),
         _ => key.static_name().map(|name| name.into_owned()).unwrap_or_default(),
     }
 }
@@ -141,8 +144,36 @@ pub fn bound_names<'a>(declaration: &Declaration<'a>) -> Vec<String> {
 }
 
 pub fn property_name(target: &AssignmentTarget) -> Option<String> {
-    target
-        .as_member_expression()
-        .and_then(|member| member.static_property_name())
-        .map(str::to_owned)
+    let member = target.as_member_expression()?;
+    match member {
+        MemberExpression::ComputedMemberExpression(computed) => match &computed.expression {
+            Expression::StringLiteral(literal) => Some(text(literal)),
+            _ => member.static_property_name().map(str::to_owned),
+        },
+        _ => member.static_property_name().map(str::to_owned),
+    }
+}
+
+pub fn exported_name(name: &ModuleExportName) -> String {
+    match name {
+        ModuleExportName::StringLiteral(literal) => text(literal),
+        other => other.name().to_string(),
+    }
+}
+
+/// What a literal stands for. oxc writes a lone surrogate as U+FFFD and its four digits; UTF-8 carries the first only.
+fn text(literal: &StringLiteral) -> String {
+    const LONE: char = '\u{FFFD}';
+    const DIGITS: usize = 4;
+    let value = literal.value.as_str();
+    if !literal.lone_surrogates {
+        return value.to_owned();
+    }
+    let mut parts = value.split(LONE);
+    let mut written = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        written.push(LONE);
+        written.push_str(part.get(DIGITS..).unwrap_or_default());
+    }
+    written
 }

@@ -67,5 +67,5 @@ fn word(line: &str, tag: &str) -> Option<usize> {
 }
 
 fn is_word(character: char) -> bool {
-    character.is_alphanumeric() || character == '_' || character == '$'
+    character.is_ascii_alphanumeric() || character == '_' || character == '$'
 }

@@ -5,7 +5,7 @@ use oxc_ast_visit::{Visit, walk};
 use oxc_span::GetSpan;
 use oxc_syntax::scope::ScopeFlags;
 
-use crate::survey::{Survey, bound_names, key_name, property_name};
+use crate::survey::{Survey, bound_names, exported_name, key_name, property_name};
 
 impl<'a> Visit<'a> for Survey {
     fn visit_variable_declarator(&mut self, it: &VariableDeclarator<'a>) {
@@ -88,19 +88,19 @@ impl<'a> Visit<'a> for Survey {
     fn visit_import_declaration(&mut self, it: &ImportDeclaration<'a>) {
         let specifiers = it.specifiers.iter().flatten();
         let names = specifiers.map(|specifier| specifier.local().name.to_string()).collect();
-        self.import(it.span, &it.source.value, names);
+        self.import(it.span, &it.source, names);
     }
 
     fn visit_import_expression(&mut self, it: &ImportExpression<'a>) {
         if let Expression::StringLiteral(source) = &it.source {
-            self.import(it.span, &source.value, Vec::new());
+            self.import(it.span, source, Vec::new());
         }
         walk::walk_import_expression(self, it);
     }
 
     fn visit_call_expression(&mut self, it: &CallExpression<'a>) {
         if let Some(source) = it.common_js_require() {
-            self.import(it.span, &source.value, Vec::new());
+            self.import(it.span, source, Vec::new());
         }
         walk::walk_call_expression(self, it);
     }
@@ -117,7 +117,7 @@ impl<'a> Visit<'a> for Survey {
     }
 
     fn visit_export_from_declaration(&mut self, it: &ExportFromDeclaration<'a>) {
-        self.import(it.span, &it.source.value, Vec::new());
+        self.import(it.span, &it.source, Vec::new());
         self.export_specifiers(it.span, &it.specifiers);
     }
 
@@ -127,11 +127,8 @@ impl<'a> Visit<'a> for Survey {
     }
 
     fn visit_export_all_declaration(&mut self, it: &ExportAllDeclaration<'a>) {
-        self.import(it.span, &it.source.value, Vec::new());
-        let name = it
-            .exported
-            .as_ref()
-            .map_or_else(|| "*".to_owned(), |exported| exported.name().to_string());
+        self.import(it.span, &it.source, Vec::new());
+        let name = it.exported.as_ref().map_or_else(|| "*".to_owned(), exported_name);
         self.export(it.span, name);
     }
 

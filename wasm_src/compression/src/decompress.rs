@@ -18,11 +18,11 @@ pub struct Args<'a> {
     #[serde(borrow)]
     data: &'a Bytes,
     codec: Codec,
-    max_size: usize,
+    max_size: u64,
 }
 
 pub fn run(args: Args) -> Outcome<ByteBuf> {
-    let mut output = Bounded::new(args.max_size);
+    let mut output = Bounded::new(usize::try_from(args.max_size).unwrap_or(usize::MAX));
     let mut rest: &[u8] = args.data;
     loop {
         let start = args.data.len() - rest.len();

@@ -1,0 +1,86 @@
+"""Calls of an operation, made from its contract, from its vectors and from the operation that it undoes."""
+
+import inspect
+from typing import Any
+
+import msgspec.inspect
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+from tests.conformance import counterparts, mutation, values, vectors
+from wasmfleet.workers.contracts.operation import PREFIX, Operation
+from wasmfleet.workers.errors import WasmfleetError
+
+
+def of(operation: Operation) -> SearchStrategy[dict[str, Any]]:
+    """Arguments by name. Without vectors and a counterpart, all of them come from the contract."""
+    parameters = {name: _values(operation, name) for name in operation.contract.wire}
+    found = [_from_contract(operation, parameters)]
+    known = [vector["arguments"] for vector in vectors.by_operation().get(_short(operation), [])]
+    if known:
+        found.append(_near(st.sampled_from(known), parameters))
+    maker = counterparts.making(operation)
+    if maker is not None:
+        found.append(_near(_made(maker, operation), parameters))
+    return _evenly(*found)
+
+
+def _short(operation: Operation) -> str:
+    return operation.name.removeprefix(PREFIX)
+
+
+def _values(operation: Operation, name: str) -> SearchStrategy[Any]:
+    """What the type allows, and changed copies of what any vector gives to a parameter of this name."""
+    declared = operation.contract.types[name]
+    fresh = values.of(msgspec.inspect.type_info(declared))
+    seeds = [seed for seed in vectors.arguments_called(name) if _is(seed, declared)]
+    return _evenly(fresh, st.sampled_from(seeds), mutation.of(seeds, fresh)) if seeds else fresh
+
+
+def _evenly(*choices: SearchStrategy[Any]) -> SearchStrategy[Any]:
+    """One of the choices, each as often as the others; `one_of` counts the alternatives inside each."""
+    return st.sampled_from(choices).flatmap(lambda chosen: chosen)
+
+
+def _is(value: Any, declared: Any) -> bool:
+    try:
+        msgspec.convert(value, declared, builtin_types=(bytes,))
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _from_contract(
+    operation: Operation, parameters: dict[str, SearchStrategy[Any]]
+) -> SearchStrategy[dict[str, Any]]:
+    signature = inspect.signature(operation.twin).parameters
+    is_needed = {name: signature[name].default is inspect.Parameter.empty for name in parameters}
+    return st.fixed_dictionaries(
+        {name: given for name, given in parameters.items() if is_needed[name]},
+        optional={name: given for name, given in parameters.items() if not is_needed[name]},
+    )
+
+
+@st.composite
+def _near(
+    draw: DrawFn, known: SearchStrategy[dict[str, Any]], parameters: dict[str, SearchStrategy[Any]]
+) -> dict[str, Any]:
+    """A known call, with some of its arguments replaced and some added."""
+    arguments = dict(draw(known))
+    for name, given in parameters.items():
+        if draw(st.integers(0, 3)) == 3:
+            arguments[name] = draw(given)
+    return arguments
+
+
+@st.composite
+def _made(draw: DrawFn, maker: Operation, operation: Operation) -> dict[str, Any]:
+    """A call that takes a result of the operation which it undoes, as it is or changed."""
+    arguments = draw(of(maker))
+    try:
+        made = counterparts.call(maker, "python", arguments)
+    except WasmfleetError:
+        made = b""
+    if draw(st.booleans()):
+        made = draw(mutation.of([made], st.nothing()))
+    return counterparts.arguments_of(operation, made, arguments)
