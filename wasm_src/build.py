@@ -114,9 +114,13 @@ def build(name: str, folder: Path) -> Path:
 
 
 def flags() -> list[str]:
-    """No path of this machine may reach the binary. The last prefix that matches is the one rustc takes."""
+    """No path of this machine may reach the binary. The last prefix that matches is the one rustc takes.
+
+    Cargo gives the files of the workspace relative to it, so that the checkout's own path is not needed here; with it,
+    each checkout would compile every dependency anew.
+    """
     source = rust_source()
-    prefixes = {cargo_home(): "/cargo", target_folder(): "/target", SOURCES: "/wasm_src"}
+    prefixes = {cargo_home(): "/cargo", target_folder(): "/target"}
     prefixes |= {source: "/rust", source.resolve(): "/rust"}
     prefixes |= dict.fromkeys(registries(), "/crates")
     return [*EXTRA_FLAGS, *(f"--remap-path-prefix={path}={name}" for path, name in prefixes.items())]
