@@ -44,12 +44,13 @@ def test_the_record_of_adding_an_operation_is_what_happens(copy: Checkout, recor
     assert _missing(lay_out.printed, _passes(copy, lay_out.command)) == []
     _passes(copy, ".venv/bin/ruff check tasks && .venv/bin/ruff format --check tasks")
     _assert_says_what_to_write(
-        _fails(copy, check.command), record, [line for one in shown for line in one.printed]
+        _fails(copy, check.command, "6 failed"), record, [line for one in shown for line in one.printed]
     )
 
     _write(copy, record, ".py", ".rs")
     _passes(copy, build.command)
-    assert "the right result, from the standard" in _fails(copy, check.command)
+    # The generated calls pass now, unless nearly all are refused: then they need the vectors to start from.
+    assert "the right result, from the standard" in _fails(copy, check.command, "(5 failed, 1 passed|6 failed)")
 
     _write(copy, record, ".json")
     _passes(copy, docs.command)
@@ -111,11 +112,11 @@ def _passes(copy: Checkout, command: str) -> str:
     return done.stdout
 
 
-def _fails(copy: Checkout, command: str) -> str:
-    """What tests print that all fail."""
+def _fails(copy: Checkout, command: str, counts: str) -> str:
+    """Run tests of which so many fail, and give what they print."""
     done = copy.run(command)
     assert done.returncode == 1, f"$ {command}\n{done.stdout}"
-    assert re.search(r"^5 failed, \d+ deselected", done.stdout, re.MULTILINE), done.stdout
+    assert re.search(rf"^{counts}, \d+ deselected", done.stdout, re.MULTILINE), done.stdout
     return done.stdout
 
 
