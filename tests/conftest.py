@@ -65,7 +65,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def share_compiled_modules(data_dir: Path) -> None:
-    """Let a data folder use the compiled modules of all test runs, because compiling takes longer than most tests."""
+    """Let a data folder use the compiled modules of all test runs; compiling takes longer than most tests."""
     _CACHE.mkdir(parents=True, exist_ok=True, mode=0o700)
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     (data_dir / "compiled").symlink_to(_CACHE, target_is_directory=True)

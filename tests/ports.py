@@ -22,7 +22,7 @@ def free_port() -> int:
 
 
 def _reserve(port: int) -> bool:
-    """Bind a socket name that the kernel frees when this process ends; return False when another process has it."""
+    """Bind a name that the kernel frees when this process ends; return False when another process has it."""
     reservation = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
         reservation.bind(f"\0wasmfleet-tests-port-{port}")

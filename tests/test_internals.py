@@ -1,4 +1,4 @@
-"""Internals of other projects that Wasmfleet uses: they are as they were read, and used in the listed files only."""
+"""Internals of other projects that Wasmfleet uses: unchanged since they were read, and in few files only."""
 
 import ast
 import dis
@@ -97,7 +97,7 @@ def _found(name: str) -> Any:
 
 
 def _assigned(owner: type) -> set[str]:
-    """Return the attributes that the methods of a class and of its bases set, on an instance in most cases."""
+    """Return the attributes that the methods of a class and its bases set, mostly on an instance."""
     values = (
         inspect.unwrap(value) for base in owner.__mro__ for value in vars(base).values() if callable(value)
     )
@@ -196,7 +196,7 @@ def _mentioned(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 def _defined(tree: ast.Module) -> Iterator[str]:
-    """Yield each name that a file gives to a function, a class, a variable, or an attribute of `self` or `cls`."""
+    """Yield each name that a file gives to a function, class, variable, or attribute of `self` or `cls`."""
     for node in ast.walk(tree):
         match node:
             case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.Name(id=name, ctx=ast.Store()):
@@ -227,7 +227,7 @@ def _our_classes() -> set[type]:
 
 
 def _overridden(cls: type) -> Iterator[tuple[str, list[type]]]:
-    """Yield the methods and properties of other projects' classes that one of ours overrides, with those classes."""
+    """Yield each method or property that our class overrides, with the foreign classes that define it."""
     foreign = [base for base in cls.__mro__ if base.__module__.partition(".")[0] in _LISTS]
     if any(f"{base.__module__}:{base.__qualname__}" in _TO_BE_SUBCLASSED for base in foreign):
         return

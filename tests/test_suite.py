@@ -1,4 +1,4 @@
-"""Rules for the tests themselves: they stay short, leave nothing behind, and name the tools that they need."""
+"""Rules for the tests themselves: they stay short, leave nothing behind, and name the tools they need."""
 
 import ast
 import os

@@ -1,4 +1,4 @@
-"""The threat model stays true: the tests that it names exist, and what it calls pinned is pinned by hashes."""
+"""The threat model stays true: the tests that it names exist, and what it calls pinned has its hash."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The weight of a message: it equals what decoding gives, and a heavy message is refused before it is decoded."""
+"""The weight of a message: it equals what decoding gives, and too much is refused before decoding."""
 
 import json
 import time

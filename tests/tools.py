@@ -24,7 +24,7 @@ class Tool:
     name: str
     #: The Debian packages that install it.
     packages: tuple[str, ...]
-    #: Commands, or patterns of absolute paths, all of which must be there. Of names joined by | one is enough.
+    #: Commands, or patterns of absolute paths, all needed. Of names joined by | one is enough.
     parts: tuple[str, ...]
     #: What is tested with it.
     tests: str
@@ -99,7 +99,7 @@ def missing() -> list[Tool]:
 
 
 def told(tool: Tool) -> str:
-    """Say in one line that a tool is missing, what is not tested without it, and which command installs it."""
+    """Say in one line that a tool is missing, what is not tested without it, and what installs it."""
     return f"{tool.name} is missing, which tests {tool.tests}; `{MEND}` installs it"
 
 

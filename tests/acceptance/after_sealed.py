@@ -1,4 +1,4 @@
-"""Operations for a test installation that are not sealed themselves, but get what sealed operations return."""
+"""Operations for a test installation: not sealed themselves, but given what sealed operations return."""
 
 import os
 import signal

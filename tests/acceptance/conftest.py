@@ -1,4 +1,4 @@
-"""Fixtures of the acceptance tests: a fleet started by `wasmfleet up`, and an installation that misbehaves."""
+"""Fixtures of the acceptance tests: a fleet started by `wasmfleet up`, and one that misbehaves."""
 
 import os
 import signal
@@ -46,7 +46,7 @@ class CommandLine:
 
 
 def command_line(folder: Path) -> CommandLine:
-    """Make a command line with a data folder and ports of its own, and the compiled modules that all tests share."""
+    """Make a command line with its own data folder and ports, and the modules compiled for all tests."""
     share_compiled_modules(folder / "data")
     own = {
         "WASMFLEET_DATA_DIR": str(folder / "data"),
@@ -100,7 +100,7 @@ def misbehaving(serving: ChaosFleet) -> Iterator[ChaosFleet]:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A folder with files of every kind: valid and invalid sources, ignored ones, and files of no known language."""
+    """A folder with valid and invalid sources, ignored ones, and a file of no known language."""
     files = {
         "good.ts": "export const a: number = 1;\n",
         "broken.js": "let a = 1;\n\tlet ü = (a + ;\n",

@@ -50,7 +50,7 @@ def embedded_url(data: Path, port: int) -> str:
 
 
 def add_administrator(data: Path, port: int) -> str:
-    """Give a broker that has not started yet a user with all rights, as the guide says; return that user's URL."""
+    """Add a user with all rights to a broker that has not started yet, as the guide says; return its URL."""
     with credentials.users_file(Settings(data_dir=data)).open("x") as users:
         users.write("user administrator on >everything ~* &* +@all\n")
     Path(users.name).chmod(0o600)
@@ -95,7 +95,7 @@ class Installation:
         self.environment["WASMFLEET_BROKER_URL"] = "wasmfleet+" + embedded_url(self.data, port)
 
     def start(self, role: str) -> int:
-        """Start a process of a role in the Procfile (`wasm`, `python`, `broker`, `flower`) and return its pid."""
+        """Start a process of a role (`wasm`, `python`, `broker`, `flower`) and return its pid."""
         name = f"{role}-{next(self._numbers)}"
         words = ["worker", role] if role in ("wasm", "python") else [role]
         with (self.folder / f"{name}.log").open("wb") as output:

@@ -44,7 +44,7 @@ BEAT: Final[dict[str, Any]] = {
 
 
 def junk(right: dict[str, Any]) -> list[bytes]:
-    """Return values that are no records at all, and copies of the valid record `right` with one wrong field each."""
+    """Return values that are no records, and copies of the valid record `right` with one wrong field each."""
     odd = [right | {name: [[]]} for name in right] + [
         {k: v for k, v in right.items() if k != name} for name in right
     ]

@@ -1,4 +1,4 @@
-"""Remote-control orders for workers: all that Celery knows, malformed ones, and broadcasts that are no orders."""
+"""Remote-control orders for workers: all of Celery's, malformed ones, and broadcasts that are no orders."""
 
 import json
 from typing import Any, Final

@@ -1,7 +1,7 @@
 """Client program for the tests of sealing, which run it in a separate process.
 
-It reads a JSON object from stdin: names of functions below, each with its argument. It calls them and prints a
-JSON object with what each returned. A function that takes a secret makes calls with it and returns what the
+It reads a JSON object from stdin: names of functions below, each with its argument. It calls them and prints
+a JSON object with what each returned. A function that takes a secret makes calls with it and returns what the
 client learns from them.
 """
 
@@ -116,7 +116,7 @@ def decrypted(ids: list[str]) -> Any:
 
 
 def changed(_: bytes) -> Any:
-    """Send changed and foreign boxes to `crypto.encrypt`, and return what each gives: an error code or a type name."""
+    """Send changed and foreign boxes to `crypto.encrypt`; return an error code or a type name for each."""
     seal = Seal("seal", "wasmfleet.crypto.encrypt")
     good = sealed([[b"data"], KEY], seal, "arguments")
     [version, key_id, operation, purpose, content] = good[MARK]
@@ -160,7 +160,7 @@ def _code(call: Any) -> str:
 
 
 def forged(_: bytes) -> Any:
-    """Store a sealed result and forged ones, and return what each is read as: an error code or a type name."""
+    """Store a sealed result and forged ones; return what each is read as: an error code or a type name."""
     seal = Seal("seal", "wasmfleet.crypto.encrypt")
     good = sealed(b"data", seal, "result")[MARK]
     boxes = [

@@ -1,4 +1,4 @@
-"""Cancelled batches: a batch that has not begun is withdrawn for good, one that has begun finishes as usual."""
+"""Cancelled batches: one that has not begun is withdrawn for good, one that has begun finishes as usual."""
 
 import json
 

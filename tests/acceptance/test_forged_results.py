@@ -1,4 +1,4 @@
-"""Results that no worker wrote: whoever waits for one gets a typed error at once, and nothing else happens."""
+"""Results that no worker wrote: whoever waits for one gets a typed error at once, and no more happens."""
 
 import json
 from collections.abc import Iterator

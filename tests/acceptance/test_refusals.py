@@ -1,4 +1,4 @@
-"""Commands, workers and clients refuse files that another user could change or read, each in one clear line."""
+"""Commands, workers and clients refuse files that another user could change or read, in one clear line."""
 
 import json
 import subprocess

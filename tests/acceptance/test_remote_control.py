@@ -1,4 +1,4 @@
-"""Orders that anybody who reaches the broker can send to a worker: it obeys or refuses each, and serves on."""
+"""Orders that anybody at the broker can send to a worker: it obeys or refuses each, and serves on."""
 
 import json
 import time

@@ -67,7 +67,7 @@ class SealingFleet(ChaosFleet):
 
     @contextlib.contextmanager
     def listened_to(self) -> Iterator[None]:
-        """Write every event of the fleet to a log meanwhile, so that `holders` finds a secret in an event too."""
+        """Write every event of the fleet to a log meanwhile, so that `holders` searches events too."""
         command = [sys.executable, "-m", "celery", f"--broker={self.url}", "events", "--dump"]
         environment = self.environment | {"PYTHONUNBUFFERED": "1"}
         log = self.folder / "events.log"

@@ -1,4 +1,4 @@
-"""An installation for tests that break it: it publishes like a coordinator, and counts by the ids in the log."""
+"""An installation for tests that break it: it publishes calls, and counts their executions in the log."""
 
 import contextlib
 import json
@@ -84,7 +84,7 @@ class ChaosFleet(Installation):
         return ids
 
     def run(self, code: str, given: Any = None) -> str:
-        """Run a Python program in this installation with `given` as JSON on stdin, and return what it prints."""
+        """Run a Python program here with `given` as JSON on stdin, and return what it prints."""
         done = subprocess.run(
             [sys.executable, "-c", code],
             input=json.dumps(given),
@@ -199,7 +199,7 @@ class ChaosFleet(Installation):
         return rows[0][0] if rows else 0
 
     def settle(self, ids: Sequence[str], *, seconds: float = 120) -> dict[str, int]:
-        """Wait until each call has a row in the log, for `seconds` at most; return how often each has run by then."""
+        """Wait, for `seconds` at most, until each call has a row; return how often each has run by then."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and len(self.executions(ids)) < len(ids):
             time.sleep(0.1)

@@ -42,7 +42,7 @@ def hang(*, really: bool = True) -> bool:
 
 @operation(parity="exact")
 def end_worker() -> None:
-    """Kill the main process of each worker that receives this call, as a message that triggers a defect would."""
+    """Kill the main process of each worker that receives this call, as a defect there would."""
 
 
 @signals.task_received.connect

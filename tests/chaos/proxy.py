@@ -1,4 +1,4 @@
-"""A TCP proxy whose connections can be turned into black holes: they stay open, and nothing passes any more."""
+"""A TCP proxy whose connections can be turned into black holes: they stay open, but nothing passes."""
 
 import contextlib
 import selectors
@@ -7,7 +7,7 @@ import threading
 
 
 class Proxy:
-    """Proxy from a free local port to another port, until told to swallow what comes or to cut connections."""
+    """Proxy from a free local port to another port, which can swallow what comes or cut connections."""
 
     def __init__(self, target: int) -> None:
         self._target = target

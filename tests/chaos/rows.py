@@ -18,7 +18,7 @@ def seconds_until_rows(fleet: ChaosFleet, more: int) -> float:
 
 
 def child_killed(fleet: ChaosFleet, worker: int) -> Figures:
-    """Row b: kill a child while it runs a task; only that task starts again, within 5 s, and the worker goes on."""
+    """Row b: kill a child during a task; only that task starts again, within 5 s, and the worker goes on."""
     [victim] = fleet.publish(1, "chaos.nap", seconds=10.0)
     others = fleet.publish(200, "chaos.nap", seconds=0.01)
     until(lambda: len(fleet.executions(others)) > 20, what="the others run beside it")
@@ -36,7 +36,7 @@ def child_killed(fleet: ChaosFleet, worker: int) -> Figures:
 
 
 def terminated_twice(fleet: ChaosFleet, worker: int, ids: list[str]) -> Figures:
-    """Row f: send SIGTERM twice during tasks of 2 s; running tasks finish, the rest waits for the next worker."""
+    """Row f: send SIGTERM twice during tasks of 2 s; running tasks finish, others wait for a new worker."""
     asked = time.monotonic()
     os.kill(worker, signal.SIGTERM)
     time.sleep(0.5)  # the second signal of an impatient supervisor, while tasks run

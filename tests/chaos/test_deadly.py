@@ -44,7 +44,7 @@ def test_a_message_that_ends_main_processes_is_set_aside_and_those_beside_it_are
 
 
 def _is_kept_and_can_be_sent_again(fleet: ChaosFleet, id: str) -> None:
-    """Assert that the message was kept whole and can be sent again, while no worker runs that it could kill."""
+    """Assert that the message was kept whole and can be sent again; no worker runs that it could kill."""
     told = fleet.run(f"from wasmfleet.workers.fleet_state import quarantine; print(quarantine.retry({id!r}))")
     with Redis.from_url(fleet.url) as broker:
         message = json.loads(broker.rpop("wasmfleet.python") or "")  # type: ignore[arg-type]

@@ -118,7 +118,7 @@ def _sha256(fleet: ChaosFleet) -> str:
 
 
 def _another_version(fleet: ChaosFleet) -> str:
-    """Add a section without meaning to the module `ast`, and return its new digest; its behaviour stays the same."""
+    """Add a section without meaning to the module `ast`: only its digest changes, and is returned."""
     module = fleet.package / "wasm_bin" / "ast.wasm"
     name = b"version"
     before = _sha256(fleet)

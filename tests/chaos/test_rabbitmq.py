@@ -1,4 +1,4 @@
-"""Rows a to g with RabbitMQ as the broker, and Valkey for results and the other state that processes share."""
+"""Rows a to g with RabbitMQ as the broker, and Valkey for results and other state that processes share."""
 
 import json
 import os

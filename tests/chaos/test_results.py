@@ -1,4 +1,4 @@
-"""Results while their store comes and goes: none is lost, waiting clients get theirs, no call runs in a loop."""
+"""Results while their store comes and goes: none is lost, waiting clients get theirs, nothing loops."""
 
 import contextlib
 import json
@@ -71,7 +71,7 @@ def test_who_waits_for_a_result_outlives_the_broker(fleet: ChaosFleet, runs_s: i
 
 @contextlib.contextmanager
 def _refusing_store(fleet: ChaosFleet, folder: Path) -> Iterator[tuple[ChaosFleet, "Redis"]]:
-    """Start a worker with a result store that answers, but refuses results until `min-replicas-to-write` is 0."""
+    """Start a worker whose result store answers, but refuses results until `min-replicas-to-write` is 0."""
     with chaos_fleet(folder) as store, Redis.from_url(store.admin_url) as server:
         store.start("broker")
         until(store.answers, what="the store answers")

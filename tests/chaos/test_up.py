@@ -1,4 +1,4 @@
-"""`wasmfleet up` when it or its processes end: what cannot start is tried again, and nothing is left behind."""
+"""`wasmfleet up` when it or its processes end: failed starts are tried again, nothing is left behind."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The transport against a real Valkey: what it books, its compatibility with kombu's own, limits and refusals."""
+"""The transport against a real Valkey: bookkeeping, compatibility with kombu's own, limits, refusals."""
 
 import json
 import time
