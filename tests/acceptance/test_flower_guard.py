@@ -1,4 +1,4 @@
-"""Flower answers only its own pages, under its own names; requests from other pages are refused."""
+"""Flower answers under its own names only, and refuses what pages of other origins send to it."""
 
 import socket
 from collections.abc import Iterator
