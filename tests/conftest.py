@@ -1,4 +1,4 @@
-"""A data folder of their own for the tests, with the modules compiled once."""
+"""Set up what all tests share: a data folder that only they use, with the modules compiled once."""
 
 import contextlib
 import os
@@ -18,14 +18,14 @@ _CACHE = Path(__file__).parent.parent / ".pytest_cache" / "compiled"
 _FOLDER = tempfile.TemporaryDirectory(prefix="wasmfleet-tests-")
 GUESTS = Path(__file__).parent / "guests"
 
-# Before anything of wasmfleet is imported: settings are read once.
+# This comes before anything of wasmfleet is imported, because settings are read only once.
 for name in [name for name in os.environ if name.startswith("WASMFLEET_")]:
     del os.environ[name]
 os.environ["WASMFLEET_DATA_DIR"] = _FOLDER.name
 
 hypothesis_settings.register_profile("ci", derandomize=True, deadline=None, max_examples=200)
 hypothesis_settings.register_profile("deep", derandomize=False, deadline=None, max_examples=2000)
-hypothesis_settings.load_profile("ci")  # `make deep` names the other one
+hypothesis_settings.load_profile("ci")  # `make deep` chooses the profile deep
 
 
 _LONG_S = 30.0
@@ -33,12 +33,12 @@ _MOST_PROCESSES = 8
 
 
 def pytest_report_header() -> list[str]:
-    """Tell which tools this machine has not got, what is not tested without them, and what installs them."""
+    """Tell which tools this machine lacks, what is not tested without them, and what installs them."""
     return [tools.told(tool) for tool in tools.missing()] or ["tools of the machine: all are there"]
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two processes for each core: most tests wait for processes that they have started."""
+    """Use two processes for each core, because most tests wait for processes that they have started."""
     return min(2 * (os.cpu_count() or 1), _MOST_PROCESSES)
 
 
@@ -52,7 +52,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Name the tests outside tests/chaos that are on their way to make `make test` long."""
+    """Name the tests outside tests/chaos that took so long that they would make `make test` slow."""
     reports = [report for reports in terminalreporter.stats.values() for report in reports]
     spent: dict[str, float] = {}
     for report in reports:
@@ -65,17 +65,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def share_compiled_modules(data_dir: Path) -> None:
-    """Lets a data folder use the compiled modules of all test runs: compiling takes longer than most tests."""
+    """Let a data folder use the compiled modules of all test runs; compiling takes longer than most tests."""
     _CACHE.mkdir(parents=True, exist_ok=True, mode=0o700)
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     (data_dir / "compiled").symlink_to(_CACHE, target_is_directory=True)
 
 
 def copy_compiled_modules(to: Path) -> None:
-    """Give a folder the modules that are compiled by now, while other test processes compile more of them."""
+    """Copy the modules that are compiled by now, while other test processes may be compiling more of them."""
     to.mkdir(mode=0o700, parents=True)
     for path in _CACHE.iterdir():
-        with contextlib.suppress(FileNotFoundError):  # it had its temporary name
+        with contextlib.suppress(FileNotFoundError):  # a temporary file, which has been renamed since
             shutil.copy2(path, to / path.name)
 
 

@@ -1,4 +1,4 @@
-"""Processes that end with the tests: also where pytest is killed, or interrupted while it runs in several processes."""
+"""Processes that end with the tests, also when pytest is killed, or interrupted while it runs in parallel."""
 
 import contextlib
 import functools
@@ -14,7 +14,7 @@ from wasmfleet.workers.node.watchdog import end_group
 
 
 def start(command: Sequence[str | Path], **options: Any) -> "subprocess.Popen[bytes]":
-    """Start a process in a session of its own. Whatever happens to this process, its group does not outlive it."""
+    """Start a process in a new session; its group ends with the test process, however that one ends."""
     process: subprocess.Popen[bytes] = subprocess.Popen(command, start_new_session=True, **options)
     _tell(f"+{process.pid}\n")
     return process
@@ -25,7 +25,7 @@ def end(process: "subprocess.Popen[bytes]") -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    _tell(f"-{process.pid}\n")  # another group may be given its number
+    _tell(f"-{process.pid}\n")  # the kernel may give this number to another group
 
 
 def _tell(line: str) -> None:
@@ -37,7 +37,7 @@ def _tell(line: str) -> None:
 
 @functools.cache
 def _watcher() -> "subprocess.Popen[bytes]":
-    """The process that watches this one: its input is closed when this one ends, however it does."""
+    """Start the process that watches this one: its input closes when this one ends, however that happens."""
     command = [sys.executable, "-m", "tests.lifeline"]
     root = Path(__file__).parents[1]
     return subprocess.Popen(command, stdin=subprocess.PIPE, bufsize=0, start_new_session=True, cwd=root)

@@ -9,7 +9,7 @@ from tests import tools
 
 
 def need(name: str) -> list[Path]:
-    """Give the places of a tool's parts; without the tool the test is skipped, and fails in CI."""
+    """Return the places of a tool's parts; without the tool, skip the test, or fail it in CI."""
     tool = tools.tool(name)
     found = tool.found()
     if not found:

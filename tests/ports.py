@@ -5,8 +5,8 @@ import random
 import socket
 from typing import Final
 
-#: Below those that the kernel gives to outgoing connections, one of which could take a port before its server does.
-#: Every tenth only: a broker whose port is taken moves to one of the next.
+#: Ports below the range of outgoing connections, one of which could take a port before its server does.
+#: Only every tenth is used, because a broker whose port is taken moves to one of the next.
 _PORTS: Final = range(10_000, 32_000, 10)
 
 
@@ -22,14 +22,14 @@ def free_port() -> int:
 
 
 def _reserve(port: int) -> bool:
-    """Bind a name that the kernel forgets with this process; False when another process has it."""
+    """Bind a name that the kernel frees when this process ends; return False when another process has it."""
     reservation = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
         reservation.bind(f"\0wasmfleet-tests-port-{port}")
     except OSError:
         reservation.close()
         return False
-    reservation.detach()  # stays open, and is nobody's to close
+    reservation.detach()  # the socket stays open until this process ends
     return True
 
 

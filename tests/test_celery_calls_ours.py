@@ -21,11 +21,11 @@ _app = Celery("celery-calls-ours", broker="memory://", set_as_current=False)
 
 @_app.task(name="a.task")
 def _task() -> None:
-    """Nothing; requests need a task."""
+    """Do nothing: the requests below need a task."""
 
 
 class Results(RedisResults):
-    """Notes what Celery asks for, in place of a store."""
+    """A result backend that notes what Celery asks for, and has no store."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, app=_app, url="redis://127.0.0.1:1", **kwargs)
@@ -44,7 +44,7 @@ class Results(RedisResults):
 
 
 class Request(WorkerRequest):
-    """Notes how it is ended."""
+    """A request that notes how Celery ends it."""
 
     ended: tuple[str, bool] = ("", False)
 

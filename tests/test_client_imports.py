@@ -1,4 +1,4 @@
-"""What a client imports needs none of the fleet's packages: each is made impossible to import here."""
+"""A client's imports need none of the fleet's packages, which these tests make impossible to import."""
 
 import base64
 import json
@@ -41,7 +41,7 @@ except RuntimeUnavailable as error:
 
 
 def run_without_extras(program: str, **environment: str) -> str:
-    """What a program prints where no package of `fleet` or `sealing` can be imported."""
+    """Run a program that can import no package of the extras `fleet` and `sealing`; return what it prints."""
     needed = [line for line in requires("wasmfleet") or [] if re.search("extra == .(fleet|sealing)", line)]
     names = {re.match(r"[\w.-]+", line)[0].lower() for line in needed}  # type: ignore[index]
     modules = [

@@ -1,4 +1,4 @@
-"""Rules of the house that no linter knows."""
+"""Rules for this code base that no linter knows."""
 
 import re
 import subprocess

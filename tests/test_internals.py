@@ -1,4 +1,4 @@
-"""What Wasmfleet leans on in other projects without their promise: it is there, and used in its project's file only."""
+"""Internals of other projects that Wasmfleet uses: unchanged since they were read, and in few files only."""
 
 import ast
 import dis
@@ -25,19 +25,19 @@ from wasmfleet.workers.internals.named import Internal
 
 _ROOT: Final = Path(__file__).parents[1]
 _OURS: Final = (wasmfleet.config, wasmfleet.tasks, wasmfleet.workers)
-#: The files that may touch other projects' private names; each with a list has the name of its project.
+#: The files that may touch other projects' private names; a file with a list is named after its project.
 _FILES: Final = sorted(
     {*_ROOT.glob("workers/internals/*.py"), *_ROOT.glob("workers/*/*_internals.py")}
     - {_ROOT / "workers/internals" / name for name in ("__init__.py", "named.py")}
 )
 #: Names with a leading underscore that Python's own documentation names.
 _DOCUMENTED: Final = {"_exit", "_replace", "_asdict", "_fields"}
-#: Classes that Celery documents as there to be subclassed.
+#: Classes that Celery's documentation tells its users to subclass.
 _TO_BE_SUBCLASSED: Final = {"celery.app.task:Task", "celery.bootsteps:StartStopStep", "celery.bootsteps:Step"}
 _MISSING: Final = object()
 
 
-#: The files with a list of what they lean on, by project.
+#: The files with a list of the internals that they use, by project.
 _LISTS: Final = {
     path.stem.removesuffix("_internals"): path for path in _FILES if "\nINTERNALS: " in path.read_text()
 }
@@ -51,7 +51,10 @@ def listed(project: str) -> ModuleType:
 
 
 def read_in(project: str) -> str:
-    """The version in which a project was read; known also where its file cannot be imported with another one."""
+    """Return the version in which a project was read, from the text of its file.
+
+    With another version of the project, the file itself may be impossible to import.
+    """
     [version] = re.findall(r'^READ_IN: Final = "(.+)"$', _LISTS[project].read_text(), re.MULTILINE)
     return str(version)
 
@@ -73,7 +76,7 @@ def test_everything_that_is_leaned_on_is_there_as_it_was_read(project: str) -> N
 
 
 def _change(internal: Internal) -> str:
-    """What has become of a listed name; empty where it is as it was read."""
+    """Describe what has changed about a listed name; return an empty text if it is as it was read."""
     found = _found(internal.name)
     if found is _MISSING:
         return f"{internal.name} is gone ({internal.why})"
@@ -94,7 +97,7 @@ def _found(name: str) -> Any:
 
 
 def _assigned(owner: type) -> set[str]:
-    """The attributes that the methods of a class and of its bases set, on an instance in most cases."""
+    """Return the attributes that the methods of a class and its bases set, mostly on an instance."""
     values = (
         inspect.unwrap(value) for base in owner.__mro__ for value in vars(base).values() if callable(value)
     )
@@ -103,7 +106,7 @@ def _assigned(owner: type) -> set[str]:
 
 
 def _function(found: Any) -> Any:
-    """The function behind a property, a class method or a static one."""
+    """Return the function behind a property, a class method or a static method."""
     return getattr(found, "fget", None) or getattr(found, "__func__", found)
 
 
@@ -141,7 +144,7 @@ def _requirements() -> list[Requirement]:
 
 @cache
 def elsewhere() -> dict[str, ast.Module]:
-    """Our source files that may not touch other projects' private names."""
+    """Parse our source files that may not touch other projects' private names."""
     paths = (path for folder in ("config", "tasks", "workers") for path in (_ROOT / folder).rglob("*.py"))
     return {
         path.relative_to(_ROOT).as_posix(): ast.parse(path.read_text())
@@ -181,7 +184,7 @@ def _is_private(name: str) -> bool:
 
 
 def _mentioned(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """Names with a leading underscore that are used as attributes, methods, arguments or strings, with their lines."""
+    """Yield each name that is used as an attribute, method, argument, import or string, with its line."""
     for node in ast.walk(tree):
         match node:
             case ast.Attribute(attr=name) | ast.FunctionDef(name=name) | ast.Constant(value=str(name)):
@@ -193,7 +196,7 @@ def _mentioned(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 def _defined(tree: ast.Module) -> Iterator[str]:
-    """Names that a file gives to a function, a class, a variable, or an attribute of `self` or `cls`."""
+    """Yield each name that a file gives to a function, class, variable, or attribute of `self` or `cls`."""
     for node in ast.walk(tree):
         match node:
             case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.Name(id=name, ctx=ast.Store()):
@@ -224,7 +227,7 @@ def _our_classes() -> set[type]:
 
 
 def _overridden(cls: type) -> Iterator[tuple[str, list[type]]]:
-    """The methods and properties of other projects' classes that one of ours overrides, with those classes."""
+    """Yield each method or property that our class overrides, with the foreign classes that define it."""
     foreign = [base for base in cls.__mro__ if base.__module__.partition(".")[0] in _LISTS]
     if any(f"{base.__module__}:{base.__qualname__}" in _TO_BE_SUBCLASSED for base in foreign):
         return

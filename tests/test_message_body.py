@@ -1,4 +1,4 @@
-"""What the main process reads of a body, against what a decoder makes of it."""
+"""The main process reads parts of a message's body: they equal what a decoder makes of it."""
 
 import json
 from typing import Any
@@ -21,7 +21,7 @@ _MAPS = st.dictionaries(st.text(), _VALUES)
 
 @given(st.lists(_VALUES), _MAPS, _MAPS)
 def test_the_parts_of_a_body_decode_to_what_was_sent(args: Any, kwargs: Any, embed: Any) -> None:
-    """Also in JSON with what the standard has not: NaN, Infinity, lone surrogates."""
+    """Include what Python writes beyond the JSON standard: NaN, Infinity, lone surrogates."""
     sent = [args, kwargs, embed]
     as_json = json.dumps(sent).encode()
     found = message_body.of(as_json, message_body.JSON)

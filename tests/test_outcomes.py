@@ -1,4 +1,4 @@
-"""The result log: one row an item, whatever is run again."""
+"""The result log: one row for each item, even if the item runs again."""
 
 import os
 import sqlite3

@@ -1,4 +1,4 @@
-"""Text from outside, made fit to be stored and shown, whatever it was."""
+"""Text from outside is made safe to store and to show, whatever it contains."""
 
 import logging
 import re

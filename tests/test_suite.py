@@ -1,4 +1,4 @@
-"""What the tests promise of themselves: they stay short, leave nothing behind, and name the tools that they need."""
+"""Rules for the tests themselves: they stay short, leave nothing behind, and name the tools they need."""
 
 import ast
 import os
@@ -13,7 +13,7 @@ from tests.acceptance.installation import until
 from tests.tools import TOOLS, tool
 
 _TESTS = Path(__file__).parent
-#: They are slow by their nature: what breaks things, and what only `make attack` uses.
+#: Folders whose tests may each start a fleet: chaos breaks its fleets, and only `make attack` uses attack.
 _MAY_START_ANY = {"chaos", "attack"}
 _STARTS = {"installation", "chaos_fleet", "up"}
 _SHARED = {"module", "package", "session"}
@@ -43,7 +43,7 @@ def _is_plain_call(node: ast.AST) -> bool:
 
 
 def _is_shared(function: ast.FunctionDef) -> bool:
-    """Whether it is a fixture with a wide scope."""
+    """Tell whether a function is a fixture that many tests share."""
     scopes = [
         keyword.value.value
         for decorator in function.decorator_list

@@ -1,4 +1,4 @@
-"""The threat model names tests; this holds it to that, and to what it says of pins."""
+"""The threat model stays true: the tests that it names exist, and what it calls pinned has its hash."""
 
 import hashlib
 import json

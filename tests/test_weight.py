@@ -1,4 +1,4 @@
-"""The weight of a message: the same count that decoding gives, refused before anything is built."""
+"""The weight of a message: it equals what decoding gives, and too much is refused before decoding."""
 
 import json
 import time
@@ -100,7 +100,7 @@ def test_twenty_mebibytes_of_bomb_are_refused_without_being_built(weigh: Any, da
     began = time.process_time()
     try:
         weigh(data, MANY, DEEP)
-        assert weigh is check_json  # the one that is a single endless string
+        assert weigh is check_json  # only the JSON text that is a single endless string passes
     except TooHeavy:
         pass
     spent, (_, peak) = time.process_time() - began, tracemalloc.get_traced_memory()

@@ -1,4 +1,4 @@
-"""What the tests need of the machine beside Python: each tool, its Debian packages, and what it tests.
+"""The tools that tests need besides Python: each with its Debian packages and what it tests.
 
 tools.py               tell what is missing
 tools.py --install     install what is missing (root, or sudo)
@@ -19,18 +19,18 @@ MEND: Final = "make tools"
 
 @dataclass(frozen=True)
 class Tool:
-    """Something of the machine that some tests cannot do without."""
+    """A tool of the machine that some tests cannot do without."""
 
     name: str
-    #: What Debian calls it.
+    #: The Debian packages that install it.
     packages: tuple[str, ...]
-    #: All of them must be there: names of commands, or patterns of paths. Of names joined by | one is enough.
+    #: Commands, or patterns of absolute paths, all needed. Of names joined by | one is enough.
     parts: tuple[str, ...]
     #: What is tested with it.
     tests: str
 
     def found(self) -> list[Path]:
-        """The place of each part, in their order; empty when one of them is missing."""
+        """Return the place of each part in order; the list is empty when one of them is missing."""
         places = [_place(part) for part in self.parts]
         return [place for place in places if place] if all(places) else []
 
@@ -89,17 +89,17 @@ TOOLS: Final = [
 
 
 def tool(name: str) -> Tool:
-    """The tool of this name."""
+    """Return the tool of this name."""
     return next(tool for tool in TOOLS if tool.name == name)
 
 
 def missing() -> list[Tool]:
-    """The tools that this machine has not got."""
+    """Return the tools that this machine lacks."""
     return [tool for tool in TOOLS if not tool.found()]
 
 
 def told(tool: Tool) -> str:
-    """That a tool is missing, what is not tested without it, and the command that installs it, in one line."""
+    """Say in one line that a tool is missing, what is not tested without it, and what installs it."""
     return f"{tool.name} is missing, which tests {tool.tests}; `{MEND}` installs it"
 
 

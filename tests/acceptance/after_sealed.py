@@ -1,4 +1,4 @@
-"""Operations of no family that holds secrets, put into an installation under test: they get what others had sealed."""
+"""Operations for a test installation: not sealed themselves, but given what sealed operations return."""
 
 import os
 import signal
@@ -10,18 +10,18 @@ from wasmfleet.workers.errors import InvalidSource
 
 @operation(parity="exact")
 def same(data: Any) -> Any:
-    """What it gets."""
+    """Return the argument unchanged."""
     return data
 
 
 @operation(parity="exact")
 def quote(data: bytes) -> None:
-    """Fails with what it gets in its message."""
+    """Fail with an error whose message quotes the argument."""
     raise InvalidSource(f"unexpected {data.decode()}", {"line": 1, "column": 2, "near": data.decode()})
 
 
 @operation(parity="exact")
 def die(data: Any) -> None:
-    """Kills its own process, unless it gets nothing."""
+    """Kill the process that runs this call, unless the argument is empty."""
     if data:
         os.kill(os.getpid(), signal.SIGKILL)

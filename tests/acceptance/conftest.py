@@ -1,4 +1,4 @@
-"""One fleet for the tests of the command line, started as a user starts it."""
+"""Fixtures of the acceptance tests: a fleet started by `wasmfleet up`, and one that misbehaves."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ from tests.ports import free_port
 
 @dataclass(frozen=True)
 class CommandLine:
-    """`wasmfleet` with an environment and a working folder of its own."""
+    """The command `wasmfleet`, with its own environment and working folder."""
 
     folder: Path
     environment: dict[str, str]
@@ -36,7 +36,8 @@ class CommandLine:
         )
 
     def start(self, *words: str | Path, log: Path) -> "subprocess.Popen[bytes]":
-        # A shell starts its background jobs deaf to Ctrl-C, and what they start inherits it.
+        # A shell makes its background jobs ignore SIGINT, and their children inherit that. Without `env`,
+        # Ctrl-C would have no effect when the tests themselves run in the background.
         command = ["env", "--default-signal=INT", sys.executable, "-m", "wasmfleet", *words]
         with log.open("wb") as output:
             return lifeline.start(
@@ -45,7 +46,7 @@ class CommandLine:
 
 
 def command_line(folder: Path) -> CommandLine:
-    """A data folder and ports that nothing else uses; the modules are compiled already, for all tests."""
+    """Make a command line with its own data folder and ports, and the modules compiled for all tests."""
     share_compiled_modules(folder / "data")
     own = {
         "WASMFLEET_DATA_DIR": str(folder / "data"),
@@ -88,7 +89,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFleet]:
 
 @pytest.fixture
 def misbehaving(serving: ChaosFleet) -> Iterator[ChaosFleet]:
-    """The same as if it were new: its broker is empty, no worker runs, and its settings are the usual ones."""
+    """The installation `serving`, reset after each test: no workers, an empty broker, the usual settings."""
     usual = dict(serving.environment)
     yield serving
     serving.environment = usual
@@ -99,7 +100,7 @@ def misbehaving(serving: ChaosFleet) -> Iterator[ChaosFleet]:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """Sources of every kind: right, wrong, ignored, and no text at all."""
+    """A folder with valid and invalid sources, ignored ones, and a file of no known language."""
     files = {
         "good.ts": "export const a: number = 1;\n",
         "broken.js": "let a = 1;\n\tlet ü = (a + ;\n",
@@ -119,7 +120,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def one_line(text: str) -> str:
-    """The text, which must be one clear line and no traceback."""
+    """Return the text after checking that it is a single line, as `wasmfleet` prints an error."""
     [line] = text.splitlines()
     assert line.startswith("wasmfleet: ")
     return line

@@ -1,4 +1,4 @@
-"""An installation of its own, to break and repair, with real workers and a real broker."""
+"""A separate installation that a test may break and repair, with real workers and a real broker."""
 
 import contextlib
 import itertools
@@ -32,7 +32,10 @@ def until(
     what: str = "",
     log: Callable[[], str] = lambda: "",
 ) -> Any:
-    """The condition's value once it is true; fails after a wide deadline, with the log of that moment."""
+    """Wait until the condition is true and return its value.
+
+    Fail after `seconds`, with what `log` returns at that moment.
+    """
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if value := condition():
@@ -42,12 +45,12 @@ def until(
 
 
 def embedded_url(data: Path, port: int) -> str:
-    """The URL that a data folder's embedded broker will have on this port."""
+    """Return the URL that a data folder's embedded broker will have on this port."""
     return f"redis://{credentials.login(Settings(data_dir=data))}127.0.0.1:{port}/0"
 
 
 def add_administrator(data: Path, port: int) -> str:
-    """Adds a user who may do everything to a broker that has not started yet, as the guide says; gives its URL."""
+    """Add a user with all rights to a broker that has not started yet, as the guide says; return its URL."""
     with credentials.users_file(Settings(data_dir=data)).open("x") as users:
         users.write("user administrator on >everything ~* &* +@all\n")
     Path(users.name).chmod(0o600)
@@ -77,22 +80,22 @@ class Installation:
         self._numbers = itertools.count()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         share_compiled_modules(self.data)
-        if "MODULES" in settings:  # the built-in ones are compiled already, for all installations
+        if "MODULES" in settings:  # the built-in modules are compiled once for all installations
             compile_modules(self.environment)
 
     def own_cache(self) -> Path:
-        """A compiled cache that no other test uses, with the modules in it."""
+        """Replace the shared compiled modules by a copy that no other test uses, and return its folder."""
         cache = self.data / "compiled"
         cache.unlink()
         copy_compiled_modules(cache)
         return cache
 
     def use_broker_by(self, port: int) -> None:
-        """Lets this installation reach its broker by another port, as by a proxy."""
+        """Make this installation reach its broker by another port, for example that of a proxy."""
         self.environment["WASMFLEET_BROKER_URL"] = "wasmfleet+" + embedded_url(self.data, port)
 
     def start(self, role: str) -> int:
-        """Starts a process of the Procfile's kind; gives its pid."""
+        """Start a process of a role (`wasm`, `python`, `broker`, `flower`) and return its pid."""
         name = f"{role}-{next(self._numbers)}"
         words = ["worker", role] if role in ("wasm", "python") else [role]
         with (self.folder / f"{name}.log").open("wb") as output:
@@ -107,12 +110,12 @@ class Installation:
         return process.pid
 
     def wait(self, pid: int, seconds: float) -> int:
-        """The exit status of a process that is about to end."""
+        """Wait for a process that is about to end, and return its exit status."""
         [process] = [process for process in self._processes.values() if process.pid == pid]
         return process.wait(seconds)
 
     def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
-        """What `wasmfleet` with these words says, in this installation's environment."""
+        """Run `wasmfleet` with these words in this installation's environment."""
         return subprocess.run(
             [sys.executable, "-m", "wasmfleet", *words],
             env=self.environment,
@@ -123,7 +126,7 @@ class Installation:
         )
 
     def start_fleet(self, *roles: str) -> None:
-        """Starts the broker and workers of these roles, and waits until each has sent a heartbeat."""
+        """Start the broker and a worker of each role, and wait until each worker has sent a heartbeat."""
         self.start("broker")
         for role in roles:
             self.start(role)
@@ -135,7 +138,7 @@ class Installation:
         return []
 
     def client(self) -> celery.Celery:
-        """An unconfigured Celery client that knows names only."""
+        """Make a Celery client without configuration, which knows operations only by name."""
         return celery.Celery(broker=self.url, backend=self.url, set_as_current=False)
 
     def call(self, operation: str, /, *, lane: str = "any", **arguments: Any) -> Any:
@@ -153,9 +156,9 @@ class Installation:
         return "\n".join(f"--- {log.name}\n{log.read_text()}" for log in sorted(self.folder.glob("*.log")))
 
     def stop(self, *, keep: str = "") -> None:
-        """Kill every process with its children, but not those of the role to keep.
+        """Kill every process with its children, except those of the role `keep`.
 
-        A worker that is asked to end takes two seconds for it.
+        They are killed because a worker that is asked to end needs two seconds.
         """
         for name in reversed([name for name in self._processes if name.partition("-")[0] != keep]):
             lifeline.end(self._processes.pop(name))
@@ -166,7 +169,7 @@ Made = TypeVar("Made", bound=Installation)
 
 @contextlib.contextmanager
 def installation(folder: Path, kind: type[Made] = Installation, **settings: str) -> Iterator[Made]:  # type: ignore[assignment]
-    """An installation of this kind; all of its processes end with it."""
+    """Make an installation of this kind, and end all of its processes afterwards."""
     made = kind(folder, **settings)
     try:
         yield made

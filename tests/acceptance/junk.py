@@ -1,4 +1,4 @@
-"""What may lie at a key of the fleet's that somebody else wrote."""
+"""Invalid values that a stranger may have written to the fleet's keys in Redis."""
 
 import struct
 from typing import Any, Final
@@ -44,7 +44,7 @@ BEAT: Final[dict[str, Any]] = {
 
 
 def junk(right: dict[str, Any]) -> list[bytes]:
-    """Junk of every kind, and what is right but for one field."""
+    """Return values that are no records, and copies of the valid record `right` with one wrong field each."""
     odd = [right | {name: [[]]} for name in right] + [
         {k: v for k, v in right.items() if k != name} for name in right
     ]
@@ -55,7 +55,7 @@ def junk(right: dict[str, Any]) -> list[bytes]:
 
 
 def of_type(store: "Redis", key: str, kind: str) -> None:
-    """Lets a key be of this type."""
+    """Replace a key by one of this Redis type, with junk in it."""
     store.delete(key)
     match kind:
         case "text":
@@ -71,6 +71,6 @@ def of_type(store: "Redis", key: str, kind: str) -> None:
 
 
 def other_types(store: "Redis", prefix: str) -> None:
-    """A key of each type but text."""
+    """Write junk of each Redis type except text, at keys made of the prefix and the type."""
     for kind in ("list", "set", "zset", "hash"):
         of_type(store, prefix + kind, kind)

@@ -1,11 +1,12 @@
-"""Every order that Celery knows, and broadcasts that are none."""
+"""Remote-control orders for workers: all of Celery's, malformed ones, and broadcasts that are no orders."""
 
 import json
 from typing import Any, Final
 
 from wasmfleet.workers.reception import drain
 
-#: Every order that Celery 5.7 knows, with arguments that are right. A new one fails a test here until it is decided.
+#: Orders that a worker obeys, with valid arguments. OBEYED and REFUSED together are all orders of Celery 5.7:
+#: a test fails when Celery adds one, until somebody decides which list it belongs to.
 OBEYED: Final[dict[str, dict[str, Any]]] = {
     "ping": {},
     "clock": {},

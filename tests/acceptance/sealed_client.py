@@ -1,6 +1,9 @@
-"""A client in a process of its own: reads a mapping of function to argument, and prints what each of them gives.
+"""Client program for the tests of sealing, which run it in a separate process.
 
-Those that get a secret make calls with it, and give what the client then knows."""
+It reads a JSON object from stdin: names of functions below, each with its argument. It calls them and prints
+a JSON object with what each returned. A function that takes a secret makes calls with it and returns what the
+client learns from them.
+"""
 
 import json
 import sys
@@ -77,14 +80,17 @@ def quoted(secret: bytes) -> Any:
 
 
 def dies_in_a_batch(secret: bytes) -> Any:
-    """A batch of which one item kills its process goes on item by item, with the items' outcomes in the store."""
+    """Send a batch in which one item kills its process.
+
+    The fleet then runs the batch item by item, and keeps the outcomes so far in the store.
+    """
     calls = [{"data": secret}, {"data": b"die"}, {"data": secret}]
     items = list(crypto.frail.many(calls, lane="python"))
     return [item.error.code if item.error else item.value == secret for item in items]
 
 
 def dies_of_it(secret: bytes) -> Any:
-    """An operation that holds no secrets kills its process with what another one had sealed, as item of a batch."""
+    """Send a sealed result, in a batch, to an operation that kills its process and is not sealed itself."""
     box = _stored(crypto.decrypt.delay(crypto.encrypt(secret, **KEY), **KEY))
     calls = [{"data": box}, {"data": None}]
     sent = app.send_task("wasmfleet.batch", ("after.die", calls), queue="wasmfleet.python.batch")
@@ -92,13 +98,13 @@ def dies_of_it(secret: bytes) -> Any:
 
 
 def _stored(call: Any) -> Any:
-    """A call's result as the store has it."""
+    """Wait for a call, and return its result as it is kept in the store."""
     call.get(timeout=30)
     return app.backend.decode(app.backend.get(app.backend.get_key_for_task(call.id)))["result"]
 
 
 def published(secret: bytes) -> Any:
-    """Without waiting."""
+    """Publish calls and a batch with the secret, and return the ids without waiting for results."""
     calls = [crypto.encrypt.delay(secret, **KEY), crypto.decrypt.delay(crypto.encrypt(secret, **KEY), **KEY)]
     waiting = crypto.decrypt.apply_async((crypto.encrypt(secret, **KEY),), KEY, lane="wasm")
     batch = crypto.encrypt.many([{"data": secret, **KEY}] * 2)
@@ -110,7 +116,7 @@ def decrypted(ids: list[str]) -> Any:
 
 
 def changed(_: bytes) -> Any:
-    """Boxes that are none of the call's, given to `crypto.encrypt`; the code of what each ends with."""
+    """Send changed and foreign boxes to `crypto.encrypt`; return an error code or a type name for each."""
     seal = Seal("seal", "wasmfleet.crypto.encrypt")
     good = sealed([[b"data"], KEY], seal, "arguments")
     [version, key_id, operation, purpose, content] = good[MARK]
@@ -137,7 +143,7 @@ def changed(_: bytes) -> Any:
 
 
 def _by_the_key_itself(seal: Seal) -> bytes:
-    """What `crypto.encrypt` makes for anybody who names the key."""
+    """Forge a box with `crypto.encrypt`, which anybody can call with the seal key's name."""
     about = msgspec.msgpack.encode((1, seal.key_id, seal.operation, "arguments"))
     return crypto.encrypt(msgspec.msgpack.encode([[b"data"], KEY]), key_id="seal", associated_data=about)
 
@@ -154,7 +160,7 @@ def _code(call: Any) -> str:
 
 
 def forged(_: bytes) -> Any:
-    """Results that nobody sealed; the code of what each is read as."""
+    """Store a sealed result and forged ones; return what each is read as: an error code or a type name."""
     seal = Seal("seal", "wasmfleet.crypto.encrypt")
     good = sealed(b"data", seal, "result")[MARK]
     boxes = [
@@ -171,7 +177,7 @@ def _as_stored(id: str, box: Any) -> Any:
 
 
 def refused(_: bytes) -> Any:
-    """What a client meets whose settings name a key that its keyring has not."""
+    """Make a call though the settings name a key that the keyring lacks; return the error's code and text."""
     try:
         return crypto.sha256.delay(b"data").id
     except WasmfleetError as error:

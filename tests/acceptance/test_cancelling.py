@@ -1,4 +1,4 @@
-"""Batches that are cancelled: what has not begun is withdrawn for good, what has begun ends as it does."""
+"""Cancelled batches: one that has not begun is withdrawn for good, one that has begun finishes as usual."""
 
 import json
 

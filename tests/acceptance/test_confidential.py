@@ -1,4 +1,4 @@
-"""What the quarantine keeps of messages that may hold arguments of `crypto.*`: all but the arguments."""
+"""The quarantine never keeps the content of a message that may hold arguments of `crypto.*`."""
 
 import base64
 import hashlib
@@ -109,7 +109,7 @@ def _message(body: str, properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kept(fleet: ChaosFleet, sent: list[str], bodies: list[str] | None = None) -> list[bool]:
-    """Of each message, whether its content is kept once it is set aside."""
+    """Send messages that are set aside, and return for each whether the quarantine keeps its content."""
     key = digests.key_file(Settings(data_dir=fleet.data))
     expected = [digests.under(key, text.encode()) for text in bodies or sent]
     before = fleet.set_aside()
@@ -123,6 +123,6 @@ def _kept(fleet: ChaosFleet, sent: list[str], bodies: list[str] | None = None) -
 
 
 def _set_aside(fleet: ChaosFleet, expected: list[str]) -> list[dict[str, Any]]:
-    """The entries with these digests, in order; none until all are there."""
+    """Return the quarantine's entries with these digests, in order, or an empty list until all are there."""
     entries = {entry["digest"]: entry for entry in fleet.quarantine()}
     return [entries[digest] for digest in expected] if set(expected) <= entries.keys() else []

@@ -20,7 +20,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
 
 
 def coordinate(fleet: Installation, code: str) -> Any:
-    """What a coordinator's program leaves in `answer`, run as a process of its own."""
+    """Run a coordinator's program in a separate process, and return what it leaves in `answer`."""
     program = f"import json\nfrom wasmfleet.tasks import ast, digest, metrics, text\n{code}\nprint(json.dumps(answer))"
     arguments = [sys.executable, "-W", "error", "-c", program]
     done = subprocess.run(arguments, env=fleet.environment, capture_output=True, text=True)
@@ -97,7 +97,7 @@ answer = [chained, [one[:8] for one in grouped], collected["a"]["mean"]]
 """,
     )
 
-    inner = hashlib.md5(b"78af5f94892f3950").hexdigest()  # of the XXH3 of abc
+    inner = hashlib.md5(b"78af5f94892f3950").hexdigest()  # the MD5 of the XXH3 of abc
     assert answer == [inner, ["ba7816bf", "e3b0c442"], 2.0]
 
 

@@ -1,4 +1,4 @@
-"""What is promised of delivery: a busy fleet says so, drained workers wait, nothing is dropped."""
+"""The promises about delivery: a busy fleet says so, drained workers take nothing, no message is dropped."""
 
 import json
 import re

@@ -176,7 +176,7 @@ def test_the_images_own_pip_commands_install_a_fleet_by_hashes_alone(tmp_path: P
 
 
 def _copy_context(to: Path) -> None:
-    """What the build is given: the ignore file names it."""
+    """Copy what the image's build gets to see: the files that the ignore file lets through."""
     lines = (_DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()
     for name in (line[1:] for line in lines if line.startswith("!")):
         place = _DEPLOY.parent / name

@@ -1,4 +1,4 @@
-"""Who may ask Flower: its own pages under its own names, and nobody else."""
+"""Flower answers under its own names only, and refuses what pages of other origins send to it."""
 
 import socket
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _POST = ("POST", "/api/task/async-apply/wasmfleet.text.hash")
 
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """A Flower whose API is open to everybody, as its own setting allows."""
+    """The port of a Flower whose own setting opens its API to everybody."""
     with installation(
         tmp_path_factory.mktemp("guard"), FLOWER_HOSTS="Flower.example.org, [2001:db8::5]"
     ) as made:

@@ -1,4 +1,4 @@
-"""Results that no worker wrote: who waits for one gets a typed error, at once, and nothing else happens."""
+"""Results that no worker wrote: whoever waits for one gets a typed error at once, and no more happens."""
 
 import json
 from collections.abc import Iterator
@@ -158,7 +158,10 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFleet]:
 def read(
     fleet: ChaosFleet, forged: list[dict[str, str]], count: int = 0, moments: tuple[bool, ...] = (False, True)
 ) -> list[list[Any]]:
-    """What who waits for each result gets: where it is there already, and where it comes while they wait."""
+    """Forge each result, and return what a client that waits for it gets, in one list for each of `moments`.
+
+    False means that the result is there before the client asks, True that it arrives while the client waits.
+    """
     found: list[list[Any]] = json.loads(fleet.run(_READ, [fleet.url, forged, count, moments]))
     return found
 

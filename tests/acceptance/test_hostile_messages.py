@@ -1,4 +1,4 @@
-"""Messages that no Celery client sends: set aside one by one, while the same worker serves all others."""
+"""Messages that no Celery client sends: each is set aside, and the same worker serves all others."""
 
 import base64
 import json
@@ -77,7 +77,7 @@ _BATCHES: list[Any] = [
     [["chaos.nap", [{}]], {"x": 1}, {}],
     [[], {}, {}],
 ]
-#: Arguments that Celery would not get as far as the task's body with.
+#: Arguments with which Celery alone would fail before it reaches the task's body.
 _ARGUMENTS: list[Any] = [
     [[], {"__type__": "datetime", "__value__": "2020-01-01T00:00:00"}, {}],
     [[], {"self": 1}, {}],
@@ -122,7 +122,7 @@ def test_arguments_that_are_none_have_an_error_and_a_row(fleet: ChaosFleet) -> N
     sent = [_message(body) for body in _ARGUMENTS]
     sent.append(_message(None))
     sent[-1] |= {
-        "body": base64.b64encode(b"\x93\x90\x81\xc4\x01a\x01\x80").decode(),  # a name of bytes
+        "body": base64.b64encode(b"\x93\x90\x81\xc4\x01a\x01\x80").decode(),  # the argument's name is bytes
         "content-type": "application/x-msgpack",
     }
     sent[-1]["properties"]["body_encoding"] = "base64"
@@ -243,7 +243,7 @@ def test_what_may_be_secret_is_shown_and_kept_nowhere(fleet: ChaosFleet) -> None
 
 
 def _refused(fleet: ChaosFleet, message: dict[str, Any]) -> dict[str, Any]:
-    """What is set aside of this message, while the worker lives on."""
+    """Send a message, check that the worker lives on, and return the entry that is set aside."""
     [worker] = fleet.workers()
     before = fleet.set_aside()
     with Redis.from_url(fleet.url) as broker:

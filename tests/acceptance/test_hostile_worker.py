@@ -1,4 +1,4 @@
-"""Hostile guests inside real workers: typed errors for those who called them, and the worker goes on."""
+"""Hostile guest modules in real workers: their callers get typed errors, and the worker goes on."""
 
 from collections.abc import Iterator
 from pathlib import Path

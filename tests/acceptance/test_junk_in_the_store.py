@@ -1,4 +1,4 @@
-"""What others may have put where the fleet's processes share their state: skipped, said once, and nobody stops."""
+"""Junk where the fleet's processes share their state: it is skipped and logged once, and no process stops."""
 
 import json
 import subprocess
@@ -28,7 +28,10 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFleet]:
 
 @pytest.fixture
 def store(fleet: ChaosFleet) -> Iterator["Redis"]:
-    """The store, whose junk is gone afterwards; the same worker must serve on, and have told no traceback."""
+    """A connection to the store, from which the junk is removed after the test.
+
+    The same worker must then still serve, and must not have logged a traceback.
+    """
     [before] = fleet.workers()
     with Redis.from_url(fleet.url) as connection:
         yield connection
@@ -55,7 +58,7 @@ def test_junk_for_heartbeats_is_skipped_and_said_once(fleet: ChaosFleet, store: 
     assert len(seen) == 1
     assert _doctor(fleet) == 0
     lines = [line for line in fleet.output().splitlines() if "the heartbeat" in line]
-    assert 3 < len(lines) <= 21  # junk is named once each, and of very much not all
+    assert 3 < len(lines) <= 21  # each junk key is named once, and not all of them when there are many
     assert len(set(map(_without_time, lines))) == len(lines)
 
 
@@ -164,7 +167,7 @@ def test_junk_for_holders_and_leases_is_said_once_and_the_dead_are_succeeded(
 
 
 def test_a_silent_holder_is_forgotten_whatever_its_name(fleet: ChaosFleet, store: "Redis") -> None:
-    odd = {b"|||", b"\xff", b"silent"}  # there since the worker started
+    odd = {b"|||", b"\xff", b"silent"}  # the fixture `fleet` wrote these before the worker started
 
     until(lambda: not odd & set(store.zrange("unacked_holders", 0, -1)), log=fleet.output)
 
@@ -181,7 +184,7 @@ def test_a_key_of_the_transport_that_is_of_another_type_is_written_anew(
 
 
 def _holder(store: "Redis") -> bytes:
-    """The worker's name as a holder."""
+    """Return the name under which the worker holds messages."""
     names: list[bytes] = store.zrange("unacked_holders", 1, "+inf", byscore=True)
     [name] = [name for name in names if name.endswith(b"|0")]
     return name
@@ -201,7 +204,7 @@ def _message(id: str) -> dict[str, Any]:
 
 
 def _beats(fleet: ChaosFleet, count: int) -> None:
-    """Waits for so many heartbeats of the worker."""
+    """Wait for this many heartbeats of the worker."""
     for _ in range(count):
         before = time.time()
         until(lambda at=before: any(worker.sent_at > at for worker in _seen(fleet)), log=fleet.output)

@@ -1,4 +1,4 @@
-"""What another user of the machine can do with a running fleet: nothing, and nowhere is its password to be seen."""
+"""Another user of the machine can do nothing with a running fleet, and sees its password nowhere."""
 
 import base64
 import hashlib
@@ -60,7 +60,7 @@ def test_who_has_no_password_gets_nothing(fleet: Installation) -> None:
 
 
 def _every_command(listed: dict[str, Any]) -> Iterator[tuple[str, int]]:
-    """Each command of the server with its number of words, but not the one that hangs up."""
+    """Yield each command of the server with its number of words, except `quit`, which hangs up."""
     for name, command in listed.items():
         subcommands = {name: {"arity": arity} for name, arity in _arities(command)}
         if subcommands:
@@ -84,7 +84,7 @@ def _answer(connection: socket.socket, name: str, arity: int) -> str:
     "command", [word for line in _DANGEROUS.split("\n") for word in line.split("|") if word]
 )
 def test_who_has_the_password_can_do_no_harm(fleet: Installation, command: str) -> None:
-    refusal = "no permissions|not allowed"  # by the list of users, or by the server whoever asks
+    refusal = "no permissions|not allowed"  # by the user's rights, or by the server for every user
     with Redis.from_url(fleet.url) as client, pytest.raises(ResponseError, match=refusal):
         client.execute_command(*command.split())
 

@@ -36,7 +36,7 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def greet(modules: Path) -> None:
-    """The example crate, built where Debian's toolchain is."""
+    """Build the example crate into the folder of modules; this needs Debian's Rust toolchain."""
     cargo, rustc, linker, _ = need("rust")
     target = Path.home() / ".cache" / "wasmfleet-build" / "examples"
     flags = (

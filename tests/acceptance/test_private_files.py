@@ -1,4 +1,4 @@
-"""Files and folders that another user of the machine could change or read: refused, with the command that mends it."""
+"""Files and folders that another user could change or read are refused, with the command that mends them."""
 
 import os
 import re
@@ -40,7 +40,7 @@ def own(tmp_path: Path) -> Settings:
 
 
 def assert_refused_and_mended(own: Settings, finding: str) -> None:
-    """One trouble, whose command, run as it stands, leaves none."""
+    """Assert that exactly one trouble is found, and none after running the command that it names."""
     [trouble] = data_folder.troubles(own)
     assert finding in str(trouble)
     with pytest.raises(private_files.NotPrivate):
@@ -158,7 +158,7 @@ def test_without_proc_the_bytes_that_were_verified_are_loaded(tmp_path: Path) ->
 
 
 def _copied(data: Path) -> Path:
-    """The compiled modules in a folder of this test's own."""
+    """Replace the shared compiled modules by a copy that only this test uses, and return its folder."""
     (data / "compiled").unlink()
     copy_compiled_modules(data / "compiled")
     return data / "compiled"

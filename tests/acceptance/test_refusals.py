@@ -1,4 +1,4 @@
-"""Commands, workers and clients where another user could change or read what they need: one clear line each."""
+"""Commands, workers and clients refuse files that another user could change or read, in one clear line."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Orders that anybody at the broker may send to a worker: each is obeyed or refused, and the worker serves on."""
+"""Orders that anybody at the broker can send to a worker: it obeys or refuses each, and serves on."""
 
 import json
 import time
@@ -20,7 +20,7 @@ from tests.chaos.fleet import ChaosFleet, chaos_fleet
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFleet]:
-    """A worker that reaches its broker by a password, as each does."""
+    """A fleet with one worker, which logs in to its broker with a password as every worker does."""
     with chaos_fleet(tmp_path_factory.mktemp("remote")) as made:
         made.start_fleet("python")
         yield made
@@ -35,7 +35,7 @@ def client(fleet: ChaosFleet) -> Celery:
 
 @pytest.fixture(autouse=True)
 def _serves_on(fleet: ChaosFleet, client: Celery) -> Iterator[None]:
-    """Whatever was sent: the same process serves a call, and has written no traceback."""
+    """Check after each test that the same process still serves a call and has logged no traceback."""
     [before] = fleet.workers()
     yield
     result = client.signature("wasmfleet.chaos.nap", kwargs={"seconds": 0.0}, queue="wasmfleet.python")
@@ -165,7 +165,7 @@ def test_a_worker_that_may_obey_all_does_and_the_doctor_warns_of_it(
 
 
 def ask(fleet: ChaosFleet, client: Celery, order: str, arguments: Any) -> Any:
-    """The worker's answer to an order."""
+    """Send an order to the worker, and return its answer."""
     [worker] = fleet.workers()
     answers = client.control.broadcast(
         order, arguments=arguments, destination=[worker.worker], reply=True, timeout=10

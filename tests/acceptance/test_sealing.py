@@ -1,4 +1,4 @@
-"""With WASMFLEET_SEAL_KEY, nobody but client and worker sees what `crypto.*` gets and gives."""
+"""With WASMFLEET_SEAL_KEY, only client and worker see the arguments and results of `crypto.*`."""
 
 import base64
 import contextlib
@@ -41,7 +41,7 @@ _READERS = {
 
 
 class SealingFleet(ChaosFleet):
-    """One with two keys, of which one seals, and with operations that misbehave with secrets."""
+    """A fleet with two keys, one of which seals, and with operations that mishandle secrets."""
 
     def __init__(self, folder: Path) -> None:
         keyring = folder / "keys.json"
@@ -56,7 +56,7 @@ class SealingFleet(ChaosFleet):
         self.aside = folder / "crypto.wasm"
 
     def ask(self, given: dict[str, Any], **settings: str) -> dict[str, Any]:
-        """What functions of `sealed_client` give in a client with these settings."""
+        """Call functions of `sealed_client` in a client with these settings, and return what each gives."""
         usual = self.environment
         self.environment = usual | {f"WASMFLEET_{key}": value for key, value in settings.items()}
         try:
@@ -67,7 +67,7 @@ class SealingFleet(ChaosFleet):
 
     @contextlib.contextmanager
     def listened_to(self) -> Iterator[None]:
-        """Has every event of the fleet written to a log of its own meanwhile."""
+        """Write every event of the fleet to a log meanwhile, so that `holders` searches events too."""
         command = [sys.executable, "-m", "celery", f"--broker={self.url}", "events", "--dump"]
         environment = self.environment | {"PYTHONUNBUFFERED": "1"}
         log = self.folder / "events.log"
@@ -80,7 +80,7 @@ class SealingFleet(ChaosFleet):
             lifeline.end(listener)
 
     def holders(self, secret: str) -> set[str]:
-        """Where the secret is found, in any of the ways that it may be written."""
+        """Return the kinds of places that hold the secret, however it is encoded there."""
         forms = _forms(secret.encode())
         return {name for name, text in self._places() if any(form in text for form in forms)}
 
@@ -102,7 +102,7 @@ def _flat(value: Any) -> Iterator[bytes]:
 
 
 def _forms(secret: bytes) -> set[bytes]:
-    """The secret, in hexadecimal, and in base64 or twice in base64 at any place in a longer text."""
+    """Return the secret as it is, in hexadecimal, and in base64 (once or twice) as part of a longer text."""
     once = _encoded(secret)
     return {secret, secret.hex().encode(), *once, *(form for text in once for form in _encoded(text))}
 
@@ -113,7 +113,7 @@ def _encoded(text: bytes) -> set[bytes]:
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SealingFleet]:
-    """Its sandbox has no module `crypto`: calls are handed over to plain Python."""
+    """A fleet without the sandbox module `crypto`, so that its calls are handed over to plain Python."""
     with installation(tmp_path_factory.mktemp("sealing"), SealingFleet) as made:
         shutil.move(made.module, made.aside)
         made.start_fleet("wasm", "python")

@@ -1,4 +1,4 @@
-"""How long calls may run in the plain-Python lane, alone and in a batch."""
+"""Time limits of calls in the plain-Python lane, alone and in a batch."""
 
 import os
 import time
@@ -75,7 +75,7 @@ def test_a_batch_gets_no_more_time_than_the_worker_gives(fleet: ChaosFleet) -> N
 
 
 def test_a_soft_limit_is_kept_though_no_hard_limit_is_given(fleet: ChaosFleet) -> None:
-    """As in a call that is handed over: Celery sends it on with both limits, the hard one None."""
+    """Send both limits, the hard one None, as Celery does with a call that is handed over to another lane."""
     given = fleet.run(
         "from wasmfleet.workers.calls.catalogue import find\n"
         "call = find('chaos.nap').apply_async(kwargs={'seconds': 0.4}, lane='python', soft_time_limit=0.2,"
@@ -100,7 +100,7 @@ def test_native_code_that_obeys_no_signal_ends_at_its_deadline_and_its_child_goe
 
     assert (
         time.monotonic() - started < 5
-    )  # ten times the limit, for a loaded machine; Celery's kill is at 5.5
+    )  # ten times the limit, for a loaded machine; Celery would kill the child at 5.5 s
     assert _nap(fleet, 0.0).get(timeout=30) == 0.0
     assert children(worker.pid) == before
 

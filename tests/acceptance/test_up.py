@@ -1,4 +1,4 @@
-"""`wasmfleet up` with real processes: ports, counts, second starts, and words that cannot be."""
+"""`wasmfleet up` with real processes: taken ports, counts of workers, second starts, and wrong arguments."""
 
 import re
 import signal
@@ -17,11 +17,11 @@ from tests.ports import free_port
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """A fleet with two accelerated workers, whose broker finds its port taken."""
+    """A fleet with two WebAssembly workers, whose broker finds its port taken."""
     with installation(tmp_path_factory.mktemp("up")) as made:
         taken = ("127.0.0.1", int(made.environment["WASMFLEET_BROKER_PORT"]))
         with socket.create_server(taken), up(made, "wasm=2"):
-            made.url = made.command("url").stdout.strip()  # that of the port it moved to
+            made.url = made.command("url").stdout.strip()  # the broker has moved to another port
             yield made
 
 
@@ -59,7 +59,7 @@ def test_ctrl_c_ends_the_wait_for_a_broker_that_is_not_there(alone: CommandLine)
         assert process.stdout is not None
         assert "its broker at wasmfleet+redis://***@127.0.0.1" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0  # it would wait a minute
+        assert process.wait(30) == 0  # without Ctrl-C it would wait a minute
 
     assert processes_of(alone.folder / "data") == {}
 

@@ -1,4 +1,4 @@
-"""Names, ids and reasons that command a terminal or end a line: shown as text, by each command and in each log."""
+"""Names, ids and reasons with control characters: every command and every log shows them as plain text."""
 
 import contextlib
 import csv
@@ -29,7 +29,7 @@ _OWN_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFleet]:
-    """A fleet that was given odd names wherever somebody from outside may give one."""
+    """A fleet that was given names with control characters wherever an outsider can give a name."""
     with chaos_fleet(tmp_path_factory.mktemp("printed")) as made:
         made.start_fleet("python")
         sent = [
@@ -165,14 +165,14 @@ def _said(fleet: ChaosFleet, *words: str) -> str:
 
 
 def _on_a_terminal(fleet: ChaosFleet, folder: Path, words: list[str]) -> str:
-    """What a command writes to a terminal."""
+    """Run a command on a pseudo-terminal, and return what it writes there."""
     ours, theirs = os.openpty()
     environment = fleet.environment | {"TERM": "xterm-256color", "COLUMNS": "200"}
     command = [sys.executable, "-m", "wasmfleet", *words]
     process = subprocess.Popen(command, env=environment, cwd=folder, stdout=theirs, stderr=theirs)
     os.close(theirs)
     written = b""
-    with contextlib.suppress(OSError):  # the other end is closed
+    with contextlib.suppress(OSError):  # read fails once the command has closed its end
         while part := os.read(ours, 65536):
             written += part
     os.close(ours)

@@ -1,4 +1,4 @@
-"""The wheel, in environments of its own: with the fleet's packages it runs one, without them it calls one."""
+"""The wheel in new environments: with the extra `fleet` it runs a fleet, without extras it calls one."""
 
 import json
 import os
@@ -52,7 +52,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def client(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The programs of an environment that has the wheel without any of its extras."""
+    """The folder of programs of an environment that has the wheel without any of its extras."""
     return installed(str(wheel), tmp_path_factory.mktemp("client"))
 
 
@@ -74,7 +74,7 @@ def installed(what: str, folder: Path) -> Path:
 
 
 def pip(binaries: Path) -> list[str | Path]:
-    """This environment's pip, at work on another one."""
+    """Return the command by which this environment's pip works on another environment."""
     return [sys.executable, "-m", "pip", "--python", binaries / "python"]
 
 
@@ -157,7 +157,7 @@ def test_a_clients_command_tells_what_to_install_for_the_fleets(client: Path, tm
 
 
 def packages_of_extras() -> set[str]:
-    """The names of the distributions that `fleet` and `sealing` bring, as the package declares them."""
+    """Return the names of the distributions that the extras `fleet` and `sealing` declare."""
     found = [line for line in requires("wasmfleet") or [] if re.search(r"extra == .(fleet|sealing).", line)]
     names = {re.match(r"[\w.-]+", line)[0].lower() for line in found}  # type: ignore[index]
     return names - {"wasmfleet"}

@@ -1,4 +1,4 @@
-"""`wasmfleet up` as a process, and the processes that it has started."""
+"""`wasmfleet up` as a process, and ways to find the processes that it started."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ from tests.acceptance.installation import Installation, until
 
 @contextlib.contextmanager
 def up(fleet: Installation, *words: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """A running `wasmfleet up`, whose workers have sent heartbeats."""
+    """Run `wasmfleet up` until its workers have sent heartbeats, and end it afterwards."""
     with (fleet.folder / "up.log").open("wb") as output:
         process = lifeline.start(
             [sys.executable, "-m", "wasmfleet", "up", *words],
@@ -32,7 +32,7 @@ def up(fleet: Installation, *words: str) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def processes_of(data: Path) -> dict[int, str]:
-    """Live processes that belong to a data folder, by pid."""
+    """Return the command lines of the live processes that belong to a data folder, by pid."""
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -46,11 +46,14 @@ def command_line_of(pid: int) -> str:
 
 
 def broker_pid(data: Path) -> int:
-    """The embedded broker's pid: its title covers the environment by which the others are found."""
+    """Return the embedded broker's pid from its file.
+
+    `processes_of` cannot find it: the broker's process title overwrites its environment.
+    """
     pid: int = json.loads((data / "broker.json").read_bytes())["pid"]
     return pid
 
 
 def pid_of(data: Path, words: str) -> int:
-    """The pid of the outermost process whose command has these words, 0 without one."""
+    """Return the pid of the outermost process whose command contains these words, or 0."""
     return min((pid for pid, command in processes_of(data).items() if words in command), default=0)

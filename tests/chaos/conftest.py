@@ -1,4 +1,4 @@
-"""Seeds and figures: each row of the chaos suite states what it measured, all in one table at the end."""
+"""Fleets, seeds and figures for the chaos suite; what each row measured is shown in one table at the end."""
 
 import os
 import random
@@ -23,7 +23,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give tests that break things more time than others; those that share a process begin, for they take longest."""
+    """Give the chaos tests more time, and run those that share a process first, because they take longest."""
     for item in items:
         if Path(__file__).parent in item.path.parents and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(_TIMEOUT_S))
@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class _Collected:
-    """Collects the figures from the reports of the tests, which come from several processes."""
+    """Collector of the figures in the tests' reports, which come from several processes."""
 
     def __init__(self, found: dict[str, dict[str, Any]]) -> None:
         self._found = found
@@ -46,7 +46,7 @@ class _Collected:
 
 @pytest.fixture
 def figures(record_property: Callable[[str, object], None]) -> Figures:
-    """Notes what a row measured."""
+    """A function that notes what a row of the chaos suite measured."""
 
     def note(row: str, **values: Any) -> None:
         record_property(_FIGURE, (row, values))

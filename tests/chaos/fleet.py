@@ -1,4 +1,4 @@
-"""An installation to be hurt: it publishes as a coordinator does, and counts by the ids in the log."""
+"""An installation for tests that break it: it publishes calls, and counts their executions in the log."""
 
 import contextlib
 import json
@@ -56,7 +56,7 @@ print(json.dumps(list(sent)))
 
 
 class ChaosFleet(Installation):
-    """An installation with the misbehaving operations."""
+    """An installation with the misbehaving operations of operations.py."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
         super().__init__(folder, **settings)
@@ -65,7 +65,7 @@ class ChaosFleet(Installation):
     def publish(
         self, count: int, operation: str, *, lane: str = "python", priority: int = 0, **arguments: Any
     ) -> list[str]:
-        """Calls published with `.apply_async()` from a process of their own; their ids."""
+        """Publish calls with `.apply_async()` from a separate process, and return their ids."""
         wanted = [count, operation, arguments, {"lane": lane, "priority": priority}]
         ids: list[str] = json.loads(self.run(_PUBLISH, wanted))
         return ids
@@ -73,18 +73,18 @@ class ChaosFleet(Installation):
     def publish_what_it_can(
         self, count: int, operation: str, *, lane: str = "python", **arguments: Any
     ) -> tuple[list[str], int]:
-        """The same, going on when it is refused; the ids, and how often it was refused."""
+        """Publish calls, and go on when the broker refuses one; return the ids and the number of refusals."""
         wanted = [count, operation, arguments, {"lane": lane}]
         ids, refused = json.loads(self.run(_PUBLISH_WHAT_IT_CAN, wanted))
         return ids, refused
 
     def publish_at_once(self, count: int, operation: str, **arguments: Any) -> list[str]:
-        """The same from many threads."""
+        """Publish calls to the lane any from 16 threads at once, and return their ids."""
         ids: list[str] = json.loads(self.run(_PUBLISH_AT_ONCE, [count, operation, arguments]))
         return ids
 
     def run(self, code: str, given: Any = None) -> str:
-        """What a Python program of this installation prints."""
+        """Run a Python program here with `given` as JSON on stdin, and return what it prints."""
         done = subprocess.run(
             [sys.executable, "-c", code],
             input=json.dumps(given),
@@ -99,23 +99,23 @@ class ChaosFleet(Installation):
 
     @property
     def port(self) -> int:
-        """The broker's."""
+        """The broker's port."""
         return int(self.environment["WASMFLEET_BROKER_PORT"])
 
     def answers(self) -> bool:
-        """Whether the broker does."""
+        """Tell whether the broker answers."""
         with contextlib.suppress(RedisError), Redis.from_url(self.url) as connection:
             return bool(connection.ping())
         return False
 
     def start_worker(self, role: str) -> int:
-        """A worker, once it beats."""
+        """Start a worker, wait for its first heartbeat, and return its pid."""
         pid = self.start(role)
         until(lambda: pid in {worker.pid for worker in self.workers()}, what="heartbeat", log=self.output)
         return pid
 
     def start_with(self, role: str, environment: dict[str, str]) -> int:
-        """A process whose environment has this as well."""
+        """Start a process with these additional variables in its environment, and return its pid."""
         usual = self.environment
         self.environment = usual | environment
         try:
@@ -124,12 +124,12 @@ class ChaosFleet(Installation):
             self.environment = usual
 
     def use_broker(self, other: "ChaosFleet") -> None:
-        """Lets this installation use the other one's broker, as one of several nodes does."""
+        """Make this installation use the other one's broker, as one of several nodes does."""
         self.url = other.url
         self.environment["WASMFLEET_BROKER_URL"] = f"wasmfleet+{other.url}"
 
     def stop_worker(self) -> None:
-        """Asks the worker to end, and waits until it has."""
+        """Ask this installation's only worker to end, and wait until it has."""
         [pid] = [worker.pid for worker in self.workers() if worker.pid in self._pids()]
         os.kill(pid, signal.SIGTERM)
         self.wait(pid, 30)
@@ -138,37 +138,37 @@ class ChaosFleet(Installation):
         return {process.pid for process in self._processes.values()}
 
     def answered(self, ids: Sequence[str]) -> int:
-        """How many of these have a result."""
+        """Return how many of these calls have a result."""
         with Redis.from_url(self.url) as connection:
             return sum(connection.exists(f"celery-task-meta-{id}") for id in ids)
 
     def batch(
         self, operation: str, calls: list[dict[str, Any]], *, timeout: float, queue: str = "wasmfleet.python"
     ) -> list[Any]:
-        """The answers to a batch of one message."""
+        """Send a batch as one message, and return its answers."""
         task = self.client().signature("wasmfleet.batch", args=(operation, calls), queue=queue)
         answers: list[Any] = task.apply_async().get(timeout=timeout)
         return answers
 
     def set_aside(self) -> int:
-        """How many messages are in the quarantine: cheaper to wait for than what the command lists."""
+        """Return how many messages are in the quarantine, without the cost of the command that lists them."""
         with Redis.from_url(self.url) as connection:
             return int(connection.hlen("wasmfleet:quarantine"))
 
     def quarantine(self) -> list[dict[str, Any]]:
-        """What `wasmfleet quarantine list` gives."""
+        """Return the entries that `wasmfleet quarantine list` prints."""
         listed = self.command("quarantine", "list", "--format", "json")
         listed.check_returncode()
         entries: list[dict[str, Any]] = json.loads(listed.stdout)
         return entries
 
     def child_running(self, task_id: str) -> int:
-        """The child that runs a task, as its worker says."""
+        """Return the pid of the child that runs a task, as its worker reports it."""
         [pid] = [task["worker_pid"] for task in self.active() if task["id"] == task_id]
         return int(pid)
 
     def active(self) -> list[dict[str, Any]]:
-        """What runs, as the workers say."""
+        """Return the running tasks, as the workers report them."""
         client = self.client()
         if "amqp" in (url := self.environment.get("WASMFLEET_BROKER_URL", "")):
             client.conf.broker_url = url
@@ -179,7 +179,7 @@ class ChaosFleet(Installation):
         return [task for tasks in answers.values() for task in tasks]
 
     def executions(self, ids: Sequence[str]) -> dict[str, int]:
-        """How often each of these has run, by the log; ids without a row are missing."""
+        """Return how often each of these calls has run, by the log; calls without a row are missing."""
         rows = self.read("SELECT task_id, executions FROM results")
         wanted = set(ids)
         return {id: count for id, count in rows if id in wanted}
@@ -191,7 +191,7 @@ class ChaosFleet(Installation):
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=20)) as log:
             try:
                 return log.execute(query, parameters).fetchall()
-            except sqlite3.OperationalError:  # not created yet
+            except sqlite3.OperationalError:  # the table does not exist yet
                 return []
 
     def logged(self) -> int:
@@ -199,18 +199,18 @@ class ChaosFleet(Installation):
         return rows[0][0] if rows else 0
 
     def settle(self, ids: Sequence[str], *, seconds: float = 120) -> dict[str, int]:
-        """The executions once each id has its row; those that are there after the last one came otherwise."""
+        """Wait, for `seconds` at most, until each call has a row; return how often each has run by then."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and len(self.executions(ids)) < len(ids):
             time.sleep(0.1)
         return self.executions(ids)
 
     def tally(self, ids: Sequence[str], runs: dict[str, int]) -> dict[str, int]:
-        """Of calls that were published, how many have no row, and how many executions were too many."""
+        """Count the published calls that have no row, and the executions beyond the first of each call."""
         return {"lost": len(ids) - len(runs), "duplicates": sum(runs.values()) - len(runs)}
 
     def stranded(self) -> int:
-        """Messages that are still queued or held once nothing should be."""
+        """Return how many messages are queued or held; a test expects none at its end."""
         with Redis.from_url(self.url) as connection:
             queued = sum(connection.llen(queue) for queue in lane_queues(Settings()))
             return int(queued + connection.hlen("unacked"))
@@ -231,13 +231,13 @@ class ChaosFleet(Installation):
 
 
 def kill_group(pid: int) -> None:
-    """Kills a worker with its children, and reaps what is ours."""
+    """Kill a worker with its children."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
 
 
 def children(pid: int) -> list[int]:
-    """The processes that a process has forked, oldest first."""
+    """Return the children of a process, oldest first."""
     tasks = Path(f"/proc/{pid}/task").glob("*/children")
     return sorted(int(child) for task in tasks for child in task.read_text().split())
 

@@ -1,4 +1,4 @@
-"""Operations that misbehave, put beside the real ones in an installation under test. Their twins do the misdeed."""
+"""Operations that misbehave in plain Python, added to the real ones in a test installation."""
 
 import os
 import select
@@ -13,20 +13,20 @@ from wasmfleet.workers.calls.catalogue import operation
 
 @operation(parity="exact")
 def nap(*, seconds: float = 0.0) -> float:
-    """Sleeps; with select, for libfaketime breaks `time.sleep`."""
+    """Sleep, with `select` because libfaketime breaks `time.sleep`."""
     select.select([], [], [], seconds)
     return seconds
 
 
 @operation(parity="exact")
 def letters(*, size: int) -> str:
-    """A result of this size."""
+    """Return a result of this size."""
     return "x" * size
 
 
 @operation(parity="exact")
 def crash(*, really: bool = True) -> bool:
-    """Kills its own process, as a defect in native code would."""
+    """Kill the process that runs this call, as a defect in native code would."""
     if really:
         os.kill(os.getpid(), signal.SIGKILL)
     return really
@@ -34,7 +34,7 @@ def crash(*, really: bool = True) -> bool:
 
 @operation(parity="exact")
 def hang(*, really: bool = True) -> bool:
-    """Never ends by itself."""
+    """Run until the time limit ends it."""
     while really:
         time.sleep(0.01)
     return really
@@ -42,7 +42,7 @@ def hang(*, really: bool = True) -> bool:
 
 @operation(parity="exact")
 def end_worker() -> None:
-    """Ends the main process of each worker that receives it, as a defect that its message meets there would."""
+    """Kill the main process of each worker that receives this call, as a defect there would."""
 
 
 @signals.task_received.connect
@@ -53,5 +53,5 @@ def _end(request: Any, **_: Any) -> None:
 
 @operation(parity="exact")
 def devour(*, mebibytes: int) -> int:
-    """Asks for so much memory and uses it."""
+    """Allocate this much memory and use it."""
     return sum(map(len, [bytes(1 << 20) for _ in range(mebibytes)])) >> 20

@@ -1,4 +1,4 @@
-"""A TCP proxy whose connections can be turned into black holes: open, silent, for ever."""
+"""A TCP proxy whose connections can be turned into black holes: they stay open, but nothing passes."""
 
 import contextlib
 import selectors
@@ -7,7 +7,7 @@ import threading
 
 
 class Proxy:
-    """Forwards a local port to another until told to swallow everything that comes."""
+    """Proxy from a free local port to another port, which can swallow what comes or cut connections."""
 
     def __init__(self, target: int) -> None:
         self._target = target
@@ -22,12 +22,12 @@ class Proxy:
         self._thread.start()
 
     def swallow(self) -> int:
-        """Every connection there is becomes a black hole; new ones work. Gives their number."""
+        """Turn every open connection into a black hole, and return their number; new connections work."""
         self._swallowed |= set(self._pairs)
         return len(self._swallowed) // 2
 
     def cut(self) -> None:
-        """Every connection there is is reset."""
+        """Shut down every open connection."""
         for end in list(self._pairs):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -58,7 +58,7 @@ class Proxy:
             self._selector.register(end, selectors.EVENT_READ)
 
     def _pass_on(self, end: socket.socket) -> None:
-        if end not in self._pairs:  # parted a moment ago, with its other end
+        if end not in self._pairs:  # it was closed a moment ago, together with its other end
             return
         try:
             data = end.recv(1 << 16)

@@ -1,4 +1,4 @@
-"""A RabbitMQ node of its own: Debian's server in a folder, on free ports."""
+"""A RabbitMQ node for the tests: Debian's server with its own folder, on free ports."""
 
 import os
 import subprocess
@@ -13,12 +13,12 @@ from tests.ports import free_port
 
 
 class RabbitMQ:
-    """The node; `url` is its address, `environment` what its own tools need to find it."""
+    """A RabbitMQ node; `url` is its address, and RabbitMQ's own tools find it with `environment`."""
 
     def __init__(self, folder: Path, server: Path, name_server: Path) -> None:
         self._server = server
         names = free_port()
-        # Erlang's table of names. The node would start it as a daemon, which outlives the node.
+        # Erlang's name server, epmd. The node would start one itself, as a daemon that outlives the node.
         self._names = lifeline.start([name_server, "-port", str(names)])
         self.port = free_port()
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}//"
@@ -47,14 +47,14 @@ class RabbitMQ:
         until(self._answers, seconds=90, what="RabbitMQ answers")
 
     def signal(self, number: int) -> None:
-        """Sends a signal to the server and its helpers."""
+        """Send a signal to the server and its child processes."""
         os.killpg(self._process.pid, number)
 
     def kill(self) -> None:
         lifeline.end(self._process)
 
     def close(self) -> None:
-        """Kills the node and what it needs."""
+        """Kill the node and its name server."""
         self.kill()
         lifeline.end(self._names)
 

@@ -1,4 +1,4 @@
-"""Rows that are the same on every broker: what is done, and what must be seen."""
+"""Rows of the chaos suite that are the same on every broker: what they do, and what they must see."""
 
 import os
 import signal
@@ -11,14 +11,14 @@ Figures = dict[str, float]
 
 
 def seconds_until_rows(fleet: ChaosFleet, more: int) -> float:
-    """Seconds until so many rows more are in the log."""
+    """Wait until the log has this many more rows, and return the seconds that it took."""
     began, before = time.monotonic(), fleet.logged()
     until(lambda: fleet.logged() >= before + more, seconds=60, what="tasks run", log=fleet.output)
     return time.monotonic() - began
 
 
 def child_killed(fleet: ChaosFleet, worker: int) -> Figures:
-    """Row b: a killed child costs only its own task a second run, in under 5 s; the worker goes on."""
+    """Row b: kill a child during a task; only that task starts again, within 5 s, and the worker goes on."""
     [victim] = fleet.publish(1, "chaos.nap", seconds=10.0)
     others = fleet.publish(200, "chaos.nap", seconds=0.01)
     until(lambda: len(fleet.executions(others)) > 20, what="the others run beside it")
@@ -36,7 +36,7 @@ def child_killed(fleet: ChaosFleet, worker: int) -> Figures:
 
 
 def terminated_twice(fleet: ChaosFleet, worker: int, ids: list[str]) -> Figures:
-    """Row f: SIGTERM during tasks of 2 s, and again: what runs ends, the rest waits for the next worker."""
+    """Row f: send SIGTERM twice during tasks of 2 s; running tasks finish, others wait for a new worker."""
     asked = time.monotonic()
     os.kill(worker, signal.SIGTERM)
     time.sleep(0.5)  # the second signal of an impatient supervisor, while tasks run

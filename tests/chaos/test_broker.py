@@ -1,4 +1,4 @@
-"""Rows c, d, e: the broker dies, the network swallows, the broker freezes."""
+"""Rows c, d, e: the broker is killed, the network swallows everything, the broker freezes."""
 
 import json
 import os
@@ -39,7 +39,7 @@ print(json.dumps([ids, refused, longest]))
 
 
 class Publisher(threading.Thread):
-    """Publishes naps for some seconds, going on when it is refused."""
+    """A thread that publishes naps for some seconds, and goes on when the broker refuses one."""
 
     def __init__(self, fleet: ChaosFleet, seconds: float) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ def test_c_a_message_is_on_the_disk_before_its_publisher_hears_so(
     [strace] = need("strace")
     broker = fleet.start("broker")
     fleet.start_worker("python")
-    fleet.settle(fleet.publish(1, "chaos.nap"))  # the broker knows the scripts from here on
+    fleet.settle(fleet.publish(1, "chaos.nap"))  # from here on the broker knows the Lua scripts
     calls = fleet.folder / "calls"
     command = [strace, "-f", "-s", "4096", "-e", "trace=read,write,fdatasync,fsync", "-o", str(calls)]
     with subprocess.Popen([*command, "-p", str(broker)], stderr=subprocess.PIPE) as tracer:
@@ -128,7 +128,7 @@ def test_d_a_network_that_swallows_everything_costs_seconds_and_no_task(
         for _ in range(2):
             rows.seconds_until_rows(fleet, 50)
             assert proxy.swallow() > 2
-            time.sleep(0.2)  # what was already on its way
+            time.sleep(0.2)  # for rows that were already on their way
             recoveries.append(rows.seconds_until_rows(fleet, 10))
 
     runs = fleet.settle(publisher.ids)
@@ -192,11 +192,11 @@ def test_d_a_connection_cut_after_a_child_was_replaced_slows_nothing(
         then_at_most_s=round(max(waits), 2),
     )
     assert recovery < 20
-    assert max(waits) < 3  # some hundredths; 4 and more when each turn of the event loop takes a second
+    assert max(waits) < 3  # usually some hundredths; more than 4 s if each turn of the event loop took 1 s
 
 
 def _wait_for_a_nap(fleet: ChaosFleet) -> float:
-    """Seconds from publishing a call until its result is there."""
+    """Publish a call, and return the seconds until its result is there."""
     began = time.monotonic()
     fleet.client().signature("wasmfleet.chaos.nap", queue="wasmfleet.python").apply_async().get(timeout=60)
     return time.monotonic() - began

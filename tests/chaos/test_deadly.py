@@ -20,7 +20,7 @@ def test_a_message_that_ends_main_processes_is_set_aside_and_those_beside_it_are
     fleet.start_worker("python")
     before = _set_aside(fleet)
     [worker] = fleet.workers()
-    os.kill(worker.pid, signal.SIGSTOP)  # stopped, so that all are taken together by the next one
+    os.kill(worker.pid, signal.SIGSTOP)  # so that the next worker takes all messages together
     good = fleet.publish(3, "chaos.nap")
     [deadly] = fleet.publish(1, "chaos.end_worker")
     good += fleet.publish(3, "chaos.nap")
@@ -44,7 +44,7 @@ def test_a_message_that_ends_main_processes_is_set_aside_and_those_beside_it_are
 
 
 def _is_kept_and_can_be_sent_again(fleet: ChaosFleet, id: str) -> None:
-    """Without a worker, which it would end."""
+    """Assert that the message was kept whole and can be sent again; no worker runs that it could kill."""
     told = fleet.run(f"from wasmfleet.workers.fleet_state import quarantine; print(quarantine.retry({id!r}))")
     with Redis.from_url(fleet.url) as broker:
         message = json.loads(broker.rpop("wasmfleet.python") or "")  # type: ignore[arg-type]
@@ -63,7 +63,7 @@ def _set_aside(fleet: ChaosFleet) -> set[str]:
 
 
 def _is_decided(fleet: ChaosFleet, before: int, pid: int) -> bool:
-    """Whether one message more is set aside, or the worker has ended."""
+    """Tell whether one more message is set aside, or the worker has ended."""
     return _is_gone(pid) or fleet.set_aside() > before
 
 

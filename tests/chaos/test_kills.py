@@ -42,7 +42,7 @@ def test_a_workers_killed_at_random_lose_nothing(
     )
     assert len(runs) == _TASKS
     assert fleet.logged() == _TASKS
-    assert fleet.quarantine() == []  # nobody is blamed for a death by accident
+    assert fleet.quarantine() == []  # no call is blamed for a death that it did not cause
 
 
 def test_b_a_killed_child_costs_only_its_own_task_a_second_run(fleet: ChaosFleet, figures: Figures) -> None:
@@ -64,7 +64,7 @@ def test_b_an_idle_worker_notices_a_dead_child_at_once(fleet: ChaosFleet, figure
         took.append(time.monotonic() - published)
 
     figures("b  three deaths, worker idle", seconds_at_most=round(max(took), 1))
-    assert max(took) < 5  # Celery by itself looks every 5 s, and often needs two looks or three for them
+    assert max(took) < 5  # Celery alone looks for dead children every 5 s, and often needs two or three looks
 
 
 def test_f_sigterm_lets_running_tasks_end_and_gives_back_the_rest(
@@ -104,7 +104,7 @@ def test_f_sigquit_ends_a_worker_at_once_and_others_take_over(
     after = " after SIGTERM" if before else ""
     figures(f"f  SIGQUIT{after} during long tasks", **fleet.tally(ids, runs), exit_s=round(took, 1))
     assert runs == dict.fromkeys(ids, 1)
-    assert took < 7  # what ran had more before it
+    assert took < 7  # less than the naps had left: they were cut off
     assert "lost its process" not in fleet.output()
 
 

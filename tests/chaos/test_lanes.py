@@ -1,4 +1,4 @@
-"""What a call meets when a sandbox cannot load, and the way back."""
+"""Calls whose sandbox cannot load: plain Python serves them or they wait, until the sandbox is back."""
 
 import json
 import shutil
@@ -50,7 +50,7 @@ def assert_served_by_plain_python(fleet: Installation, reason: str) -> None:
 
 
 def assert_what_cannot_be_sent_on_has_its_error_and_row(fleet: Installation) -> None:
-    """Celery looks for the stamps that a header names, and its sender sent none."""
+    """Send calls that Celery cannot send on, because a header names a stamp that the message lacks."""
     ids = {"wasmfleet.any": str(uuid.uuid4()), "wasmfleet.wasm": str(uuid.uuid4())}
     with Redis.from_url(fleet.url) as broker:
         for queue, id in ids.items():
@@ -183,6 +183,6 @@ def headers(fleet: Installation, queue: str) -> list[dict[str, Any]]:
 
 
 def scheduled(client: Any) -> list[dict[str, Any]]:
-    """What waits for its time, as the workers say."""
+    """Return the calls that wait for their time, as the workers report them."""
     answers = client.control.inspect(timeout=2).scheduled() or {}
     return [task["request"] for tasks in answers.values() for task in tasks]

@@ -1,4 +1,4 @@
-"""Row k: the result log is locked, and its disk is full."""
+"""Row k: the result log is locked, or its disk is full."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Rows n, t, m: what goes on beside a worker: Flower dies, processes are restarted, another version joins."""
+"""Rows n, t, m: Flower dies, killed processes are started again, workers with another module version join."""
 
 import contextlib
 import hashlib
@@ -118,7 +118,7 @@ def _sha256(fleet: ChaosFleet) -> str:
 
 
 def _another_version(fleet: ChaosFleet) -> str:
-    """The same module with a section that means nothing: another digest, the same behaviour."""
+    """Add a section without meaning to the module `ast`: only its digest changes, and is returned."""
     module = fleet.package / "wasm_bin" / "ast.wasm"
     name = b"version"
     before = _sha256(fleet)

@@ -1,4 +1,4 @@
-"""Rows a to g with RabbitMQ as the broker and Valkey for what is shared otherwise."""
+"""Rows a to g with RabbitMQ as the broker, and Valkey for results and other state that processes share."""
 
 import json
 import os
@@ -97,7 +97,7 @@ def test_d_a_network_that_swallows_everything_costs_seconds_and_no_task(
     worker = fleet.start_worker("python")
     until(lambda: fleet.logged() > 100, what="tasks run", log=fleet.output)
     assert proxy.swallow() >= 1
-    time.sleep(3)  # what was taken already
+    time.sleep(3)  # for what the worker had taken already
     recovery = rows.seconds_until_rows(fleet, 20)
 
     runs = fleet.settle(ids)
@@ -159,14 +159,14 @@ def test_calls_whose_results_cannot_be_stored_are_not_delivered_over_and_over(fl
     ids = fleet.publish(6, "chaos.nap", seconds=0.5)
     until(fleet.logged, what="one has run", log=fleet.output)
     os.kill(json.loads((fleet.data / "broker.json").read_bytes())["pid"], signal.SIGKILL)
-    time.sleep(12)  # what the worker had taken by then comes back, each after some seconds
+    time.sleep(12)  # the calls that the worker had taken go back, each after some seconds
 
     before = fleet.output().count("goes back to its queue")
     time.sleep(8)
 
     assert (
         fleet.output().count("goes back to its queue") == before
-    )  # RabbitMQ 4 drops what came back 20 times
+    )  # RabbitMQ 4 drops a message that came back 20 times
     fleet.start_with("broker", {"WASMFLEET_BROKER_URL": ""})
     until(fleet.answers, what="the store answers")
     until(lambda: fleet.answered(ids) == 6, what="all results", log=fleet.output)

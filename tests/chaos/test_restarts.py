@@ -1,4 +1,4 @@
-"""Whose broker a fleet talks to, and with which password, when brokers end and begin."""
+"""When brokers end and start, a fleet talks only to its own broker, and its password stays the same."""
 
 import os
 import signal
@@ -46,7 +46,7 @@ def test_a_second_fleet_waits_for_its_own_broker_and_not_for_the_one_that_answer
 
 
 def _kill_broker(fleet: Installation) -> None:
-    """Kills the broker, which the supervisor starts again."""
+    """Kill the broker, and wait until the supervisor has started a new one."""
     before = broker_pid(fleet.data)
     os.kill(before, signal.SIGKILL)
     until(lambda: broker_pid(fleet.data) != before, what="a new broker")

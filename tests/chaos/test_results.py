@@ -1,4 +1,4 @@
-"""Results while their store comes and goes: none is lost, who waits gets it, and nothing runs in a loop."""
+"""Results while their store comes and goes: none is lost, waiting clients get theirs, nothing loops."""
 
 import contextlib
 import json
@@ -44,7 +44,7 @@ def test_who_begins_to_wait_while_the_broker_is_away_gets_the_result(fleet: Chao
 
 def _restart_broker(fleet: ChaosFleet, away_s: float) -> None:
     os.kill(json.loads((fleet.data / "broker.json").read_bytes())["pid"], signal.SIGKILL)
-    time.sleep(away_s)  # in any case longer than Celery's consumer of results tries
+    time.sleep(away_s)  # longer than Celery's consumer of results tries to reconnect
     fleet.start("broker")
 
 
@@ -71,7 +71,7 @@ def test_who_waits_for_a_result_outlives_the_broker(fleet: ChaosFleet, runs_s: i
 
 @contextlib.contextmanager
 def _refusing_store(fleet: ChaosFleet, folder: Path) -> Iterator[tuple[ChaosFleet, "Redis"]]:
-    """A store of results that answers, but takes none until its `min-replicas-to-write` is 0."""
+    """Start a worker whose result store answers, but refuses results until `min-replicas-to-write` is 0."""
     with chaos_fleet(folder) as store, Redis.from_url(store.admin_url) as server:
         store.start("broker")
         until(store.answers, what="the store answers")
@@ -88,7 +88,7 @@ def test_a_store_that_refuses_results_makes_no_storm(fleet: ChaosFleet, tmp_path
 
         time.sleep(5)
 
-        assert fleet.executions([id])[id] - before <= 5  # those that were on their way
+        assert fleet.executions([id])[id] - before <= 5  # runs that were already on their way
         server.config_set("min-replicas-to-write", 0)
         until(lambda: store.answered([id]), what="the result", log=fleet.output)
         fleet.nothing_is_held()
@@ -97,8 +97,8 @@ def test_a_store_that_refuses_results_makes_no_storm(fleet: ChaosFleet, tmp_path
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
-        ("maxmemory", "6mb"),  # a small value fits still, this one does not
-        ("proto-max-bulk-len", "1mb"),  # the server hangs up
+        ("maxmemory", "6mb"),  # small values still fit, this one does not
+        ("proto-max-bulk-len", "1mb"),  # the server closes the connection
     ],
 )
 def test_a_result_that_its_store_never_takes_is_an_error_after_five_runs(

@@ -1,4 +1,4 @@
-"""The soak: an hour, or as long as SOAK says in minutes, of work under faults that come at random."""
+"""The soak: work under random faults, for as many minutes as the environment variable SOAK says."""
 
 import os
 import random
@@ -21,7 +21,7 @@ _REST_S = (2.0, 8.0)
 
 
 class Soak:
-    """A broker, two workers, somebody who publishes, and somebody who breaks things."""
+    """A broker, two workers, a thread that publishes, and the faults that break them."""
 
     def __init__(self, fleet: ChaosFleet, dice: random.Random) -> None:
         self._fleet, self._dice = fleet, dice
@@ -39,7 +39,7 @@ class Soak:
         self._publisher.join()
 
     def fault(self) -> str:
-        """Does one thing that breaks something, and mends what does not mend itself."""
+        """Cause one random fault, mend what does not mend itself, and return the fault's name."""
         assert self._publisher.is_alive()
         faults: list[Callable[[], None]] = [
             self._kill_a_worker,

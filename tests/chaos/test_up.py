@@ -1,4 +1,4 @@
-"""`wasmfleet up` when it or what it started is ended: restarts, and nothing is left behind."""
+"""`wasmfleet up` when it or its processes end: failed starts are tried again, nothing is left behind."""
 
 import os
 import signal

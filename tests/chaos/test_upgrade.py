@@ -1,4 +1,4 @@
-"""A data folder of an older version, whose broker asked nobody for a password."""
+"""Upgrade of a data folder from an older version, whose broker asked nobody for a password."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ def fleet(tmp_path: Path) -> Iterator[Installation]:
 
 
 def older_broker(fleet: Installation) -> "subprocess.Popen[bytes]":
-    """The embedded broker as the older version started it."""
+    """Start the embedded broker as the older version did."""
     port = int(fleet.environment["WASMFLEET_BROKER_PORT"])
     options = ["--port", str(port), "--dir", str(fleet.data / "broker"), "--appendonly", "yes", "--save", ""]
     process = lifeline.start([get_binary_path(), *options], stdout=subprocess.DEVNULL)

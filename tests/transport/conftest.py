@@ -35,7 +35,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 @pytest.fixture
 def broker(port: int) -> Iterator["Redis"]:
-    """The broker, empty, for looking into its keys."""
+    """A connection to the emptied broker, for looking into its keys."""
     with Redis(port=port) as client:
         client.flushall()
         yield client
@@ -43,7 +43,7 @@ def broker(port: int) -> Iterator["Redis"]:
 
 @pytest.fixture
 def connect(port: int) -> Iterator[Connect]:
-    """Opens connections of our transport, or of another by its scheme, to the broker or another place."""
+    """A function that opens a connection, by default with our transport to the broker."""
     transport.register()
     here = f"127.0.0.1:{port}/0"
     with contextlib.ExitStack() as opened:

@@ -8,7 +8,7 @@ from kombu import Connection, Consumer, Queue
 
 
 class Inbox(list[Any]):
-    """Messages that a consumer received, not acknowledged until told."""
+    """Messages that a consumer received; none is acknowledged until the test does it."""
 
     def __init__(self, connection: Connection, *queues: str, prefetch: int = 0) -> None:
         super().__init__()
@@ -20,7 +20,7 @@ class Inbox(list[Any]):
         self.consumer.consume()
 
     def drain(self, count: int, seconds: float = 10) -> "Inbox":
-        """Waits until so many are there."""
+        """Wait until this many messages are there."""
         deadline = time.monotonic() + seconds
         while len(self) < count and time.monotonic() < deadline:
             self.drain_once()

@@ -1,4 +1,4 @@
-"""What a channel held and lost comes back: at closing, from a lost answer, from the dead; never from the living."""
+"""Messages that a channel held come back when it closes, loses an answer or dies, never while it lives."""
 
 import itertools
 import time
@@ -28,7 +28,7 @@ def test_what_a_lost_answer_carried_comes_back(connect: Connect, broker: "Redis"
     inbox = Inbox(connect(), "q")
     channel = inbox.channel
     channel.store.load_fetch()
-    channel.store.fetch(channel.fetch_of(["q"], 1, []))  # the answer reaches nobody
+    channel.store.fetch(channel.fetch_of(["q"], 1, []))  # nobody reads the answer
 
     assert broker.hlen("unacked") == 1
     assert bodies(inbox.drain(1)) == ["lost and found"]
@@ -41,7 +41,7 @@ def test_a_dead_process_of_this_node_is_succeeded_at_once(connect: Connect, brok
     inbox = Inbox(connect(), "q").drain(1)
 
     assert bodies(inbox) == ["orphan"]
-    assert time.monotonic() - began < leases.LEASE_BEATS  # its lease was not waited for
+    assert time.monotonic() - began < leases.LEASE_BEATS  # sooner than its lease runs out
     until(lambda: broker.zcard("unacked_holders") == 1, what="only the living holder is known")
 
 
@@ -62,7 +62,7 @@ def test_another_node_is_succeeded_only_when_it_ceases_to_renew(
 
 
 def _book_for(broker: "Redis", connect: Connect, holder: str) -> None:
-    """Takes the message of `q` as a holder that is not there."""
+    """Fetch the message of `q` in the name of a holder that does not exist."""
     channel = connect().channel()
     channel.store.holder = holder
     channel.store.load_fetch()

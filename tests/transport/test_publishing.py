@@ -1,4 +1,4 @@
-"""What a publisher meets: bells, full queues, connections that are lost."""
+"""Publishing: bells that nobody waits for, full queues, and lost connections."""
 
 from typing import Any
 

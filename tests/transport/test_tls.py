@@ -45,7 +45,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tls_port(port: int, certificate: Path) -> Iterator[int]:
-    """A port that speaks TLS before the Valkey, whose wheel is built without it."""
+    """The port of a TLS proxy before Valkey; the server in the wheel is built without TLS."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
     with socket.create_server(("127.0.0.1", 0)) as listener:

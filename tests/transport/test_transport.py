@@ -1,4 +1,4 @@
-"""The transport against a real Valkey: what it books, shares with kombu's own, bounds and refuses."""
+"""The transport against a real Valkey: bookkeeping, compatibility with kombu's own, limits, refusals."""
 
 import json
 import time
@@ -150,7 +150,7 @@ def test_a_body_that_is_no_base64_comes_as_it_was_sent_and_with_its_id(
 def test_a_message_that_ended_workers_is_kept_under_the_tag_it_is_delivered_with(
     connect: Connect, broker: "Redis"
 ) -> None:
-    """Also where another one has that tag already."""
+    """Send two messages with the same tag: both must be kept."""
     properties = {"delivery_tag": "t", "delivery_info": {}}
     for id in ("first", "second"):
         headers = {"id": id, messages.LOST: 5}

@@ -1,4 +1,4 @@
-"""What comes from others and what goes wrong in between: the transport lives, and what it holds is handed on."""
+"""Strange messages and failures on the way: the transport goes on, and what it holds is handed on."""
 
 import json
 import threading
@@ -34,7 +34,7 @@ def test_a_large_window_is_filled_by_few_messages(connect: Connect, broker: "Red
 def test_messages_that_wait_for_their_time_stop_no_others(connect: Connect, broker: "Redis") -> None:
     inbox = Inbox(connect(), "q", prefetch=4)
     put(connect(), "q", *range(20))
-    inbox.consumer.qos(prefetch_count=24)  # as Celery does, by one for each
+    inbox.consumer.qos(prefetch_count=24)  # as Celery does: by one for each message that waits for its time
     inbox.drain(20)
     put(connect(), "q", *range(4))
 
@@ -46,7 +46,7 @@ def test_what_was_acknowledged_just_before_the_end_does_not_come_back(
 ) -> None:
     put(connect(), "q", *range(3))
     inbox = Inbox(connect(), "q").drain(3)
-    inbox.connection.transport.cycle.thread = threading.get_ident()  # as in the event loop
+    inbox.connection.transport.cycle.thread = threading.get_ident()  # as if this thread ran the event loop
     for message in inbox:
         message.ack()
     inbox.channel.close()
@@ -186,7 +186,7 @@ def test_a_broker_that_answers_with_errors_for_a_while_ends_no_event_loop(
     until(lambda: next(turn) or (inbox.channel._awaits_bell and inbox.channel.awaited))
     broker.config_set("min-replicas-to-write", 1)
     try:
-        inbox[0].ack()  # a child has ended its call
+        inbox[0].ack()  # as when a child has ended its call
         until(lambda: next(turn) or inbox.channel._failures)
     finally:
         broker.config_set("min-replicas-to-write", 0)
