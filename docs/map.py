@@ -1,7 +1,7 @@
-"""Draw the map of the house from its docstrings: the rooms in ARCHITECTURE.md, and each room's files in docs/map.md.
+"""Generate two lists from the docstrings: the rooms in ARCHITECTURE.md, and the files of each room in docs/map.md.
 
-`python docs/map.py` writes both, and `python docs/map.py --check` exits with 1 where one of them is out of date. The
-rooms and their order are those of the layered import contract in pyproject.toml.
+A room is a folder of code; the rooms and their order are those of the layered import contract in pyproject.toml.
+`python docs/map.py` writes both lists; with `--check` it writes nothing, and exits with 1 if one is out of date.
 """
 
 import ast
@@ -21,7 +21,7 @@ architecture](../ARCHITECTURE.md): each knows only those below it.
 
 
 def rooms() -> list[Path]:
-    """The folders that the layered contract orders, from the top down."""
+    """Return the folders that the layered contract orders, from the top down."""
     configured = tomllib.loads((_ROOT / "pyproject.toml").read_text())
     contracts = configured["tool"]["importlinter"]["contracts"]
     [layers] = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
@@ -31,7 +31,7 @@ def rooms() -> list[Path]:
 
 
 def _described(path: Path) -> str:
-    """A Python file's docstring, or the comment at the top of a script in Lua."""
+    """Return the docstring of a Python file, or the comment lines of a Lua script."""
     text = path.read_text()
     if path.suffix == ".py":
         return ast.get_docstring(ast.parse(text)) or ""
@@ -51,7 +51,7 @@ def _files(room: Path) -> Iterator[str]:
 
 
 def table() -> str:
-    """A line for each room: what its `__init__.py` says."""
+    """Return the table of rooms: one line for each, with the docstring of its `__init__.py`."""
     lines = (
         f"| `{room.relative_to(_ROOT).as_posix()}/` | {' '.join(_described(room / '__init__.py').split())} |\n"
         for room in rooms()
@@ -60,7 +60,7 @@ def table() -> str:
 
 
 def page() -> str:
-    """A section for each room, with a line for each of its files."""
+    """Return the text of docs/map.md: a section for each room, with a line for each of its files."""
     sections = (
         f"\n## {room.relative_to(_ROOT).as_posix()}/\n\n| file | what it is for |\n| --- | --- |\n"
         + "".join(f"{line}\n" for line in _files(room))

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Builds every module of this workspace into ../wasm_bin, the same bytes on every machine.
+"""Build the modules of this workspace into ../wasm_bin, the same bytes on every machine.
 
 build.py                 build all modules, or the ones named, and write wasm_bin/manifest.json
-build.py --check         build, and fail when wasm_bin differs from what its sources give
+build.py --check         build, and fail if wasm_bin differs from what its sources give
 build.py --install       first install the toolchain (Debian packages, needs root)
 """
 
@@ -24,12 +24,12 @@ TARGET = "wasm32-unknown-unknown"
 PACKAGES = ["rustc-web", "cargo-web", "rust-web-src", "lld-19"]
 CARGO, RUSTC, LINKER = "/usr/bin/cargo", "/usr/bin/rustc", "wasm-ld-19"
 BINARIES = SOURCES.parent / "wasm_bin"
-# A panic's place in the source has nobody to read it here: the host sees a trap.
+# A panic's place in the source is left out: nobody can read it, because the host sees only a trap.
 EXTRA_FLAGS = ["-Ccodegen-units=1", "-Zlocation-detail=none"]
 
 
 class BuildFailed(Exception):
-    """Said to the user without a traceback."""
+    """A failure that the user is told in one line, without a traceback."""
 
 
 def main() -> int:
@@ -94,10 +94,11 @@ def chosen_modules(wanted: list[str]) -> list[str]:
 
 
 def build(name: str, folder: Path) -> Path:
-    """Build one module into a folder of its own, for other checkouts build theirs at the same path of cargo's.
+    """Build one module into the given folder and return the path of its binary.
 
-    One cargo run a module: together, their dependencies' features would mix. By its path, as a dependency may have
-    the same name.
+    Cargo's own output folder is shared with other checkouts, whose builds may overwrite the binary there. Each module
+    has its own run of cargo: in one run, the features that two modules ask of a dependency would add up. The module is
+    named by its path, because a dependency may have the same name.
     """
     run(
         [
@@ -114,10 +115,11 @@ def build(name: str, folder: Path) -> Path:
 
 
 def flags() -> list[str]:
-    """No path of this machine may reach the binary. The last prefix that matches is the one rustc takes.
+    """Return rustc's flags, which keep every path of this machine out of the binary.
 
-    Cargo gives the files of the workspace relative to it, so that the checkout's own path is not needed here; with it,
-    each checkout would compile every dependency anew.
+    If several prefixes match, rustc takes the last one. The checkout's own path is not among them: cargo names the
+    workspace's files relative to the workspace, and flags that differ from checkout to checkout would make each of them
+    compile every dependency anew.
     """
     source = rust_source()
     prefixes = {cargo_home(): "/cargo", target_folder(): "/target"}
@@ -127,7 +129,7 @@ def flags() -> list[str]:
 
 
 def registries() -> list[Path]:
-    """Where cargo unpacked the dependencies; the folder is named after the registry's address."""
+    """Fetch the dependencies and return the folders where cargo unpacked them, each named after its registry."""
     run([CARGO, "fetch", "--locked", "--quiet", "--target", TARGET])
     return sorted((cargo_home() / "registry/src").glob("*/"))
 
@@ -137,7 +139,7 @@ def cargo_home() -> Path:
 
 
 def target_folder() -> Path:
-    """Outside the tree, so that a clone stays a clone."""
+    """Return cargo's output folder, which is outside the checkout so that a build leaves no files in it."""
     chosen = os.environ.get("CARGO_TARGET_DIR") or os.environ.get("WASM_BUILD_CACHE")
     return Path(chosen or Path.home() / ".cache/wasmfleet-build").resolve()
 
@@ -168,7 +170,7 @@ def publish(built: dict[str, Path]) -> int:
 
 
 def replace(path: Path, data: bytes) -> None:
-    """A process that reads the file meanwhile sees the old or the new one, never half of it."""
+    """Replace a file at once: a process that reads it meanwhile sees the old or the new one, never a part."""
     partial = path.with_name(f".{path.name}.partial")
     partial.write_bytes(data)
     partial.replace(path)

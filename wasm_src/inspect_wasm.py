@@ -1,4 +1,4 @@
-"""What a built module says of itself: its imports, exports and operations."""
+"""Read what a built module contains: its imports, exports and declared operations."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,11 +9,14 @@ SECTION = "wasmfleet.operations"
 
 
 class BadModule(Exception):
-    """A module no host may load."""
+    """A module that no host may load; the message says why."""
 
 
 def operations(module: Path) -> list[str]:
-    """The names of its operations, when it imports nothing and exports what the host calls."""
+    """Return the names of a module's operations.
+
+    Raises BadModule if it imports anything, lacks an export that the host calls, or declares no operations.
+    """
     found = list(sections(module.read_bytes()))
     for kind, body in found:
         if kind == IMPORT and number(body, 0)[0]:
@@ -46,7 +49,10 @@ def sections(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def import_names(body: bytes) -> Iterator[str]:
-    """Only the first: what follows it depends on its kind, and one is enough to refuse the module."""
+    """Yield the name of the first import only: one is enough to refuse the module.
+
+    Where the next one begins depends on the kind of the first.
+    """
     module, at = text(body, number(body, 0)[1])
     yield f"{module}.{text(body, at)[0]}"
 
@@ -65,7 +71,7 @@ def text(body: bytes, at: int) -> tuple[str, int]:
 
 
 def number(body: bytes, at: int) -> tuple[int, int]:
-    """An unsigned LEB128 and where it ends."""
+    """Read an unsigned LEB128 number; return it and the position behind it."""
     value = shift = 0
     while True:
         byte = body[at]

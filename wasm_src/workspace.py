@@ -1,4 +1,4 @@
-"""The Rust workspace: which modules it has, what each of them is made of, and how one is added."""
+"""The Rust workspace: list its modules, digest the sources of one, add a new one."""
 
 import hashlib
 import json
@@ -14,22 +14,22 @@ _MEMBERS = re.compile(r"^members = \[.*?\]$", re.MULTILINE | re.DOTALL)
 
 
 def modules() -> list[str]:
-    """The members of the workspace that become a module each."""
+    """Return the workspace's members that are built into modules: all but the crate `abi`."""
     members = tomllib.loads(MANIFEST.read_text())["workspace"]["members"]
     return [member for member in members if member != "abi"]
 
 
 def add_member(name: str) -> None:
-    """Adds a crate to the workspace's members."""
+    """Add a crate to the workspace's members in Cargo.toml."""
     members = sorted(["abi", *modules(), name])
     lines = "".join(f'    "{member}",\n' for member in members)
     MANIFEST.write_text(_MEMBERS.sub(f"members = [\n{lines}]", MANIFEST.read_text(), count=1))
 
 
 def sources_sha256(name: str) -> str:
-    """The digest of everything in this workspace that a module is made of.
+    """Return the digest of everything in this workspace that a module is made of.
 
-    What belongs to other modules only is left out, so that a new module leaves the digests of the others alone.
+    What belongs only to other modules is left out, so that a new module does not change their digests.
     """
     digest = hashlib.sha256()
     for path in sorted(file for place in [name, *SHARED_SOURCES] for file in _files(SOURCES / place)):
@@ -44,14 +44,14 @@ def _files(place: Path) -> list[Path]:
 
 
 def _settings() -> dict[str, Any]:
-    """The workspace's manifest without the list of its members."""
+    """Return the workspace's manifest without the list of its members."""
     manifest = tomllib.loads(MANIFEST.read_text())
     del manifest["workspace"]["members"]
     return manifest
 
 
 def _locked(name: str) -> list[dict[str, Any]]:
-    """The entries of the lock file that a module needs."""
+    """Return the lock file's entries for a module and all its dependencies, direct and indirect."""
     packages = tomllib.loads(LOCK.read_text())["package"]
     by_reference = {reference: package for package in packages for reference in _references(package)}
     needed: list[dict[str, Any]] = []
@@ -65,6 +65,9 @@ def _locked(name: str) -> list[dict[str, Any]]:
 
 
 def _references(package: dict[str, Any]) -> list[str]:
-    """The ways in which a lock file names a dependency: as short as is unambiguous."""
+    """Return the names under which other entries may list a package.
+
+    A lock file uses the shortest of them that is unambiguous.
+    """
     name, version, source = package["name"], package["version"], package.get("source", "")
     return [name, f"{name} {version}", f"{name} {version} ({source})"]

@@ -1,6 +1,7 @@
-"""`python -m tests.attack --minutes 60`: attack a fleet for so long, and exit 1 where a promise did not hold.
+"""Attack a fleet with hostile messages and modules: `python -m tests.attack --minutes 60`.
 
-ATTACK_SEED or --seed chooses the dice; --replay sends the messages of a finding's file again, to a fresh fleet.
+It exits with 1 if a promise did not hold. ATTACK_SEED or --seed seeds the random choices; --replay sends the messages
+of a finding's file again, to a fresh fleet.
 """
 
 import argparse

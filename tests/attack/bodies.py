@@ -1,4 +1,4 @@
-"""Hostile messages that are wrong inside: arguments, batches, follow-ups, Celery's own tasks, compressed or typed."""
+"""Hostile messages with a wrong body: arguments, batches, follow-ups, Celery's own tasks, compressed or typed."""
 
 import bz2
 import gzip
@@ -95,7 +95,7 @@ def compressed(it: Sources) -> bytes:
 
 
 def protocol(it: Sources) -> bytes:
-    """Celery's first protocol, in which the body says everything; and ones that do not exist."""
+    """Make a message of Celery's protocol 1, in which the body says everything, or of one that does not exist."""
     outer = it.readable() | {"content-type": "application/json", "content-encoding": "utf-8"}
     id = outer["properties"]["correlation_id"]
     body = {"task": "wasmfleet.text.hash", "id": id, "args": ["a"], "kwargs": {}, "retries": 0, "eta": None}
@@ -105,7 +105,7 @@ def protocol(it: Sources) -> bytes:
 
 
 def follow_up(it: Sources) -> bytes:
-    """Links, chains and chords whose signatures are wrong."""
+    """Make a message whose link, chain or chord has a wrong signature."""
     outer = it.readable()
     right = {"task": "wasmfleet.text.hash", "args": ["a"], "kwargs": {}, "options": {}, "subtask_type": None}
     wrong = mutation.value_changed(right | {"immutable": True}, it.dice)

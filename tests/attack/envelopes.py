@@ -1,4 +1,4 @@
-"""Hostile messages that are wrong outside their body: bytes, headers, properties, types, dates, ids."""
+"""Hostile messages with something wrong outside their body: bytes, headers, properties, types, dates, ids."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""What the attack found: one file each, with everything that is needed to send it again."""
+"""The findings of an attack, each a file with all that is needed to send its messages again."""
 
 import base64
 import json
@@ -16,7 +16,7 @@ _SHOWN_CHARACTERS: Final = 4_000
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One promise that did not hold. Two with the same `what` and `sign` are the same defect, as far as can be told."""
+    """One promise that did not hold. Findings with the same `what` and `sign` are counted as the same defect."""
 
     what: str
     sign: str
@@ -30,7 +30,7 @@ class Finding:
 
 @dataclass(slots=True)
 class Findings:
-    """All of them, in a folder."""
+    """All findings of a run, counted by defect and written into a folder."""
 
     folder: Path
     seed: int
@@ -39,7 +39,10 @@ class Findings:
     files: dict[tuple[str, str], Path] = field(default_factory=dict)
 
     def add(self, finding: Finding, number: int) -> bool:
-        """Note one found in a round, and write it unless enough of its like are; whether it is the first."""
+        """Count a finding of the round with this number, and return whether its defect is new.
+
+        It is written to a file, unless enough findings of the same defect are written already.
+        """
         defect = (finding.what, finding.sign)
         self.counts[defect] += 1
         self.kinds.setdefault(defect, Counter()).update(message.kind for message in finding.messages)
@@ -76,6 +79,6 @@ def _message(message: Sent) -> dict[str, Any]:
 
 
 def messages_of(path: Path) -> Sequence[Sent]:
-    """The messages of a finding's file."""
+    """Read the messages of a finding from its file."""
     written = json.loads(path.read_text())["messages"]
     return [Sent(one["kind"], one["list"], base64.b64decode(one["raw"])) for one in written]

@@ -1,4 +1,4 @@
-"""Results that nobody computed: what a client of this package makes of them, and a worker that finds them there."""
+"""Forged results in the result store: clients read them, and workers find them where they store their own."""
 
 import json
 import random
@@ -15,7 +15,8 @@ from tests.attack.wire import Sent
 from tests.chaos.fleet import ChaosFleet
 
 _COUNT: Final = 60
-#: Reads each forged result, alone and as a batch's, and says what came: a value, a typed error or something else.
+#: A client that reads each forged result, as a call's and as a batch's, and prints whether it got a value, a typed
+#: error or anything else.
 _READ: Final = """
 import json, os, sys, traceback
 from celery.exceptions import TimeoutError as Late
@@ -43,7 +44,7 @@ os._exit(0)  # results that are dropped at the end of a process write to stderr
 
 
 def read(fleet: ChaosFleet, broker: "Redis", dice: random.Random, trap: Path) -> list[Finding]:
-    """What a client's `.get()` and a batch's results raise that is no typed error."""
+    """Let a client read forged results; return a finding for each that raises anything but a typed error."""
     forged = {f"forged-{n}": _result(f"forged-{n}", dice, trap) for n in range(_COUNT)}
     for id, raw in forged.items():
         broker.set(f"celery-task-meta-{id}", raw, ex=120)
@@ -58,7 +59,7 @@ def read(fleet: ChaosFleet, broker: "Redis", dice: random.Random, trap: Path) ->
 
 
 def put_before(broker: "Redis", ids: Sequence[str], dice: random.Random) -> None:
-    """Forges results of calls that are yet to run: a worker looks there before it stores its own."""
+    """Forge results of calls that have not run yet: a worker reads what is stored before it stores its own result."""
     for id in ids:
         broker.set(f"celery-task-meta-{id}", _result(id, dice, Path("/nowhere")), ex=120)
 

@@ -1,4 +1,4 @@
-"""Hostile modules in the folder that WASMFLEET_MODULES names: workers boot, calls end, nothing else notices."""
+"""Attack a fleet with hostile modules in the folder WASMFLEET_MODULES: workers must boot, and every call must end."""
 
 import dataclasses
 import json
@@ -48,7 +48,7 @@ os._exit(0)
 def attack(
     findings: Findings, folder: Path, seed: int, deadline: float, say: Callable[[str], Any]
 ) -> Counter[str]:
-    """Rounds of files until the deadline, at least one; how many of each kind there were, and the calls they took."""
+    """Run rounds of new module files until the deadline, at least one; count the files of each kind and the calls."""
     dice, tried, number = random.Random(seed), Counter[str](), 0
     place = folder / "modules"
     place.mkdir()
@@ -72,7 +72,7 @@ def attack(
 
 
 def _written(place: Path, dice: random.Random) -> list[Sent]:
-    """New files in the folder, under names that are strange now and then."""
+    """Fill the folder with new modules and one strange file; return them all, the strange one last."""
     shutil.rmtree(place)
     place.mkdir()
     built_in = [_BUILT_IN / f"{name}.wasm" for name in ("crypto", "digest", "metrics")]
@@ -86,7 +86,7 @@ def _written(place: Path, dice: random.Random) -> list[Sent]:
 
 
 def _strange_files(place: Path, dice: random.Random) -> list[Sent]:
-    """Names and kinds of files that nobody puts there by mistake."""
+    """Add one file with a name or of a kind that nobody would choose by mistake."""
     right = (_BUILT_IN / "metrics.wasm").read_bytes()
     strange = {
         "a built-in name": lambda: (place / "digest.wasm").write_bytes(right),
@@ -132,7 +132,7 @@ def _round(target: Target, written: list[Sent], tried: Counter[str]) -> list[Fin
 
 
 def _named(finding: Finding, names: dict[str, str], written: list[Sent]) -> Finding:
-    """A child's death with the module that it died of."""
+    """Return the finding; if a call killed a child, with that call's module as the only suspect."""
     called = next((name for id, name in names.items() if f"call {id} lost" in finding.detail), "")
     if not called:
         return finding
@@ -141,13 +141,13 @@ def _named(finding: Finding, names: dict[str, str], written: list[Sent]) -> Find
 
 
 def _file(name: str, written: list[Sent]) -> tuple[Sent, ...]:
-    """The file that an operation such as `wasmfleet.m3.go` is in."""
+    """Return the file that holds an operation such as `wasmfleet.m3.go`."""
     stem = name.split(".")[1]
     return (written[int(stem[1:])],) if re.fullmatch(r"m\d+", stem) else (written[-1],)
 
 
 def _uncompiled(target: Target) -> dict[str, tuple[str, str]]:
-    """Modules that are still being compiled after a minute."""
+    """Wait for the modules to be compiled; return those that are still being compiled after a minute."""
     deadline, left = time.monotonic() + _COMPILED_S, {"": ("compiling", "")}
     while left and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -157,7 +157,7 @@ def _uncompiled(target: Target) -> dict[str, tuple[str, str]]:
 
 
 def _called(target: Target) -> tuple[list[str], dict[str, str]]:
-    """Calls every operation that is ready; those that were not answered, and the calls by id."""
+    """Call the operations of every ready module; return the names not answered in time, and every call's name by id."""
     names = [
         f"wasmfleet.{name}.{operation}" for name in _ready(target) for operation in ("go", "back", "echo")
     ]

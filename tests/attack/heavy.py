@@ -1,6 +1,6 @@
-"""Messages that cost much: as large as the limits allow, or small and grown without end by whoever reads them.
+"""Hostile messages that cost a worker much: as large as the limits allow, or small ones that grow when they are read.
 
-Each is sent alone, so that what it costs is known. The sizes are the attacker's; the ceilings are in oracle.py.
+Each kind is sent alone, so that its cost is known. oracle.py says how much memory a worker may take.
 """
 
 import gzip
@@ -29,7 +29,7 @@ Fresh = Callable[[str], dict[str, Any]]
 
 
 def messages(seeds: Seeds, dice: random.Random) -> Iterator[list[Sent]]:
-    """The heavy kinds in a new order, each as what is sent at once; for ever."""
+    """Yield without end the messages of one heavy kind, to be sent at once; all kinds come, then all in a new order."""
     templates = {task: raw for raw in seeds.messages if (task := wire.opened(raw)["headers"]["task"])}
 
     def fresh(task: str) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def messages(seeds: Seeds, dice: random.Random) -> Iterator[list[Sent]]:
 
 
 def _packed(args: bytes, count: int = 1) -> bytes:
-    """A body in MessagePack whose arguments are this."""
+    """Return a body in MessagePack with these packed arguments."""
     return b"\x93" + msgpack.Packer().pack_array_header(count) + args + _END
 
 
@@ -67,7 +67,7 @@ def _squeezed(make: Callable[[], bytes]) -> Callable[[Fresh, random.Random], lis
 
 
 def _outer(part: str, raw: bytes) -> Callable[[Fresh, random.Random], list[bytes]]:
-    """Raw JSON as a value in the headers or properties."""
+    """Put raw JSON as a value into a message's headers or properties."""
 
     def put(fresh: Fresh, _: random.Random) -> list[bytes]:
         outer = fresh("wasmfleet.digest.digest")
@@ -78,7 +78,7 @@ def _outer(part: str, raw: bytes) -> Callable[[Fresh, random.Random], list[bytes
 
 
 def _unpacked_bombs(fresh: Fresh, _: random.Random) -> list[bytes]:
-    """A batch whose every item becomes 64 MiB."""
+    """Make a batch of 20 items, each of which decompresses to 64 MiB."""
     bomb = gzip.compress(bytes(64 * _MIB), 9)
     calls = [{"data": bomb, "codec": "gzip"}] * 20
     body = msgpack.packb([["compression.decompress", calls], {}, {}])
@@ -91,7 +91,7 @@ def _large_results(fresh: Fresh, _: random.Random) -> list[bytes]:
 
 
 def _many_large(fresh: Fresh, _: random.Random) -> list[bytes]:
-    """Twelve right calls of 12 MiB at once."""
+    """Make twelve right calls of 12 MiB each."""
     body = _packed(msgpack.packb(bytes(12 * _MIB)))
     return [values.to_json(wire.with_body(fresh("wasmfleet.digest.digest"), body)) for _ in range(12)]
 
@@ -101,7 +101,7 @@ def _many_large_junk(fresh: Fresh, _: random.Random) -> list[bytes]:
 
 
 def _long_words(fresh: Fresh, _: random.Random) -> list[bytes]:
-    """Everything that is looked at as text, a mebibyte long."""
+    """Make a message for each header that is read as text, with a text of 1 MiB in it."""
     found = []
     for part in ("task", "shadow", "lang", "origin", "argsrepr", "expires", "root_id"):
         outer = fresh("wasmfleet.digest.digest")
@@ -111,7 +111,7 @@ def _long_words(fresh: Fresh, _: random.Random) -> list[bytes]:
 
 
 def _wide_errors(fresh: Fresh, _: random.Random) -> list[bytes]:
-    """A batch of which every item is an error with long words in it."""
+    """Make a batch in which every item fails because of an argument with a long name."""
     calls = [{"data": b"x", f"{n}" + "w" * 2_000: 1} for n in range(2_000)]
     return [
         values.to_json(

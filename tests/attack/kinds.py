@@ -1,4 +1,4 @@
-"""The kinds of small hostile messages, each with its weight. Those that cost much are in heavy.py."""
+"""The kinds of small hostile messages, each with its weight in the random choice. The costly kinds are in heavy.py."""
 
 from collections.abc import Callable
 from typing import Final
@@ -34,7 +34,7 @@ KINDS: Final[dict[str, tuple[int, Make]]] = {
 
 
 def message(it: Sources, weights: dict[str, float]) -> wire.Sent:
-    """One message of a kind by weight, for a list by chance."""
+    """Make one message: its kind is chosen by weight, its list at random."""
     kind = it.dice.choices(list(KINDS), [weights[name] for name in KINDS])[0]
     name = it.dice.choice(LISTS) if it.dice.random() < 0.9 else it.dice.choice(lists())
     return wire.Sent(kind, name, KINDS[kind][1](it))

@@ -1,7 +1,7 @@
-"""Hostile WebAssembly files: sections that are right but odd, exports of any type, bodies that misbehave, and junk.
+"""Hostile WebAssembly files: sections that are valid but odd, exports of any type, bodies that misbehave, and junk.
 
-Most validate, so that they come as far as being called. The rest are built-in modules and guests with changes, random
-bytes between right sections, and operations whose declared names and signatures are traps of their own.
+Most of them validate, so that they can be called. The rest are built-in modules and guests with changes, random bytes
+between valid sections, and modules whose declared operations have hostile names and signatures.
 """
 
 import random
@@ -58,7 +58,7 @@ _LINES: Final = (
 
 
 def module(dice: random.Random, built_in: Sequence[Path], guests: Sequence[bytes]) -> tuple[str, bytes]:
-    """A hostile file, with the name of its kind."""
+    """Make a hostile file; return the name of its kind and its bytes."""
     match dice.randrange(10):
         case 0:
             return "a built-in with changes", _changed(dice.choice(built_in).read_bytes(), dice)
@@ -74,7 +74,7 @@ def module(dice: random.Random, built_in: Sequence[Path], guests: Sequence[bytes
 
 
 def _assembled(dice: random.Random, *, text: bytes = b"abi 1\ngo\nback()\n") -> bytes:
-    """A module whose parts are each right, or odd by chance."""
+    """Make a module in which each part is right, or odd by chance."""
     reserve = _RESERVE if dice.random() < 0.85 else _signature(dice)
     call = _CALL if dice.random() < 0.85 else _signature(dice)
     start = ((), ())
@@ -104,7 +104,7 @@ def _signature(dice: random.Random) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 
 def _exports(dice: random.Random) -> list[bytes]:
-    """`memory`, `reserve` and `call`, each as what it should be, or as anything else there is."""
+    """Export `memory`, `reserve` and `call`, each as what it should be or, now and then, as something else."""
     right = {"memory": (2, 0), "reserve": (0, 0), "call": (0, 1)}
     odd = ((0, 0), (0, 1), (0, 2), (1, 0), (2, 0), (3, 0))
     chosen = {name: dice.choice(odd) if dice.random() < 0.04 else what for name, what in right.items()}
@@ -116,13 +116,13 @@ def _exports(dice: random.Random) -> list[bytes]:
 def _body(
     signature: tuple[tuple[int, ...], tuple[int, ...]], dice: random.Random, numbers: Sequence[int]
 ) -> bytes:
-    """Some misdeed, then a result of the right types."""
+    """Make a function body: a misdeed or none, then a result of the right types."""
     _, results = signature
     address = b"\x41" + _signed(dice.choice(_ADDRESSES))
     misdeeds = (
         *(b"", b"", b"", b"\x00", b"\x03\x40\x0c\x00\x0b"),  # unreachable, an endless loop
         b"\x41" + _signed(dice.choice((1, 100, 65_535, -1))) + b"\x40\x00\x1a",  # memory.grow
-        b"\x03\x40\x41\x80\x01\x40\x00\x1a\x0c\x00\x0b",  # and for ever
+        b"\x03\x40\x41\x80\x01\x40\x00\x1a\x0c\x00\x0b",  # memory.grow in an endless loop
         address + b"\x28\x02\x00\x1a",  # load
         address + b"\x41" + _signed(0x474F5250) + b"\x36\x02\x00",  # a progress header that lies
         address + b"\x41" + _signed(-1) + b"\x36\x02\x04",
@@ -149,7 +149,7 @@ def _data(dice: random.Random) -> bytes:
 
 
 def _costly(dice: random.Random) -> bytes:
-    """Small or middling files that take a compiler's time or memory."""
+    """Make a file of small or middling size that costs the compiler much time or memory."""
     many = dice.choice((1_000, 20_000))
     bodies = (
         b"\0" + b"\x02\x40" * many + b"\x0b" * many + b"\x0b",  # nested blocks
@@ -161,7 +161,7 @@ def _costly(dice: random.Random) -> bytes:
         b"\x01\x01\x7e" + b"\x20\x00\x20\x00\x7e\x20\x00\x7c\x21\x00" * many + b"\x0b",  # arithmetic
     )
     code, count = dice.choice(bodies), dice.choice((1, 1, 20))
-    right = [b"\0\x41\x80\x08\x0b", b"\0\x42\x00\x0b"]  # room at 1024, no reply
+    right = [b"\0\x41\x80\x08\x0b", b"\0\x42\x00\x0b"]  # `reserve` returns 1024, `call` an empty reply
     codes = [_leb(len(body)) + body for body in (*right, *[code] * count)]
     sections = [
         _section(1, _vector([_type(*_RESERVE), _type(*_CALL), _type((), ())])),
@@ -186,7 +186,7 @@ def _strange_text(dice: random.Random) -> bytes:
 
 
 def _changed(binary: bytes, dice: random.Random) -> bytes:
-    """Changes near the front, where the sections are that say most, or anywhere."""
+    """Change some bytes, often near the beginning, where the sections are that describe the module."""
     at = min(len(binary), dice.choice((200, 2_000, len(binary))))
     return mutation.bytes_changed(binary[:at], dice) + binary[at:]
 

@@ -1,4 +1,4 @@
-"""What is done to bytes and to structures: flips, cuts, splices, and values in the place of others."""
+"""Random changes to bytes and to structures: flips, cuts, splices, and values put in the place of others."""
 
 import copy
 import random
@@ -11,7 +11,7 @@ _MOST_PLACES: Final = 2_000
 
 
 def bytes_changed(data: bytes, dice: random.Random, other: bytes = b"") -> bytes:
-    """The data with one to eight small changes."""
+    """Return the data with one to eight small changes, which may splice it with `other`."""
     changed = bytearray(data)
     for _ in range(dice.choice((1, 1, 1, 2, 3, 8))):
         if not changed:
@@ -36,12 +36,12 @@ def bytes_changed(data: bytes, dice: random.Random, other: bytes = b"") -> bytes
 
 
 def spliced(one: bytes, other: bytes, dice: random.Random) -> bytes:
-    """The beginning of one and the end of another."""
+    """Join the beginning of one and the end of another, both cut at random."""
     return one[: dice.randrange(len(one) + 1)] + other[dice.randrange(len(other) + 1) :]
 
 
 def value_changed(tree: Any, dice: random.Random, *, keep: tuple[str, ...] = ()) -> Any:
-    """A copy of a structure with one to three of its values changed; those under the names in `keep` stay."""
+    """Copy a structure and change one to three of its values, but none under a name in `keep`."""
     changed = copy.deepcopy(tree)
     for _ in range(dice.choice((1, 1, 1, 2, 3))):
         places = [place for place in _places(changed) if place[1] not in keep]
@@ -71,7 +71,7 @@ def _change(parent: Any, key: Any, places: list[tuple[Any, Any]], dice: random.R
 
 
 def _places(tree: Any) -> list[tuple[Any, Any]]:
-    """Every container with the key or index of every value in it."""
+    """List the places in a structure: each container with the key or index of each value in it."""
     found: list[tuple[Any, Any]] = []
     waiting = [tree]
     while waiting and len(found) < _MOST_PLACES:

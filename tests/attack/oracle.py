@@ -1,4 +1,4 @@
-"""What must hold after every round, whatever was sent."""
+"""The checks after each round of an attack: what must hold whatever was sent."""
 
 import contextlib
 import re
@@ -16,7 +16,8 @@ from tests.attack.target import MEMORY_LIMIT_MIB, Target
 from tests.attack.wire import Sent
 
 MAIN_MIB: Final = 400
-#: What a child may take: the interpreter with all libraries, its guests, and what the size limits let it hold.
+#: The memory that a child may take: the interpreter with all libraries, its guests, and messages and results as large
+#: as their limits allow.
 CHILD_MIB: Final = 250 + MEMORY_LIMIT_MIB + 6 * 32 + 2 * 64
 DIED, STAYS, UNANSWERED = "a main process died", "a message stays", "a good call is not answered"
 ENDS_A_FLEET: Final = (DIED, STAYS, UNANSWERED)
@@ -33,7 +34,7 @@ _TEXT_COLUMNS: Final = ("operation", "error_code", "error_message", "worker", "h
 
 @dataclass(slots=True)
 class Seen:
-    """The figures of a run."""
+    """The figures of a whole run, which every check adds to."""
 
     main_mib: int = 0
     child_mib: int = 0
@@ -45,7 +46,10 @@ class Seen:
 
 
 def check(target: Target, sent: Sequence[Sent], seen: Seen) -> list[Finding]:
-    """Wait until all is quiet, and say what does not hold. What ends a fleet ends the look."""
+    """Wait until all messages are settled, and return what does not hold.
+
+    If the fleet is found to be unusable, the checks that need a working one are left out.
+    """
     messages = [one for one in sent if one.list]
     found = list(_quiet(target, sent))
     found += _memory(target, sent, seen)
@@ -74,7 +78,7 @@ def _quiet(target: Target, sent: Sequence[Sent]) -> Iterator[Finding]:
 
 
 def _suspects(sent: Sequence[Sent], left: dict[str, list[bytes]]) -> list[Sent]:
-    """What was held or waited at that moment; where nothing can be said, all."""
+    """Return the messages that were held or queued at that moment and those that went to no list; if none did, all."""
     tags = {wire.delivery_tag(raw) for messages in left.values() for raw in messages}
     return [one for one in sent if wire.delivery_tag(one.raw) in tags or not one.list] or list(sent)
 
@@ -122,7 +126,7 @@ def _output(target: Target, sent: Sequence[Sent]) -> Iterator[Finding]:
 
 
 def defect(traceback: str) -> str:
-    """A traceback as the kind of its error and the last place in this package that it names."""
+    """Shorten a traceback to the type of its error and the last place in this package that it names."""
     places = _PLACE.findall(traceback)
     ours = [place for place in places if place[0] == "wasmfleet"]
     package, path, name = (ours or places or [("?", "?", "?")])[-1]
@@ -131,7 +135,7 @@ def defect(traceback: str) -> str:
 
 
 def _shape(line: str) -> str:
-    """A line without what differs from message to message."""
+    """Return a log line without its ids and numbers, so that the same line about two messages looks the same."""
     return re.sub(r"[0-9a-f-]{8,}|\d+", "#", line)[:90].encode("unicode_escape").decode()
 
 
@@ -174,7 +178,7 @@ def _bookkeeping(target: Target, sent: Sequence[Sent], seen: Seen) -> Iterator[F
         yield Finding(
             "a message vanished", kinds if len(nameless) < 5 else "", counted, tuple(nameless.values())
         )
-    # Under a colliding id a row may be an earlier message's.
+    # Messages that may be unreadable are left out: if one has the id of an earlier message, the row may be that one's.
     ids = [id for id in logged if wire.wants_result(raw := by_id[id].raw) and not wire.may_be_unreadable(raw)]
     for id, is_stored in zip(ids, target.results(ids), strict=True):
         if not is_stored:
@@ -182,7 +186,10 @@ def _bookkeeping(target: Target, sent: Sequence[Sent], seen: Seen) -> Iterator[F
 
 
 def _served_though_damaged(target: Target, nameless: dict[str, Sent]) -> set[str]:
-    """The tags of messages that are no JSON to this attacker, and were calls to a worker, which reads bodies apart."""
+    """Return the tags of messages that are not valid JSON as a whole but were served as calls.
+
+    A worker can serve such a message because it reads the body apart from the rest.
+    """
     ids = {found[1].decode(): tag for tag, one in nameless.items() if (found := _ID.search(one.raw))}
     return {ids[row["task_id"]] for row in target.rows(list(ids))}
 

@@ -1,4 +1,4 @@
-"""A worker's processes as the kernel sees them: who lives, how much memory they took, how many files are open."""
+"""A worker's processes as the kernel reports them: which are alive, their memory and their open files."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ KILLED_ABOVE_MIB: Final = 2_500
 
 
 def descendants(pid: int) -> list[int]:
-    """All processes below one."""
+    """Return the pids of a process's children, their children, and so on."""
     found: list[int] = []
     for child in children(pid):
         found += [child, *descendants(child)]
@@ -23,7 +23,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def resident_mib(pid: int, field: str = "VmRSS") -> int:
-    """Resident memory now, or with `VmHWM` at its peak; 0 for a process that is gone."""
+    """Return the resident memory of a process, now or with `VmHWM` at its peak; 0 if the process is gone."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith(f"{field}:"):
@@ -32,20 +32,20 @@ def resident_mib(pid: int, field: str = "VmRSS") -> int:
 
 
 def forget_peak(pid: int) -> None:
-    """Lets the peak count from now."""
+    """Let the peak of a process's resident memory count from now on."""
     with contextlib.suppress(OSError):
         Path(f"/proc/{pid}/clear_refs").write_text(_RESET_PEAK)
 
 
 def open_files(pid: int) -> int:
-    """How many descriptors a process has."""
+    """Return how many file descriptors a process has open; 0 if it is gone."""
     with contextlib.suppress(OSError):
         return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
     return 0
 
 
 class Watch:
-    """Looks at workers all the time: notes the peaks of children, and kills what would take this machine's memory."""
+    """A thread that notes the peak memory of workers' children, and kills what would use up this machine's memory."""
 
     def __init__(self) -> None:
         self.mains: tuple[int, ...] = ()
@@ -60,17 +60,17 @@ class Watch:
         self._thread.join()
 
     def begin(self, mains: tuple[int, ...]) -> None:
-        """Forgets the peaks; from now on these are watched."""
+        """Forget the peaks, and watch these main processes and their children from now on."""
         for pid in (pid for main in mains for pid in (main, *descendants(main))):
             forget_peak(pid)
         self.mains, self.killed, self._children_mib = mains, [], 0
 
     def main_peak_mib(self) -> int:
-        """The highest peak of a main process since the beginning."""
+        """Return the highest peak of a main process since `begin`."""
         return max((resident_mib(pid, "VmHWM") for pid in self.mains), default=0)
 
     def children_peak_mib(self) -> int:
-        """The highest peak of a process below, ended ones included."""
+        """Return the highest peak of a child since `begin`, including children that have ended."""
         self._look()
         return self._children_mib
 

@@ -1,4 +1,4 @@
-"""What an attack did and found, as tables."""
+"""Tables of what an attack sent, measured and found."""
 
 from collections.abc import Mapping
 
@@ -56,5 +56,5 @@ def _found(findings: Findings) -> Table:
 
 
 def _plain(text: str) -> str:
-    """One line that a table cannot take for markup."""
+    """Return the text as one line that rich does not read as markup."""
     return text.replace("[", "\\[").encode("unicode_escape").decode().replace("\\\\", "\\")

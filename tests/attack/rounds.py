@@ -1,4 +1,4 @@
-"""The rounds of an attack: what is sent in each, and what follows from what they find."""
+"""The rounds of an attack: send messages, check the fleet, and narrow a death down to the message that caused it."""
 
 import dataclasses
 import random
@@ -15,13 +15,13 @@ from tests.attack.sources import Sources
 from tests.attack.target import Target
 
 MESSAGES: Final = 300
-_BROADCAST_S: Final = 0.5  # nothing says when a worker has read one
-_FRESH_EVERY: Final = 12  # rounds; calls that wait for a far time fill a worker
+_BROADCAST_S: Final = 0.5  # time for workers to read a broadcast: nothing tells when they have
+_FRESH_EVERY: Final = 12  # rounds: calls with a far ETA stay in a worker, and fill it in time
 _WEIGHTS: Final = {"small": 10, "shared keys": 3, "remote control": 3, "heavy": 5, "forged results": 2}
 
 
 class Attack:
-    """A run against one target."""
+    """A run of rounds against one target."""
 
     def __init__(
         self, target: Target, seeds: Seeds, findings: Findings, dice: random.Random, folder: Path
@@ -36,7 +36,7 @@ class Attack:
         self._heavy: Iterator[list[wire.Sent]] = heavy.messages(seeds, dice)
 
     def round(self, program: str = "", messages: int = MESSAGES) -> str:
-        """Sends one round, looks, and says in a line what came of it."""
+        """Send one round of messages, check the fleet, and return a line about the outcome."""
         self.number += 1
         program = program or self._dice.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
         began = time.monotonic()
@@ -53,7 +53,7 @@ class Attack:
         return f"{program}, {len(sent)} messages, {time.monotonic() - began:.1f} s; {memory}{news}"
 
     def replay(self, sent: Sequence[wire.Sent]) -> list[Finding]:
-        """Sends these alone, and looks."""
+        """Send these messages and no others, and check the fleet."""
         self._begin()
         self.target.send(sent)
         return oracle.check(self.target, sent, self.seen)
@@ -76,7 +76,7 @@ class Attack:
             spoiled = shared.Shared(broker, self._seeds, self._dice)
             spoiled.spoil(self._dice.choice((1, 1, 3, 10)))
             sent = self.target.send(self._right_ones(messages // 10))
-            time.sleep(1.5)  # a worker looks at what it shares once a second
+            time.sleep(1.5)  # a worker reads the shared keys once a second
             spoiled.mend()
         return [*sent, *(wire.Sent(f"shared: {done}", "", b"") for done in spoiled.done)], []
 
@@ -115,7 +115,7 @@ class Attack:
         broken = [finding for finding in found if finding.what in oracle.ENDS_A_FLEET]
         for finding in broken:
             for one in {one.kind for one in finding.messages} if len(finding.messages) == 1 else ():
-                if one in self._weights:  # it is known by now; other kinds are to have their turn
+                if one in self._weights:  # this kind's defect is known now: send the other kinds more often
                     self._weights[one] = max(0.5, self._weights[one] / 2)
         if broken or self.target.dead() or self.number % _FRESH_EVERY == 0:
             self.target.renew()
@@ -127,7 +127,7 @@ class Attack:
         return [Finding("a message ran code", "unpickled or loaded as YAML", str(self._trap))]
 
     def _narrowed(self, found: Sequence[Finding]) -> Iterator[Finding]:
-        """The findings; for a new death with many suspects, the message that is enough."""
+        """Yield the findings; a new death with many suspects is narrowed to the message that suffices to cause it."""
         for finding in found:
             is_new = (finding.what, finding.sign) not in self.findings.counts
             if finding.what == oracle.DIED and len(finding.messages) > 1 and is_new:
@@ -136,7 +136,7 @@ class Attack:
                 yield finding
 
     def _narrow(self, death: Finding) -> Finding:
-        """The death with the one message that a fresh fleet dies of; as it was, where halves are not enough."""
+        """Search by halves for one message that kills a fresh fleet; return the death as it was if none does alone."""
         suspects = [one for one in death.messages if one.raw]
         while len(suspects) > 1:
             half = suspects[: len(suspects) // 2]

@@ -1,4 +1,4 @@
-"""Real messages, captured from real publishers at a broker that no worker serves yet."""
+"""Real messages to mutate, captured from real publishers at a broker that no worker serves yet."""
 
 import random
 import threading
@@ -15,7 +15,7 @@ LANES: Final = ("wasmfleet.any", "wasmfleet.wasm", "wasmfleet.python")
 LISTS: Final = (*LANES, *(f"{lane}.batch" for lane in LANES), "celery")
 _PRIORITIES: Final = ("", "\x06\x163", "\x06\x166", "\x06\x169")
 
-#: Runs in the installation, as a coordinator does. Ids come from a seed, so that a run can be repeated.
+#: A program that publishes with this package installed. Its ids come from a seed, so that a run can be repeated.
 _COORDINATOR: Final = """
 import json, os, random, sys, uuid
 from kombu.utils.uuid import uuid as kombu_uuid
@@ -54,7 +54,7 @@ digest.digest.many([{"data": b"x"}] * 3, lane="python", expires=60)
 ast.validate.many([{"source": source, "filename": f"{n}.ts"} for n in range(3)], lane="wasm")
 os._exit(0)  # results that are dropped at the end of a process write to stderr
 """
-#: As a client does that knows names only.
+#: A program that publishes with Celery alone, and knows only the operations' names.
 _BY_NAME: Final = """
 import json, os, sys
 from celery import Celery, chain, chord, group
@@ -86,7 +86,7 @@ class Seeds:
 
 
 def capture(fleet: ChaosFleet, dice: random.Random) -> Seeds:
-    """Publish everything there is, and take it out of the broker again. No worker may run."""
+    """Publish every kind of message, and take them out of the broker again. No worker may run."""
     fleet.run(_COORDINATOR, dice.getrandbits(32))
     fleet.run(_BY_NAME, fleet.url)
     messages = tuple(_taken(fleet))
@@ -95,7 +95,7 @@ def capture(fleet: ChaosFleet, dice: random.Random) -> Seeds:
 
 
 def lists() -> list[str]:
-    """Every list in which the fleet's messages may wait, those of priorities included."""
+    """Return the names of all lists in which the fleet's messages may wait, also those of priorities."""
     return [name + priority for name in LISTS for priority in _PRIORITIES]
 
 
@@ -107,7 +107,7 @@ def _taken(fleet: ChaosFleet) -> Iterator[bytes]:
 
 
 def _broadcasts(fleet: ChaosFleet) -> tuple[str, list[bytes]]:
-    """What remote control sends, of every command that it has."""
+    """Broadcast every command of remote control; return their channel and the messages."""
     control = fleet.client().control
     commands: list[tuple[str, dict[str, Any]]] = [
         ("ping", {}),

@@ -1,4 +1,4 @@
-"""Junk in the keys that a fleet's processes share, keys of a wrong type, and broadcasts of remote control."""
+"""Attacks on what a fleet's processes share: junk in keys, keys of a wrong type, broadcasts of remote control."""
 
 import contextlib
 import random
@@ -27,7 +27,7 @@ _HOLDERS: Final = (
 
 
 class Shared:
-    """What is put where it does not belong; `mend` takes away what may stop a fleet for as long as it is there."""
+    """The junk that one round puts into shared keys; `mend` removes what may stop a fleet while it is there."""
 
     def __init__(self, broker: "Redis", seeds: Seeds, dice: random.Random) -> None:
         self._broker, self._seeds, self._dice = broker, seeds, dice
@@ -35,7 +35,7 @@ class Shared:
         self.done: list[str] = []
 
     def spoil(self, times: int) -> None:
-        """Does some of it."""
+        """Spoil shared keys in randomly chosen ways, so many times."""
         ways: list[Callable[[], str]] = [
             self._held,
             self._lease,
@@ -49,11 +49,11 @@ class Shared:
             self._wrong_type,
         ]
         for _ in range(times):
-            with contextlib.suppress(ResponseError):  # its key has a wrong type by now
+            with contextlib.suppress(ResponseError):  # the key may have got a wrong type before
                 self.done.append(self._dice.choice(ways)())
 
     def mend(self) -> None:
-        """Takes back what may stop a fleet for as long as it is there, and what nobody can ever settle."""
+        """Remove what may stop a fleet while it is there, and what no worker can ever settle."""
         for undo in self._undo:
             undo()
 
@@ -164,7 +164,7 @@ class Shared:
 
 
 def broadcast(seeds: Seeds, dice: random.Random) -> tuple[str, bytes]:
-    """A broadcast of remote control, mutated or as it was, with the name of its command."""
+    """Make a broadcast of remote control, unchanged or mutated; return the name of its command and the message."""
     outer = wire.opened(dice.choice(seeds.broadcasts))
     content = wire.content_of(outer)
     name = str(content["method"])

@@ -1,4 +1,4 @@
-"""Starts a fleet and an attack on it."""
+"""Start a fleet and an attack on it."""
 
 import contextlib
 import random
@@ -15,7 +15,7 @@ from tests.chaos.fleet import chaos_fleet
 
 @contextlib.contextmanager
 def attack(folder: Path, findings: Findings, dice: random.Random) -> Iterator[Attack]:
-    """An attack whose fleet runs, seeds captured from real publishers before its workers came."""
+    """Start a broker, capture seeds from real publishers, start workers, and yield the attack; end all of it after."""
     with chaos_fleet(folder / "fleet", **Target.settings(folder)) as fleet:
         fleet.start("broker")
         until(fleet.answers, what="the broker answers", log=fleet.output)

@@ -1,4 +1,4 @@
-"""The fleet under attack: one accelerated and one plain-Python worker, and what an attacker reaches of them."""
+"""The fleet under attack: one accelerated and one plain-Python worker, reached through the broker as by an attacker."""
 
 import base64
 import contextlib
@@ -27,7 +27,7 @@ _RIGHT: Final = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015a
 
 
 class Target:
-    """A fleet with its pids. What it is given is what anybody with access to the broker could do."""
+    """A fleet and its pids. The attack does to it only what anybody with access to the broker could do."""
 
     def __init__(self, fleet: ChaosFleet) -> None:
         self.fleet = fleet
@@ -37,7 +37,7 @@ class Target:
 
     @staticmethod
     def settings(folder: Path) -> dict[str, str]:
-        """The settings of such a fleet, with a key for `crypto`."""
+        """Return the settings of a fleet under attack, and write a keyring with one key for `crypto`."""
         ring = folder / "keys.json"
         ring.write_text(json.dumps({"k": base64.b64encode(b"k" * 32).decode()}))
         ring.chmod(0o600)
@@ -45,7 +45,7 @@ class Target:
         return limits | {"KEYRING": str(ring)}
 
     def start(self) -> None:
-        """Start both workers, and wait until they beat."""
+        """Start both workers, and wait for their heartbeats and children."""
         self.mains = {self.fleet.start(role): role for role in _ROLES}
         until(lambda: self.living() == set(self.mains), seconds=60, what="heartbeats", log=self.fleet.output)
         until(lambda: all(children(pid) for pid in self.mains), what="children")
@@ -64,11 +64,11 @@ class Target:
         self.watch.end()
 
     def living(self) -> set[int]:
-        """The main processes that beat."""
+        """Return the pids of the main processes that send heartbeats."""
         return {worker.pid for worker in self.fleet.workers()}
 
     def dead(self) -> list[str]:
-        """The roles whose main process has ended."""
+        """Return the roles whose main process has ended."""
         return [role for pid, role in self.mains.items() if not _runs(pid)]
 
     @contextlib.contextmanager
@@ -77,7 +77,7 @@ class Target:
             yield connection
 
     def send(self, messages: Sequence[wire.Sent]) -> list[wire.Sent]:
-        """Puts the messages into their lists, as kombu does; gives those that the broker took."""
+        """Put the messages into their lists, as kombu does; return those that the broker accepted."""
         with self.broker() as broker, broker.pipeline(transaction=False) as pipe:
             for message in messages:
                 pipe.lpush(message.list, message.raw)
@@ -85,14 +85,17 @@ class Target:
         return [message for message, answer in zip(messages, answers, strict=True) if isinstance(answer, int)]
 
     def forget(self, *patterns: str) -> None:
-        """Deletes keys."""
+        """Delete all keys that match one of these patterns."""
         with self.broker() as broker:
             for pattern in patterns:
                 for keys in _some(broker.scan_iter(match=pattern, count=1000)):
                     broker.unlink(*keys)
 
     def left(self) -> dict[str, list[bytes]]:
-        """Messages that are still queued, or held without having said that they wait for their time."""
+        """Return the messages that are queued, by list, and under `held` those that workers hold, except future ones.
+
+        A worker rightly holds a message that names a future time until then.
+        """
         with self.broker() as broker:
             queued: dict[str, list[bytes]] = {
                 name: broker.lrange(name, 0, -1) for name in lists() if broker.exists(name)
@@ -102,27 +105,27 @@ class Target:
         return {name: messages for name, messages in queued.items() if messages}
 
     def quarantine(self) -> dict[str, bytes]:
-        """The entries by their field, which is an id or a tag."""
+        """Return the entries of the quarantine by their field, which is an id or a delivery tag."""
         with self.broker() as broker:
             entries: dict[bytes, bytes] = broker.hgetall(QUARANTINE)
         return {field.decode(errors="replace"): entry for field, entry in entries.items()}
 
     def results(self, ids: Sequence[str]) -> list[bool]:
-        """Whether each of these has a result."""
+        """Return for each of these ids whether a result is stored."""
         with self.broker() as broker, broker.pipeline(transaction=False) as pipe:
             for id in ids:
                 pipe.exists(f"celery-task-meta-{id}")
             return [bool(found) for found in pipe.execute()]
 
     def rows(self, ids: Sequence[str]) -> list[dict[str, Any]]:
-        """The rows of these."""
+        """Return the log's rows of the calls with these ids."""
         found: list[dict[str, Any]] = []
         for at in range(0, len(ids), 500):
             found += self.fleet.rows(*ids[at : at + 500])
         return found
 
     def good_call_s(self, lane: str) -> float:
-        """Seconds that a right call of a lane takes; infinite where it is not right within ten."""
+        """Return how many seconds a right call takes in a lane; infinity if its result is wrong or later than 10 s."""
         id, tag = str(uuid.uuid4()), str(uuid.uuid4())
         body = json.dumps([[], {"data": {"__type__": "bytes", "__value__": "abc"}}, {}])
         message = {
@@ -142,7 +145,7 @@ class Target:
         return float("inf")
 
     def new_output(self) -> str:
-        """What the processes printed since the last look."""
+        """Return what the fleet's processes printed since the last time this was called."""
         parts = []
         for path in sorted(self.fleet.folder.glob("*.log")):
             with path.open("rb") as log:
@@ -153,7 +156,7 @@ class Target:
 
 
 def _runs(pid: int) -> bool:
-    """Whether a process runs; one that ended and is not reaped does not."""
+    """Whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
@@ -161,7 +164,7 @@ def _runs(pid: int) -> bool:
 
 
 def _held(entry: bytes) -> bytes:
-    """The message of an entry in `unacked`."""
+    """Return the message in an entry of `unacked`, or the whole entry if it cannot be read."""
     try:
         message = json.loads(entry)[0]
     except (ValueError, LookupError, TypeError, RecursionError):

@@ -1,4 +1,4 @@
-"""A short attack in every run of the tests; `make attack MINUTES=60` is the long one, with other seeds."""
+"""A short attack with a fixed seed in every test run; `make attack MINUTES=60` runs a long one with another seed."""
 
 import random
 import time

@@ -1,7 +1,7 @@
-"""Values that programs stumble over, and the encodings in which a message can carry them.
+"""Values that often break programs, and their encoding in JSON and MessagePack.
 
-What JSON or MessagePack libraries refuse to write (endless nesting, numbers of any length, lone surrogates as bytes,
-lengths that lie) is a `literal`: a word that stands in the structure and is replaced by raw text after encoding.
+Libraries refuse to write some of them: very deep nesting, numbers of any length, lone surrogates, wrong lengths. For
+these a structure holds a `literal`, a word that is replaced by raw bytes after encoding.
 """
 
 import copy
@@ -18,7 +18,7 @@ FORGED_LINE: Final = "x\r\n[2026-01-01 00:00:00,000: CRITICAL/MainProcess] forge
 ADDRESS: Final = "<object at 0x7f3a12345678>"
 _MARK: Final = "~literal:"
 
-#: name: (JSON, MessagePack)
+#: By name, the raw JSON and the raw MessagePack of each literal.
 _LITERALS: Final[dict[str, Callable[[], tuple[bytes, bytes]]]] = {
     "deep": lambda: (b"[" * 2_000 + b"]" * 2_000, b"\x91" * 2_000 + b"\x90"),
     "deeper": lambda: (b"[" * 100_000 + b"]" * 100_000, b"\x91" * 100_000 + b"\x90"),
@@ -84,25 +84,25 @@ _SCALARS: Final[list[Any]] = [
 
 
 def interesting(dice: random.Random) -> Any:
-    """One of all."""
+    """Choose a value: a literal, a typed one of kombu's JSON, or any other that often breaks programs."""
     kind = dice.random()
     if kind < 0.3:
         return _MARK + dice.choice(list(_LITERALS)) + "~"
-    return copy.deepcopy(dice.choice(_TYPED if kind < 0.42 else _SCALARS))  # who gets it may change it
+    return copy.deepcopy(dice.choice(_TYPED if kind < 0.42 else _SCALARS))  # the caller may change it
 
 
 def typed(dice: random.Random) -> Any:
-    """What kombu's JSON turns into an object of its own."""
+    """Choose a mapping that kombu's JSON decodes, or tries to decode, as another type."""
     return copy.deepcopy(dice.choice(_TYPED))
 
 
 def literal(name: str) -> str:
-    """The word that stands for a literal."""
+    """Return the word that stands for the literal with this name."""
     return f"{_MARK}{name}~"
 
 
 def to_json(value: Any) -> bytes:
-    """The value as JSON, with what JSON does not allow."""
+    """Encode a value as JSON, and put its literals in, which may break JSON's rules."""
     text = json.dumps(value, default=_readable).encode()
     if _MARK.encode() not in text:
         return text
@@ -112,7 +112,7 @@ def to_json(value: Any) -> bytes:
 
 
 def to_msgpack(value: Any) -> bytes:
-    """The value as MessagePack, with what MessagePack does not allow."""
+    """Encode a value as MessagePack, and put its literals in, which may break MessagePack's rules."""
     packed: bytes = msgpack.packb(value, default=_readable, unicode_errors="surrogatepass")
     if _MARK.encode() not in packed:
         return packed

@@ -1,4 +1,4 @@
-"""A message taken apart and put together again: kombu's outer JSON, and the body within."""
+"""Take a message apart and put it together again: kombu's outer JSON, and the body in it."""
 
 import base64
 import binascii
@@ -23,7 +23,7 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One message of the attacker, and the list it goes to."""
+    """One message of the attacker, and the list that it goes to; empty if it goes elsewhere."""
 
     kind: str
     list: str
@@ -35,13 +35,13 @@ class Sent:
 
 
 def opened(raw: bytes) -> dict[str, Any]:
-    """The outer JSON of a message that is one."""
+    """Decode the outer JSON of a well-formed message."""
     outer: dict[str, Any] = json.loads(raw)
     return outer
 
 
 def body_of(outer: dict[str, Any]) -> bytes:
-    """The body's bytes as the client serialized them."""
+    """Return the body's bytes as the client serialized them."""
     body = outer["body"]
     if outer["properties"].get("body_encoding") == "base64":
         return base64.b64decode(body)
@@ -49,13 +49,13 @@ def body_of(outer: dict[str, Any]) -> bytes:
 
 
 def with_body(outer: dict[str, Any], body: bytes) -> dict[str, Any]:
-    """The same message with another body."""
+    """Return the same message with another body."""
     properties = outer["properties"] | {"body_encoding": "base64"}
     return outer | {"body": base64.b64encode(body).decode(), "properties": properties}
 
 
 def content_of(outer: dict[str, Any]) -> Any:
-    """The body's value: args, kwargs and embed."""
+    """Decode the body: a list of args, kwargs and embed, or a broadcast's command."""
     body = body_of(outer)
     if outer["content-type"] == "application/json":
         return json.loads(body)
@@ -63,7 +63,7 @@ def content_of(outer: dict[str, Any]) -> Any:
 
 
 def with_content(outer: dict[str, Any], content: Any) -> dict[str, Any]:
-    """The same message with another value in its body, in the same serialization where that can carry it."""
+    """Return the same message with another value in its body, as JSON if MessagePack cannot carry the value."""
     if outer["content-type"] == "application/json":
         return with_body(outer, values.to_json(content))
     try:
@@ -74,7 +74,7 @@ def with_content(outer: dict[str, Any], content: Any) -> dict[str, Any]:
 
 
 def renamed(outer: dict[str, Any], dice: random.Random) -> dict[str, Any]:
-    """The same message under an id and a delivery tag that no other has."""
+    """Return the same message with a new id and a new delivery tag."""
     new = str(uuid.UUID(int=dice.getrandbits(128), version=4))
     tag = str(uuid.UUID(int=dice.getrandbits(128), version=4))
     headers = outer["headers"] | {"id": new, "root_id": new}
@@ -83,7 +83,7 @@ def renamed(outer: dict[str, Any], dice: random.Random) -> dict[str, Any]:
 
 
 def usable_id(raw: bytes) -> str:
-    """The id under which a client might wait for a result; empty where no client can have sent this."""
+    """Return the id under which a client might wait for a result; empty if no client can have sent the message."""
     outer = _well_formed(raw)
     if outer is None:
         return ""
@@ -94,21 +94,24 @@ def usable_id(raw: bytes) -> str:
 
 
 def wants_result(raw: bytes) -> bool:
-    """Whether the sender did not say that the result may be dropped."""
+    """Whether the sender wants a result, that is, did not set `ignore_result`."""
     headers = (_well_formed(raw) or {}).get("headers") or {}
     return not headers.get("ignore_result")
 
 
 def may_be_unreadable(raw: bytes) -> bool:
-    """Whether nobody may get as far as its id: kombu may fail at values of its outer JSON, a reader ends at some
-    depth, and the broker's script reads no more than 256 KiB of what is not the body."""
+    """Whether a message may be set aside before its id is read.
+
+    Kombu may fail at typed values in the outer JSON, parsers stop at some depth of nesting, and the broker's script
+    reads at most 256 KiB of what is not the body.
+    """
     outer = _well_formed(raw) or {}
     head = values.to_json({name: part for name, part in outer.items() if name != "body"})
     return b"__type__" in head or len(head) > _MOST_HEAD or any(deep in head for deep in _DEEP)
 
 
 def waits_until_later(raw: bytes) -> bool:
-    """Whether it says that it is not to run yet: then a worker holds it, as long as it says."""
+    """Whether a message names a future time for its call; a worker holds it until then."""
     eta = ((_well_formed(raw) or {}).get("headers") or {}).get("eta")
     try:
         time = datetime.fromisoformat(eta)
@@ -121,13 +124,13 @@ def waits_until_later(raw: bytes) -> bool:
 
 
 def delivery_tag(raw: bytes) -> str:
-    """What tells it from other messages where it has no id."""
+    """Return what tells a message from others if it has no id: its delivery tag, or a digest if the tag is unusable."""
     tag = ((_well_formed(raw) or {}).get("properties") or {}).get("delivery_tag")
     return tag if isinstance(tag, str) and _PLAIN_TAG.match(tag) else hashlib.sha1(raw).hexdigest()
 
 
 def _well_formed(raw: bytes) -> dict[str, Any] | None:
-    """The message as kombu wants it, or nothing."""
+    """Return a message's outer JSON if kombu can read it, else None."""
     try:
         outer = json.loads(raw.decode())
         if not isinstance(outer.get("headers"), dict | None) or not isinstance(outer.get("body"), str | None):

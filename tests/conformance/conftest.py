@@ -1,4 +1,4 @@
-"""The keyring of the vectors, for every operation that takes a key."""
+"""Give every test the keyring of the vectors, which operations that take a key need."""
 
 from collections.abc import Iterator
 from dataclasses import replace

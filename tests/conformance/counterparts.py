@@ -1,4 +1,4 @@
-"""Which operation undoes which: `decompress` undoes `compress`, `decrypt` undoes `encrypt`, told by the names."""
+"""Find by its name the operation that undoes another: `decompress` undoes `compress`, `decrypt` undoes `encrypt`."""
 
 import contextlib
 from typing import Any
@@ -9,7 +9,7 @@ from wasmfleet.workers.errors import UnknownOperation
 
 
 def undoing(operation: Operation) -> Operation | None:
-    """Find the operation that gives this one's input back from its result, if the family has one."""
+    """Find the operation that turns this one's result back into its input, if the family has one."""
     name = operation.function
     return _in_family(operation, [f"de{name}", f"un{name}", f"de{name.removeprefix('en')}"])
 
@@ -21,7 +21,7 @@ def making(operation: Operation) -> Operation | None:
 
 
 def arguments_of(other: Operation, result: Any, arguments: dict[str, Any]) -> dict[str, Any]:
-    """The result of a call as the other operation's input, beside those arguments that both take."""
+    """Make arguments of a call to `other`: its input is this result, the rest are the arguments that both take."""
     first, *rest = other.contract.wire
     return {first: result, **{name: arguments[name] for name in rest if name in arguments}}
 

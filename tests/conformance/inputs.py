@@ -1,4 +1,4 @@
-"""Calls of an operation, made from its contract, from its vectors and from the operation that it undoes."""
+"""Strategies for calls of an operation, made from its contract, from its vectors and from the operation it undoes."""
 
 import inspect
 from typing import Any
@@ -13,7 +13,7 @@ from wasmfleet.workers.errors import WasmfleetError
 
 
 def of(operation: Operation) -> SearchStrategy[dict[str, Any]]:
-    """Arguments by name. Without vectors and a counterpart, all of them come from the contract."""
+    """Draw the arguments of a call, by name. Without vectors or a counterpart, they come from the contract alone."""
     parameters = {name: _values(operation, name) for name in operation.contract.wire}
     found = [_from_contract(operation, parameters)]
     known = [vector["arguments"] for vector in vectors.by_operation().get(_short(operation), [])]
@@ -30,7 +30,7 @@ def _short(operation: Operation) -> str:
 
 
 def _values(operation: Operation, name: str) -> SearchStrategy[Any]:
-    """What the type allows, and changed copies of what any vector gives to a parameter of this name."""
+    """Draw values of a parameter's type, those that any vector gives to a parameter of its name, or changed copies."""
     declared = operation.contract.types[name]
     fresh = values.of(msgspec.inspect.type_info(declared))
     seeds = [seed for seed in vectors.arguments_called(name) if _is(seed, declared)]
@@ -38,7 +38,7 @@ def _values(operation: Operation, name: str) -> SearchStrategy[Any]:
 
 
 def _evenly(*choices: SearchStrategy[Any]) -> SearchStrategy[Any]:
-    """One of the choices, each as often as the others; `one_of` counts the alternatives inside each."""
+    """Draw from each of the strategies equally often; `one_of` would prefer those that have alternatives themselves."""
     return st.sampled_from(choices).flatmap(lambda chosen: chosen)
 
 
@@ -65,7 +65,7 @@ def _from_contract(
 def _near(
     draw: DrawFn, known: SearchStrategy[dict[str, Any]], parameters: dict[str, SearchStrategy[Any]]
 ) -> dict[str, Any]:
-    """A known call, with some of its arguments replaced and some added."""
+    """Draw a known call with some arguments replaced and some added."""
     arguments = dict(draw(known))
     for name, given in parameters.items():
         if draw(st.integers(0, 3)) == 3:
@@ -75,7 +75,7 @@ def _near(
 
 @st.composite
 def _made(draw: DrawFn, maker: Operation, operation: Operation) -> dict[str, Any]:
-    """A call that takes a result of the operation which it undoes, as it is or changed."""
+    """Draw a call whose input is a result of the operation that this one undoes, unchanged or changed."""
     arguments = draw(of(maker))
     try:
         made = counterparts.call(maker, "python", arguments)

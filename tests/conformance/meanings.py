@@ -1,7 +1,7 @@
-"""What of a value both lanes must have in common, where the lanes may give different values.
+"""The meaning of a result: what both lanes must have in common if they may return different values.
 
-A new operation needs no line here: a result that its family can undo means what it was made of, and any other result
-means itself. An operation is named here where neither is what its docstring promises.
+If the family has an operation that undoes this one, a result means the input that it was made of; otherwise it means
+itself. An operation is named here only if its docstring promises something else, so a new one rarely needs a line.
 """
 
 import json
@@ -12,15 +12,15 @@ from tests.conformance import counterparts
 from wasmfleet.workers.calls.catalogue import find
 from wasmfleet.workers.contracts.operation import Operation
 
-#: Errors that can be right for one call at the same time, as the docstrings of these operations say; a lane reports
-#: the one that it meets first.
+#: By operation, errors that can both be right for one call, as its docstring says. A lane reports the one that it meets
+#: first.
 EITHER: Final = {
     "wasmfleet.compression.decompress": {"CorruptData", "OutputTooLarge"},
 }
 
 
 def of(operation: Operation, arguments: dict[str, Any], value: Any) -> Any:
-    """The meaning of a value that an `equivalent` or `reduced` operation gave for these arguments."""
+    """Return the meaning of a value that an `equivalent` or `reduced` operation gave for these arguments."""
     if operation.name in _BY_OPERATION:
         return _BY_OPERATION[operation.name](arguments, value)
     undoing = counterparts.undoing(operation)
@@ -32,14 +32,14 @@ def of(operation: Operation, arguments: dict[str, Any], value: Any) -> Any:
 
 
 def undone(undoing: Operation, arguments: dict[str, Any]) -> Any:
-    """What a result was made of, by both lanes."""
+    """Undo a result in both lanes, which must agree, and return what it was made of."""
     sandboxed, plain = (counterparts.call(undoing, lane, arguments) for lane in ("wasm", "python"))
     assert sandboxed == plain
     return sandboxed
 
 
 def _best(_arguments: dict[str, Any], value: Any) -> Any:
-    """The lanes' encoders differ in size, and so in which of the attempts is the smallest."""
+    """Compare the decompressed data and what was tried: the encoders' sizes differ, and so may the smallest one."""
     assert len(value["data"]) == min(attempt["size"] for attempt in value["tried"])
     assert {"codec": value["codec"], "level": value["level"], "size": len(value["data"])} in value["tried"]
     data = undone(find("compression.decompress").operation, {"data": value["data"], "codec": value["codec"]})
@@ -47,14 +47,14 @@ def _best(_arguments: dict[str, Any], value: Any) -> Any:
 
 
 def _optimized(arguments: dict[str, Any], value: Any) -> Any:
-    """However little a lane did, what the sandbox then makes of it is the same."""
+    """Optimize the code again in the sandbox: however little a lane did, the outcome must be the same."""
     assert value["input_bytes"] == len(arguments["source"].encode())
     assert value["output_bytes"] == len(value["code"].encode())
     return find("ast.optimize").wasm(**arguments | {"source": value["code"]})["code"]
 
 
 def _verdict(arguments: dict[str, Any], value: Any) -> Any:
-    """Which findings there are depends on the checks; that they lie in the source does not."""
+    """Compare the language only, since the lanes check different things; each finding must lie in the source."""
     assert value["valid"] == (not value["diagnostics"])
     for found in value["diagnostics"]:
         before = arguments["source"][: found["offset"]]
@@ -65,27 +65,28 @@ def _verdict(arguments: dict[str, Any], value: Any) -> Any:
 
 
 def _tree(_arguments: dict[str, Any], value: Any) -> Any:
-    """The statements of the program and their places; the parsers' dialects differ in what else a node has."""
+    """Compare the program's statements and their places: parsers differ in what else a node has."""
     tree = value["estree"] if isinstance(value["estree"], dict) else json.loads(value["estree"])
     statements = [[node["type"], node["start"], node["end"]] for node in tree["body"]]
     return {"language": value["language"], "statements": statements}
 
 
 def _transformed(arguments: dict[str, Any], value: Any) -> Any:
-    """Blanks where types were, and a tree printed anew, are the same program once the sandbox has printed both.
+    """Print the code again in the sandbox: one lane puts blanks where types were, the other prints its tree anew.
 
-    Read as the language that it came from, so that imports used as types only go; the twin says that it keeps them.
+    The code is read as the language that it came from, so that imports used only as types are removed from both; the
+    twin's docstring says that it keeps them.
     """
     read_as = {name: arguments[name] for name in ("filename", "language", "source_type")}
     kind = (
         "auto" if arguments["source_type"] == "script" else arguments["source_type"]
-    )  # types may be exported there
+    )  # a script in TypeScript may export types
     is_sound = find("ast.validate").wasm(value["code"], **read_as | {"language": "jsx", "source_type": kind})[
         "valid"
     ]
     printed = find("ast.transform").wasm(value["code"], **read_as)["code"]
     small = find("ast.optimize").wasm(printed, **read_as, compress=False, mangle=False)["code"]
-    mark = "export{};"  # says that this is a module, wherever it stands
+    mark = "export{};"  # only marks the file as a module, and may stand anywhere
     return {"is_sound": is_sound, "is_marked": mark in small, "code": small.replace(mark, "")}
 
 

@@ -1,4 +1,4 @@
-"""Changed copies of known values: what no random text reaches is near an example that is known to be good."""
+"""Strategies for changed copies of known values, which reach cases that random values hardly ever reach."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ _LINE: Final = re.compile(r".*\n|.+")
 
 
 def of(seeds: Sequence[Any], fresh: SearchStrategy[Any]) -> SearchStrategy[Any]:
-    """Seeds changed: cut, spliced with one another, doubled, with fresh values inserted."""
+    """Draw changed seeds: cut, spliced with one another, with parts doubled or replaced by fresh values."""
     found: list[SearchStrategy[Any]] = []
     if texts := [seed for seed in seeds if isinstance(seed, str)]:
         pieces = fresh.filter(lambda value: isinstance(value, str))
@@ -34,7 +34,7 @@ def of(seeds: Sequence[Any], fresh: SearchStrategy[Any]) -> SearchStrategy[Any]:
 
 @st.composite
 def _edited(draw: DrawFn, seeds: Sequence[Any], fresh: SearchStrategy[Any]) -> Any:
-    """A text, bytes or a list in which some stretches give way to others."""
+    """Draw a text, bytes or a list in which up to three stretches are replaced."""
     value = draw(st.sampled_from(seeds))
     for _ in range(draw(st.integers(1, _MOST_EDITS))):
         start, end = _stretch(draw, value)
@@ -52,13 +52,13 @@ def _edited(draw: DrawFn, seeds: Sequence[Any], fresh: SearchStrategy[Any]) -> A
 
 
 def _stretch(draw: DrawFn, value: Sequence[Any]) -> tuple[int, int]:
-    """Where a stretch begins and ends, more often a short one."""
+    """Draw where a stretch of the value begins and ends; short ones are more frequent."""
     start = draw(st.integers(0, len(value)))
     return start, min(len(value), start + draw(st.integers(0, 3) | st.integers(0, len(value))))
 
 
 @st.composite
 def _merged(draw: DrawFn, seeds: Sequence[Any], fresh: SearchStrategy[Any]) -> Any:
-    """A map with some entries of another one, or of a fresh one."""
+    """Draw a map with some of the entries of a seed and of another or a fresh map."""
     value, other = draw(st.sampled_from(seeds)), draw(fresh | st.sampled_from(seeds))
     return {name: inner for name, inner in (value | other).items() if draw(st.booleans())}

@@ -1,16 +1,16 @@
-"""What a stated parity demands of the two lanes; the vectors and the property tests hold both lanes to it.
+"""What each parity demands of the two lanes; the vectors and the property tests hold both lanes to it.
 
 exact       Both lanes give the same value, or errors with the same code; meanings.py names errors of which either
-            may be right. Numbers are the same where they are equal to 1e-12 relative, so that 0.0 is -0.0.
-equivalent  As exact, but not of the values themselves: of what they mean (see meanings.py). Where the family has an
-            operation that undoes this one, a result means what that operation makes of it, in either lane. For a
-            call that it cannot serve at all, the plain-Python lane may have the error NotSupportedInLane.
-reduced     As equivalent, but the plain-Python lane may check less where it says so: by `unchecked`, a list of texts
-            in its value or in its error's details. Having left something out, it may give a value where the sandbox
-            gives an error, or the reverse. The sandbox leaves nothing out.
+            may be right. Floats are the same if they agree to 1e-12 relative; so are 0.0 and -0.0.
+equivalent  The values may differ, but must mean the same (see meanings.py). If the family has an operation that
+            undoes this one, a result means what that operation makes of it, in either lane. The plain-Python lane may
+            raise NotSupportedInLane for a call that it cannot serve at all.
+reduced     As equivalent, but the plain-Python lane may check less if it says so, by `unchecked`, a list of texts in
+            its value or in its error's details. Then it may give a value where the sandbox gives an error, or the
+            reverse. The sandbox leaves nothing out.
 
-Every parity demands more: a value has the declared type, a result store can carry it, and an error is typed. A lane
-that meets its limit (of time, memory or nesting) has not answered, and there is nothing to compare.
+Whatever the parity, a value must have the declared type and survive a result store, and an error must be typed. If a
+lane meets a limit (of time, memory or nesting), it has not answered, and nothing is compared.
 """
 
 import math
@@ -37,7 +37,7 @@ _RELATIVE: Final = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a lane gives for a call."""
+    """A lane's answer to one call: a value or an error."""
 
     value: Any = None
     error: WasmfleetError | None = None
@@ -48,13 +48,13 @@ class Answer:
 
     @property
     def unchecked(self) -> list[str]:
-        """What the lane says that it left out."""
+        """What the lane says that it did not check."""
         said = self.error.details if self.error else self.value
         return list(said.get("unchecked", ())) if isinstance(said, dict) else []
 
 
 def answer(operation: Operation, lane: str, arguments: dict[str, Any]) -> Answer:
-    """Call one lane. Raises what no input may bring about: a trap, or an error without a type."""
+    """Call one lane and return its answer. Raises what no input may cause: a trap or an error without a type."""
     try:
         return Answer(counterparts.call(operation, lane, arguments))
     except (InternalError, SandboxTrap):
@@ -64,7 +64,7 @@ def answer(operation: Operation, lane: str, arguments: dict[str, Any]) -> Answer
 
 
 def assert_agree(operation: Operation, arguments: dict[str, Any], sandboxed: Answer, plain: Answer) -> None:
-    """Hold two answers to one call to the operation's parity."""
+    """Assert that the two lanes' answers to one call agree as the operation's parity demands."""
     if isinstance(sandboxed.error, _LIMITS) or isinstance(plain.error, _LIMITS):
         return
     if operation.parity != "exact" and isinstance(plain.error, NotSupportedInLane):
@@ -83,13 +83,13 @@ def assert_agree(operation: Operation, arguments: dict[str, Any], sandboxed: Ans
 
 
 def meaning(operation: Operation, arguments: dict[str, Any], value: Any) -> Any:
-    """What of a value both lanes must have in common."""
+    """Return what both lanes must have in common: for an `exact` operation the value, otherwise its meaning."""
     target, complete = operation.resolve(operation.contract.check((), arguments))
     return value if target.parity == "exact" else meanings.of(target, complete, value)
 
 
 def assert_well_formed(operation: Operation, value: Any) -> None:
-    """A value has the type that the operation declares, and comes out of either store of results as it went in."""
+    """Assert that a value has the declared type, and is unchanged by MessagePack and by kombu's JSON."""
     declared = get_type_hints(operation.target.twin)["return"]
     assert close(msgspec.convert(value, declared, builtin_types=(bytes,)), value), (declared, value)
     assert close(msgspec.msgpack.decode(msgspec.msgpack.encode(value)), value)
@@ -97,7 +97,7 @@ def assert_well_formed(operation: Operation, value: Any) -> None:
 
 
 def close(one: Any, other: Any) -> bool:
-    """Whether two values are the same, numbers to 1e-12 relative."""
+    """Whether two values are the same; floats may differ by 1e-12 relative."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(close(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):

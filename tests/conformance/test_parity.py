@@ -1,4 +1,4 @@
-"""What the property test rests on: which differences it sees, and which values its calls reach."""
+"""Tests of the property test itself: it notices forbidden differences, and its calls reach the values that matter."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ from wasmfleet.tasks import ast, compression, crypto, digest
 from wasmfleet.workers.calls.task import OperationTask
 from wasmfleet.workers.errors import CorruptData, InvalidArguments, InvalidSource, NotSupportedInLane
 
-#: Whether there is an example matters here, not which is the smallest.
+#: Examples are not shrunk: only their existence matters here.
 _UNSHRUNK = settings(phases=[Phase.generate], max_examples=2000)
 _SOURCE = {"source": "a"}
 _OUTLINE = ast.outline.python(**_SOURCE)

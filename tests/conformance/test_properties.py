@@ -10,7 +10,7 @@ from tests.conformance import inputs, parity
 from tests.test_house import operations
 from wasmfleet.workers.contracts.operation import Operation
 
-#: Of a hundred calls, so many at least must end with a value in both lanes: where all are refused, nothing is tested.
+#: The least percentage of calls that must end with a value in both lanes: if all are refused, nothing is tested.
 _LEAST_VALUES = 5
 
 
@@ -28,8 +28,8 @@ def test_both_lanes_keep_the_stated_parity(operation: Operation) -> None:
 
     agree.__name__ = operation.name.replace(
         ".", "_"
-    )  # the examples that Hypothesis remembers are the operation's own
-    # Whether a machine is busy says nothing about an operation.
+    )  # Hypothesis keeps failing examples by this name, so each operation needs its own
+    # A busy machine makes calls slow; that is no defect of an operation.
     unhurried = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
     unhurried(given(arguments=inputs.of(operation))(agree))()
 

@@ -1,4 +1,4 @@
-"""Every vector in both lanes, by the parity that the operation states (see parity.py)."""
+"""Each vector holds in both lanes, as the operation's parity demands (see parity.py)."""
 
 import contextlib
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Values for each type that a contract can name, with the values at which implementations differ."""
+"""Strategies for values of each type that a contract can name, rich in values at which implementations differ."""
 
 from typing import Any, Final
 
@@ -65,7 +65,7 @@ _text: Final = st.lists(st.sampled_from(_PIECES) | st.text(max_size=3), max_size
 
 
 def of(kind: kinds.Type) -> SearchStrategy[Any]:
-    """Values of one type of a contract. Bounds that the type states are kept."""
+    """Draw values of one type of a contract, within the bounds that the type states."""
     match kind:
         case kinds.NoneType():
             return st.none()
@@ -131,7 +131,7 @@ def _sized(values: SearchStrategy[Any], kind: kinds.StrType | kinds.BytesType) -
 
 
 def _repeated(values: SearchStrategy[Any]) -> SearchStrategy[Any]:
-    """Long and compressible: algorithms that work in blocks meet their block sizes."""
+    """Draw long, repetitive values, which reach the block sizes of algorithms that work in blocks."""
     return st.builds(lambda value, times: value * times, values, st.integers(2, _MOST_REPEATS))
 
 

@@ -1,4 +1,4 @@
-"""The vectors of tests/vectors/: examples of each operation, with the answers that are right."""
+"""Read the vectors of tests/vectors/: examples of calls of each operation, with their right answers."""
 
 import base64
 import json
@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parents[1] / "vectors"
 
 @cache
 def by_operation() -> dict[str, list[dict[str, Any]]]:
-    """The vectors of each operation, by `<family>.<name>`."""
+    """Return each operation's vectors, by `<family>.<name>`."""
     return {
         f"{path.parent.name}.{path.stem}": decoded(json.loads(path.read_text()))
         for path in sorted(FOLDER.glob("*/*.json"))
@@ -21,7 +21,7 @@ def by_operation() -> dict[str, list[dict[str, Any]]]:
 
 @cache
 def arguments_called(name: str) -> list[Any]:
-    """Every value that any vector gives to a parameter of this name."""
+    """Return every value that any vector gives to a parameter of this name."""
     return list(_arguments_called(name))
 
 
@@ -33,7 +33,7 @@ def _arguments_called(name: str) -> Iterator[Any]:
 
 
 def decoded(value: Any) -> Any:
-    """Read JSON in which bytes are written as {"base64": …}."""
+    """Replace each {"base64": …} in decoded JSON with the bytes that it stands for."""
     if isinstance(value, dict):
         if set(value) == {"base64"}:
             return base64.b64decode(value["base64"])

@@ -1,4 +1,4 @@
-"""The record of adding an operation in CONTRIBUTING.md: what is typed, what is printed, what is written."""
+"""Read from CONTRIBUTING.md how operations were added: the commands, their output and the files written."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ _SECTION = re.compile(
     r"^### In a (?:new )?family[^\n]*`(\w+)\.(\w+)`\n(.*?)(?=^##)", re.MULTILINE | re.DOTALL
 )
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-#: The last path that the text names before a block is the block's file.
+#: A block of code belongs to the last path that the text names before it.
 _FILE = re.compile(
     r"`([\w/]+\.\w+)`(?:(?!`[\w/]+\.\w+`|```).)*?\n\n```(?:python|rust|json)\n(.*?)^```$", re.M | re.S
 )
@@ -17,7 +17,7 @@ _FILE = re.compile(
 
 @dataclass(frozen=True)
 class Step:
-    """A command, and the lines that the record shows of its output."""
+    """A command, and those lines of its output that the record shows."""
 
     command: str
     printed: list[str]
@@ -25,7 +25,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Record:
-    """How one operation was added."""
+    """How one operation was added; `written` has the text to write into each file, by its path."""
 
     family: str
     name: str
@@ -34,7 +34,7 @@ class Record:
 
 
 def records() -> list[Record]:
-    """Every operation that the page adds."""
+    """Return the record of each operation that the page adds."""
     return [
         Record(family, name, _steps(text), dict(_FILE.findall(text)))
         for family, name, text in _SECTION.findall(_PAGE.read_text())

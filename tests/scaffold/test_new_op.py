@@ -1,4 +1,4 @@
-"""Adding an operation as CONTRIBUTING.md records it: the same commands, messages and files, in a copy of this tree."""
+"""Add operations in a copy of this checkout, with the commands, messages and files that CONTRIBUTING.md shows."""
 
 import json
 import re
@@ -34,7 +34,7 @@ def test_the_record_has_an_old_family_and_a_new_one() -> None:
     }
 
 
-# The first build compiles Rust's standard library: a minute, or many where others build too. Later ones have it cached.
+# The first build compiles Rust's standard library, which takes a minute, or many on a busy machine; later it is cached.
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("record", _RECORDS, ids=lambda record: f"{record.family}.{record.name}")
 def test_the_record_of_adding_an_operation_is_what_happens(copy: Checkout, record: Record) -> None:
@@ -136,7 +136,10 @@ def _assert_says_what_to_write(output: str, record: Record, recorded: list[str])
 
 
 def _write(copy: Checkout, record: Record, *suffixes: str) -> None:
-    """Put what the record has in its files; a function without a head goes where its stub is."""
+    """Write the record's texts into the files with these suffixes.
+
+    A text that begins with a decorator replaces the stub at the end of its file; any other replaces the whole file.
+    """
     for path, text in record.written.items():
         if path.endswith(suffixes):
             file = copy.folder / path

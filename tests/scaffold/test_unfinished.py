@@ -1,4 +1,4 @@
-"""Nothing that `make new-op` laid out stays in the catalogue without its author's words and answers."""
+"""Every placeholder that `make new-op` wrote is replaced: no file of an operation still says UNFINISHED."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ _PLACES = ["tasks/*.py", "wasm_src/*/Cargo.toml", "wasm_src/*/src/*.rs", "tests/
 
 
 def unfinished() -> list[str]:
-    """Every line that its author still has to replace."""
+    """List the lines that an author still has to replace, each with its file and number."""
     return [
         f"{path.relative_to(_ROOT)}:{number}: {line.strip()}"
         for pattern in _PLACES

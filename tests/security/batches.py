@@ -1,10 +1,10 @@
-"""Hostile guests that are asked many things at once. See `zoo` for what the columns mean."""
+"""Hostile guests that misbehave when they are called with a batch. zoo.py says what the fields of a `Beast` mean."""
 
 from typing import Final
 
 from tests.security.zoo import OK, Beast, value
 
-#: Batches: what one item does costs that item only.
+#: Guests called with `items` calls in one batch.
 BATCHES: Final = [
     Beast(
         "one_bad",

@@ -1,4 +1,4 @@
-"""Messages of few bytes that become millions of objects, and messages of many bytes."""
+"""Messages that cost memory: small ones that decode to millions of objects, and very large ones."""
 
 import base64
 import uuid
@@ -54,7 +54,7 @@ def _batch(calls: bytes) -> bytes:
     return b"\x93\x92" + msgpack.packb("chaos.nap") + calls + b"\x80\x80"
 
 
-#: Messages of few bytes that become millions of objects, and of many bytes.
+#: By name, a function that makes each message; they are made one at a time because of their size.
 BOMBS: dict[str, Callable[[], dict[str, Any]]] = {
     "maps in the arguments": lambda: message(b"\x93\x91" + _maps() + b"\x80\x80"),
     "the same in 15 kB": lambda: message(b"\x93\x91" + _maps() + b"\x80\x80", compression="gzip"),

@@ -1,7 +1,7 @@
-"""`python -m tests.security.entering`: takes modules on stdin and enters those that the rule lets through.
+"""Call the modules given on stdin, unless the interface check refuses them: `python -m tests.security.entering`.
 
-For each, a line: `refused`, `invalid` (Wasmtime takes no such module), or what came of a call. It dies where the rule
-lets a wrong type through.
+It prints a line for each module: `refused`, `invalid` (Wasmtime does not compile it), or the outcome of calls. The
+process crashes if the check lets a wrong type through, which is why it is a process of its own.
 """
 
 import sys
@@ -27,7 +27,7 @@ def verdict(engine: Engine, code: bytes) -> str:
         module = wasmtime.Module(engine.wasmtime, code)
     except wasmtime.WasmtimeError:
         return "invalid"
-    check_compiled(module)  # both say the same of it
+    check_compiled(module)  # raises if it refuses what the check of the file's bytes has allowed
     return _entered(engine, module)
 
 

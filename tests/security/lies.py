@@ -1,4 +1,4 @@
-"""Hostile replies. See `zoo` for what the columns mean."""
+"""Guests that send hostile replies. zoo.py says what the fields of a `Beast` mean."""
 
 from typing import Final
 
@@ -8,11 +8,11 @@ from tests.security.zoo import OK, Beast, value
 
 
 def error(*parts: object) -> bytes:
-    """A reply with an error of these parts."""
+    """Encode a reply that is an error with these parts: its code, its message and its place."""
     return msgspec.msgpack.encode([1, *parts])
 
 
-#: Operations whose replies are read as MessagePack.
+#: Guests whose reply is framed correctly, and hostile in its MessagePack.
 REPLIES: Final = [
     Beast("not_messagepack", "sends a byte that begins nothing", "HostileReply", reply=b"\xc1"),
     Beast("cut_short", "ends within a value", "HostileReply", reply=value(b"\xda\xff\xff")),
@@ -134,7 +134,7 @@ REPLIES: Final = [
         "empty_maps",
         "sends 20 MiB of empty maps, gigabytes as objects",
         "OutputTooLarge",
-        # 20 MiB of 0x80 behind the head of a list that announces as many
+        # The head of a list of 20 Mi elements, then as many bytes 0x80, each an empty map.
         "(call $room (i32.const 0x1700000)) (memory.fill (i32.const 0x20000b) (i32.const 0x80) (i32.const 0x1400000))"
         " (memory.copy (i32.const 0x200000) REPLY)"
         " (i32.store (i32.const 0x200000) (i32.const 0x1400007))"

@@ -1,10 +1,10 @@
-"""Hostile guests that misbehave in and around a call. See `zoo` for what the columns mean."""
+"""Hostile guests that misbehave in and around a call. zoo.py says what the fields of a `Beast` mean."""
 
 from typing import Final
 
 from tests.security.zoo import OK, Beast
 
-#: Modules that are loaded, and misbehave around the call.
+#: Modules that a worker loads, and that misbehave before the call: when they are instantiated or given the request.
 MODULES: Final = [
     Beast(
         "data_outside",
@@ -71,7 +71,7 @@ MODULES: Final = [
     Beast("functions", "has ten thousand functions", OK, fields="(func)" * 10_000),
 ]
 
-#: Operations that take bytes.
+#: Operations that misbehave during the call; they take bytes.
 CALLS: Final = [
     Beast("spin", "never ends", "DeadlineExceeded", "(call $spin) (i64.const 0)"),
     Beast(

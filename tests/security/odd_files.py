@@ -1,4 +1,4 @@
-"""Files in a folder of modules that are none, each with a part of the reason for its refusal."""
+"""Files that a worker must refuse to load from a folder of modules, each with a part of the reason for its refusal."""
 
 import os
 import socket
@@ -14,19 +14,19 @@ _FIELDS: Final = (
 
 
 def declaring(*lines: str, fields: str = "") -> bytes:
-    """A module with these lines in its section, and more fields."""
+    """Assemble a module that declares operations in these lines, with these further fields."""
     text = "\\n".join(["abi 1", *lines]).replace('"', '\\"')
     return bytes(wasmtime.wat2wasm(f'(module (@custom "wasmfleet.operations" "{text}") {_FIELDS} {fields})'))
 
 
 def nested_loops(operation: str, depth: int) -> bytes:
-    """A module with a function that takes the compiler time and memory as the square of its depth."""
+    """Assemble a module that costs the compiler time and memory proportional to the square of its depth."""
     body = "loop " * depth + "i32.const 1 br_if 0 " * depth + "end " * depth
     return declaring(operation, fields=f"(func {body})")
 
 
 def make(folder: Path) -> dict[str, str]:
-    """Makes them; gives the reason by the file's name as it is shown."""
+    """Make the files in a folder; return the part of each one's reason, by the file's name as it is shown."""
     right = declaring("hash")
     os.mkfifo(folder / "fifo.wasm")
     (folder / "folder.wasm").mkdir()
@@ -71,7 +71,7 @@ def make(folder: Path) -> dict[str, str]:
 
 
 def _socket(path: Path) -> None:
-    """Bound by a short name: an address has 108 bytes."""
+    """Make a socket at a path; it is bound from inside the folder because a socket's address has at most 108 bytes."""
     before = Path.cwd()
     os.chdir(path.parent)
     try:

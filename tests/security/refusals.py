@@ -1,4 +1,4 @@
-"""Hostile modules that no worker may load. See `zoo` for what the columns mean."""
+"""Hostile modules that no worker may load. zoo.py says what the fields of a `Beast` mean."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ from tests.security.zoo import REFUSED, Beast
 
 _MAGIC: Final = b"\0asm\x01\0\0\0"
 
-#: Modules that no worker may load.
+#: Modules whose interface or bytes must be refused before any of their code runs.
 REFUSALS: Final = [
     Beast(
         "reserve_vector",

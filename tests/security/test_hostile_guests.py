@@ -1,4 +1,4 @@
-"""What a guest may answer, and that none of it harms the process that asked."""
+"""Hostile guests called in this process: each costs its call a typed error, and harms nothing else."""
 
 import os
 import signal
@@ -73,7 +73,7 @@ def test_a_bad_pointer_is_no_crash_when_faulthandler_comes_after_the_engine(host
 
 
 def test_a_guest_that_hangs_where_python_has_no_frame_left_crashes_nobody(hostile: Loaded) -> None:
-    """The recursion limit is met in the function that Wasmtime calls, at one of these depths."""
+    """At one of these depths the recursion limit is met in the Python function that Wasmtime calls back."""
     done = elsewhere(
         hostile,
         "def dive(n): return dive(n - 1) if n else call(module, 'no_end', b'x', b'x')",
@@ -88,7 +88,7 @@ def test_a_guest_that_hangs_where_python_has_no_frame_left_crashes_nobody(hostil
 
 
 def elsewhere(hostile: Loaded, *lines: str) -> "subprocess.CompletedProcess[str]":
-    """What these lines do in a process of their own."""
+    """Run these lines in another process, and return its output and exit code."""
     script = (
         "import sys, faulthandler; sys.path.insert(0, sys.argv[1])",
         "from test_hostile_guests import *",
@@ -137,7 +137,7 @@ def test_a_guest_that_hides_its_progress_still_loses_only_the_bad_item(hostile_b
 
 
 class _Struck(BaseException):
-    """What a signal's handler raises."""
+    """The exception that the signal handler of the next test raises."""
 
 
 def _strike(number: int, frame: object) -> None:
@@ -148,7 +148,7 @@ def _strike(number: int, frame: object) -> None:
 def test_what_is_raised_while_a_guest_runs_ends_the_guest_and_is_not_lost(
     hostile_batch: Loaded, delay_s: float
 ) -> None:
-    """Python runs the handler of a signal in the first callback that Wasmtime makes."""
+    """Python runs the signal's handler in the first callback that Wasmtime makes into Python."""
     before = signal.signal(signal.SIGALRM, _strike)
     began = time.monotonic()
     signal.setitimer(signal.ITIMER_REAL, delay_s)

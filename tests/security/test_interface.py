@@ -1,4 +1,4 @@
-"""What a module offers: only exact types are entered, whatever the bytes of its file are."""
+"""The check of a module's interface: only exports of exactly the right types are called, whatever the file's bytes."""
 
 import contextlib
 import subprocess
@@ -72,7 +72,7 @@ def exports(name: str) -> st.SearchStrategy[str]:
 
 @pytest.fixture(scope="module")
 def entering() -> "Iterator[subprocess.Popen[bytes]]":
-    """A process that enters modules: a crash is its, and is seen."""
+    """Start the process that calls modules; if one crashes it, the tests see that and go on."""
     command = [sys.executable, "-m", "tests.security.entering"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=_ROOT)
     yield process

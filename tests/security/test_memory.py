@@ -1,4 +1,4 @@
-"""A child whose memory is at its end: its call is told so, and it goes on."""
+"""A child that runs out of memory: its call fails with MemoryLimitExceeded, and the child goes on."""
 
 import json
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from redis import Redis
 from tests.chaos.fleet import ChaosFleet, chaos_fleet, children
 from tests.security.bombs import message
 
-_CHILDS_MIB = 16 + 512  # WASMFLEET_MEMORY_LIMIT, and what a child has beside it
+_CHILDS_MIB = 16 + 512  # WASMFLEET_MEMORY_LIMIT, and the memory that a child has besides it
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def test_arguments_that_become_too_many_objects(fleet: ChaosFleet) -> None:
 
 
 def test_a_result_that_is_too_large_for_its_child(fleet: ChaosFleet) -> None:
-    """It fits into the process of its twin, which it nearly fills, and not several times over into the child."""
+    """The result fits once, into the process of its twin, but the child that passes it on needs it several times."""
     [worker] = fleet.workers()
     call = fleet.client().signature("wasmfleet.chaos.letters", queue="wasmfleet.python")
 

@@ -1,4 +1,4 @@
-"""Messages that would end workers: no main process decodes them, and none of them costs more than its call."""
+"""Messages that could end workers: no main process decodes them, and each harms at most its own call."""
 
 import json
 import uuid

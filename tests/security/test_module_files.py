@@ -1,4 +1,4 @@
-"""Files in a folder of modules: whatever they are, they are refused with a reason, at once, and harm nothing else."""
+"""Odd and hostile files in a folder of modules: each is refused at once, with a reason, and harms nothing else."""
 
 import os
 import resource
@@ -153,7 +153,7 @@ def test_a_memory_over_the_limit_is_a_matter_of_the_setting(tmp_path: Path, gues
 
 
 def test_asking_for_all_states_reads_no_file_that_has_not_changed(tmp_path: Path) -> None:
-    """The heartbeat does it each second. A file that changed a moment ago is read again, so this may take some."""
+    """The heartbeat asks every second. A file that changed a moment ago is read again, so the test may wait a while."""
     here = replace(settings(), data_dir=tmp_path)
     copy_compiled_modules(tmp_path / "compiled")
 
@@ -192,7 +192,10 @@ def test_a_changed_file_is_seen(tmp_path: Path, here: Settings) -> None:
 def test_a_file_that_takes_too_much_to_compile_is_a_stored_failure(
     tmp_path: Path, compiled: Path, most: tuple[int, int], reason: str
 ) -> None:
-    """The limits here are lower than the compiler's own, which leaves them. Its name is new: failures are kept."""
+    """The limits here are lower than those the compiler sets itself, and it keeps the lower ones.
+
+    The operation has a new name in each run, because the failure to compile a file is stored under its digest.
+    """
     bomb = tmp_path / "bomb.wasm"
     bomb.write_bytes(nested_loops(f"op_{uuid.uuid4().hex}", 20_000))
     here = replace(settings(), modules=(tmp_path,))

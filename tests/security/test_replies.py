@@ -1,4 +1,4 @@
-"""What a guest replies: a value that every client can be sent, or its item's error; together within the budget."""
+"""A guest's replies: each is a value that any client can be sent, or its item's error; one budget limits them all."""
 
 import re
 from dataclasses import replace
@@ -41,7 +41,7 @@ def mirror(guests: Path, compiled: Path) -> Loaded:
 
 
 def reflect(module: Loaded, *frames: bytes, limits: invoke.Limits = LIMITS) -> list[invoke.Reply]:
-    """What is read of replies with these bytes."""
+    """Let the guest `mirror` reply with these frames, and return how each reply is read."""
     return invoke.run(module, module.binary.operations["mirror"], frames, limits)
 
 
@@ -70,7 +70,7 @@ def test_a_value_that_a_guest_sends_can_be_sent_on(mirror: Loaded, value: Any) -
     try:
         frame = msgspec.msgpack.encode([0, value])
     except UnicodeEncodeError:
-        return  # a lone surrogate is no text to any guest
+        return  # no guest can send a lone surrogate as text
 
     _, reply = reflect(mirror, GOOD, frame)
 

@@ -1,4 +1,4 @@
-"""Every hostile guest of the zoo in a live worker: a typed error, a row, the next task right, nobody dead or large."""
+"""Each hostile guest of the zoo in a live worker: its call gets a typed error and a row, and the worker works on."""
 
 import subprocess
 import sys
@@ -38,14 +38,14 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
 
 
 def processes(fleet: Installation) -> list[int]:
-    """The worker and its child."""
+    """Return the pids of the worker and its child."""
     [worker] = fleet.workers()
     children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children")
     return [worker.pid, *until(lambda: list(map(int, children.read_text().split())), what="a child")]
 
 
 class Visit:
-    """One beast called in the live worker, and a tame call after it."""
+    """One hostile guest called in the live worker, and a harmless call after it."""
 
     def __init__(self, fleet: Installation, beast: Beast) -> None:
         self.beast = beast

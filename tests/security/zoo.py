@@ -1,8 +1,8 @@
-"""Hostile guests: what each tries, how, and what must come of it.
+"""Hostile guests ("beasts"): the form in which they are listed, and the modules made of them.
 
-A beast with a `body` or a `reply` is an operation of one module, `zoo`; one with `fields` is a module of its own.
-`expects` is the code of the call's typed error, or OK. For a beast that no worker may load it is REFUSED and a part
-of the reason.
+A beast with a `body` or a `reply` is an operation of one module, `zoo`; one with `fields` or `binary` is a module of
+its own. `tries` says in words what it does. `expects` is the code of the call's typed error, or OK; for a beast that no
+worker may load, it is REFUSED and a part of the reason.
 """
 
 import struct
@@ -59,7 +59,12 @@ _HELPERS: Final = """
 
 @dataclass(frozen=True)
 class Beast:
-    """One hostile guest. `items` calls are sent as a batch where there are several, answered by `answers`."""
+    """One hostile guest, in WebAssembly's text format or as `binary`.
+
+    `body` is a function body in which REPLY stands for the address and size of `reply`. Without a body, the guest sends
+    `reply` for each item. If `items` is more than 1, so many calls are sent as a batch; `answers` has, by index, the
+    outcomes of those items that do not end as `expects` says.
+    """
 
     name: str
     tries: str
@@ -81,7 +86,7 @@ class Beast:
 
 
 def value(packed: bytes) -> bytes:
-    """A reply with this value."""
+    """Return a reply with this value, which is already packed."""
     return b"\x92\x00" + packed
 
 
@@ -94,7 +99,7 @@ def _escaped(byte: int) -> str:
 
 
 def module(beast: Beast) -> bytes:
-    """A module of its own: what its fields leave out is harmless."""
+    """Assemble a beast that is a module of its own; the exports that it lacks are added in a harmless form."""
     if beast.binary:
         return beast.binary
     fields = beast.fields
@@ -108,7 +113,7 @@ def module(beast: Beast) -> bytes:
 
 
 def zoo(beasts: list[Beast]) -> bytes:
-    """The module of all beasts that are operations, and of `echo`, which is tame."""
+    """Assemble the module of all beasts that are operations, and of `echo`, which is harmless."""
     data, functions, cases = "", "", ""
     at = _DATA_AT
     lines = ["abi 1", "echo"]

@@ -1,4 +1,4 @@
-"""Lays out a new operation: `make new-op FAMILY=text NAME=count_lines`.
+"""Write the files of a new operation for its author to fill in: `make new-op FAMILY=text NAME=count_lines`.
 
-Everything that is generated builds at once, and fails in every test until its author has replaced what says UNFINISHED.
+The generated files build as they are. Their tests fail until the author has replaced everything marked UNFINISHED.
 """

@@ -1,4 +1,4 @@
-"""`python -m new_op FAMILY NAME`, in wasm_src/: writes an unfinished operation and builds its module."""
+"""Write an unfinished operation and build its module: `python -m new_op FAMILY NAME`, in wasm_src/."""
 
 import subprocess
 import sys
@@ -55,7 +55,7 @@ def _write(family: str, name: str) -> None:
 
 
 def _lock() -> None:
-    """Adds the new crate to the lock file: without the network where cargo already knows its dependencies."""
+    """Add the new crate to the lock file; use the network only if cargo does not yet have its dependencies."""
     update = [build.CARGO, "update", "--workspace", "--quiet"]
     offline = subprocess.run(
         [*update, "--offline"], cwd=build.SOURCES, env=build.environment(), capture_output=True

@@ -1,4 +1,4 @@
-"""Where the files of an operation are, and what stands in them before its author begins."""
+"""The paths of an operation's files, and the text that they have before the author begins."""
 
 import ast
 import re
@@ -14,7 +14,7 @@ _MODULE = re.compile(r"abi::module!\((?P<operations>[^)]*)\)")
 
 
 class Unreadable(Exception):
-    """A file of an existing family that is not written as the others are; the message says what to do."""
+    """A file of an existing family lacks the line that must be changed; the message says which."""
 
 
 def family_file(family: str) -> Path:
@@ -34,13 +34,13 @@ def shown(path: Path) -> str:
 
 
 def family_text(family: str) -> str:
-    """The family's Python file as it is, or as it begins."""
+    """Return the text of the family's Python file, or of the template if there is no such file yet."""
     path = family_file(family)
     return path.read_text() if path.exists() else _filled("family.py", family=family)
 
 
 def files(family: str, name: str) -> Iterator[tuple[Path, str]]:
-    """Every file that the operation adds or changes, and its whole new text. Raises Unreadable."""
+    """Yield each file that the operation adds or changes, with its whole new text. Raises Unreadable."""
     words = {"family": family, "name": name}
     crate = workspace.SOURCES / family
     library = crate / "src" / "lib.rs"
@@ -68,7 +68,7 @@ def _with_operation(library: Path, name: str) -> str:
 
 
 def _with_import(family: str) -> str:
-    """The family's file, importing `operation`; a family of aliases may not do so yet."""
+    """Return the text of the family's file with `operation` imported, which a family of aliases may not do yet."""
     text = family_text(family)
     module = _import(_filled("family.py", family=family)).module
     for node in ast.parse(text).body:
@@ -81,6 +81,6 @@ def _with_import(family: str) -> str:
 
 
 def _import(source: str) -> ast.ImportFrom:
-    """The one import of a family that has nothing yet: what every family imports."""
+    """Return the only import of a Python source, here the template of a new family."""
     [node] = [node for node in ast.parse(source).body if isinstance(node, ast.ImportFrom)]
     return node

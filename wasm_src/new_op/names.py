@@ -1,4 +1,4 @@
-"""Which names an operation and a family may have."""
+"""The rules for the names of new operations and families."""
 
 import ast
 import keyword
@@ -10,7 +10,7 @@ from new_op import layout
 
 _SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _LONGEST = 64
-# Strict and reserved, by the Rust reference, "Keywords".
+# The strict and the reserved keywords, from the chapter "Keywords" of the Rust reference.
 _RUST_KEYWORDS = """
     abstract as async await become box break const continue crate do dyn else enum extern false final fn for gen if
     impl in let loop macro match mod move mut override priv pub ref return self static struct super trait true try
@@ -27,7 +27,7 @@ _RESERVED_OPERATIONS = {
     "lib": "the file that makes a crate a module",
     "main": "the file that makes a crate a program",
 }
-# A function of such a name would change what the signatures below it say.
+# A function with such a name would hide the type from the signatures below it.
 _TYPES = ("bool", "bytes", "dict", "float", "frozenset", "int", "list", "object", "set", "str", "tuple")
 
 
@@ -36,7 +36,7 @@ class Refused(Exception):
 
 
 def check(family: str, name: str) -> None:
-    """Raises Refused, before anything is written."""
+    """Check both names before anything is written. Raises Refused."""
     _check_word("FAMILY", family, _RESERVED_FAMILIES)
     _check_word("NAME", name, _RESERVED_OPERATIONS)
     if family not in workspace.modules() and (workspace.SOURCES / family).exists():
@@ -72,7 +72,7 @@ def _check_is_new(family: str, name: str) -> None:
 
 
 def _bound(source: str) -> set[str]:
-    """The names that a module's top level gives to anything."""
+    """Return every name that a Python source imports, defines or mentions at its top level."""
     names: set[str] = set()
     for node in ast.parse(source).body:
         if isinstance(node, ast.Import | ast.ImportFrom):

@@ -1,5 +1,5 @@
-"""What Wasmfleet leans on in other projects without their promise, listed in one file for each project.
+"""Private and undocumented parts of other projects that Wasmfleet depends on, listed in one file for each project.
 
-It runs in every process. A private name of Celery, kombu, billiard or redis-py is touched in this room only; the other
-rooms call plain names that are defined here. Nothing here knows a message's meaning or another room.
+The code runs in every process. Only this room touches private names of Celery, kombu, billiard and redis-py; the other
+rooms call the plain names that it defines. It does not know what a message means, and imports no other room.
 """

@@ -1,4 +1,4 @@
-"""What Wasmfleet leans on in billiard, Celery's pool of child processes, without its promise."""
+"""Undocumented parts of billiard, Celery's pool of child processes, that Wasmfleet depends on."""
 
 import signal
 from typing import Final
@@ -56,7 +56,7 @@ def end_with_parent() -> None:
 def wait_for_last_answers(seconds: float) -> None:
     """Limit how long each child waits at its end for its worker to take the answers it gave.
 
-    Billiard's own limit is 30 s. Where another child was killed before, a child waits that long for nothing.
+    Billiard's own limit is 30 s. If another child was killed before, a child waits all that time in vain.
     """
     from billiard import pool  # a client, which loads this file too, has no pool
 

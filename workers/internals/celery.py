@@ -1,8 +1,8 @@
-"""What Wasmfleet leans on in Celery without its promise: the whole list, name by name.
+"""List of the private and undocumented parts of Celery that Wasmfleet depends on.
 
-The code that touches the private ones stands beside, by process, for a client loads nothing of a worker:
-`celery_results.py` is the store of results, `celery_worker.py` a worker's main process. Public names are listed as well
-where they are overridden or used beyond Celery's documentation.
+Public names are listed too if Wasmfleet overrides them or uses them beyond Celery's documentation. The code that
+touches the private names is in two other files, because a client must not load what only a worker needs:
+`celery_results.py` for the store of results, `celery_worker.py` for a worker's main process.
 """
 
 from typing import Final

@@ -1,7 +1,7 @@
 """Celery's store of results in Redis, with plain names for its private parts; `celery.py` lists them.
 
-Loaded in every process. Where Celery calls a private method of its own, these classes call a method with a plain name,
-which does what Celery does as long as `workers/records/results.py` does not override it.
+Every process loads this file. Where Celery calls one of its private methods, these classes call a method with a plain
+name. It does what Celery's does, unless `workers/records/results.py` overrides it.
 """
 
 from collections.abc import Set
@@ -9,7 +9,7 @@ from typing import Any
 
 from celery.backends import redis as _typed
 
-# Untyped: the type stubs that there are describe an older Celery.
+# `Any`, because the published type stubs describe an older Celery.
 _redis: Any = _typed
 
 
@@ -17,24 +17,24 @@ class RedisResults(_redis.RedisBackend):  # type: ignore[misc]
     """Celery's backend, which stores results and reads them."""
 
     def connect_with(self, **options: Any) -> None:
-        """Give redis-py these options with each connection that is opened from now on."""
+        """Pass these options to redis-py for each connection that is opened from now on."""
         self.connparams.update(options)
 
     def task_id_of(self, key: Any) -> str:
-        """Return the id of the call whose result is stored under this key, and published under it."""
+        """Return the id of the call whose result is stored and published under this key."""
         found: str = self._strip_prefix(key)
         return found
 
     def stored_meta(self, task_id: Any) -> Any:
-        """Read the result of a call as Celery's mapping; its status is PENDING where there is none."""
+        """Read the result of a call as Celery's mapping; its status is PENDING if none is stored."""
         return super()._get_task_meta_for(task_id)
 
     def stored_group(self, group_id: Any) -> Any:
-        """Read a group that a client saved; None where there is none."""
+        """Read a group that a client saved; None if there is none."""
         return super()._restore_group(group_id)
 
     def send_errbacks(self, request: Any, error: Any, traceback: Any) -> None:
-        """Call or send what a failed call's sender wants to follow its failure."""
+        """Call or send the errbacks that the sender of a failed call asked for."""
         super()._call_task_errbacks(request, error, traceback)
 
     def _get_task_meta_for(self, task_id: Any) -> Any:
@@ -52,11 +52,11 @@ class RedisResultConsumer(_redis.ResultConsumer):  # type: ignore[misc]
 
     @property
     def is_connected(self) -> bool:
-        """Whether there is a connection, be it broken by now."""
+        """Whether a connection was opened; it may be broken by now."""
         return self._pubsub is not None
 
     def forget_connection(self) -> None:
-        """Act from now on as if there were no connection."""
+        """Act from now on as if there were no connection, without closing the old one."""
         self._pubsub = None
 
     @property
@@ -68,7 +68,7 @@ class RedisResultConsumer(_redis.ResultConsumer):  # type: ignore[misc]
     def subscribe_all(self, task_id: str) -> None:
         """Open a connection and subscribe to this call's key and to all others that are waited for.
 
-        Celery's `start` subscribes the new connection to this one alone.
+        Celery's `start` subscribes the new connection to this call's key only.
         """
         with self._locked():
             self.subscribed_to.add(self._get_key_for_task(task_id))

@@ -1,7 +1,7 @@
-"""What Wasmfleet leans on in kombu without its promise, mostly its Redis transport, and the only code that touches it.
+"""Private parts of kombu that Wasmfleet depends on, mostly of its Redis transport, and the only code that touches them.
 
-The classes give kombu's private parts plain names. Where kombu calls a private method of its own, `RedisChannel` calls
-a method with a plain name, which is kombu's as long as a subclass in `workers/transport/` does not override it.
+The classes give kombu's private parts plain names. Where kombu calls one of its private methods, `RedisChannel` calls
+a method with a plain name. It does what kombu's does, unless a subclass in `workers/transport/` overrides it.
 """
 
 from collections.abc import Callable, Container
@@ -126,7 +126,7 @@ INTERNALS: Final[tuple[Internal, ...]] = (
         ("pidbox:Mailbox.reply_exchange", "", "the only exchange that answers go to"),
     ),
 )
-# Untyped: the type stubs that there are describe an older kombu.
+# `Any`, because the published type stubs describe an older kombu.
 _redis: Final[Any] = _typed_redis
 _virtual: Final[Any] = _typed_virtual
 
@@ -137,7 +137,7 @@ RedisTransport: Final[Any] = _redis.Transport
 class RedisChannel(_redis.Channel):  # type: ignore[misc]
     """Kombu's channel, with plain names for its private methods and attributes."""
 
-    # What a subclass overrides; as they stand here, kombu's own.
+    # A subclass overrides these; here they are kombu's own methods.
     start_fetch = _redis.Channel._brpop_start
     read_fetch = _redis.Channel._brpop_read
     read_broadcasts = _redis.Channel._receive
@@ -148,26 +148,26 @@ class RedisChannel(_redis.Channel):  # type: ignore[misc]
     disconnect_pools = _redis.Channel._disconnect_pools
     update_queues = _redis.Channel._update_queue_cycle
     forget_connection = _redis.Channel._on_connection_disconnect
-    # What a subclass calls.
+    # A subclass calls these.
     list_of = _redis.Channel._q_for_pri
     priority_of = _redis.Channel._get_message_priority
     renew_credentials = _redis.Channel._flush_brpop_reauth
     renew_expiry = _redis.Channel._maybe_update_queues_expire
 
     def put(self, queue: str, message: Any) -> None:
-        """Publish a message to a queue that does not expire, on its own."""
+        """Publish one message, outside a batch, to a queue that does not expire."""
         super()._put(queue, message)
 
     def after_kombus_put(self, queue: str, batch: Any) -> None:
-        """Act after kombu published a message; `batch` is its PublishBatch, or None where it publishes at once."""
+        """Act after kombu published a message; `batch` is its PublishBatch, or None if it was sent at once."""
 
     def after_delete(self, queue: str) -> None:
         """Act after a queue was deleted."""
 
     def send_awaited(self, command: list[Any]) -> None:
-        """Send a command on the consuming connection, whose answer the event loop then waits for.
+        """Send a command on the consuming connection, and let the event loop wait for its answer.
 
-        No health check comes first: it might reconnect in between, and one answer would be read for the other.
+        No health check is sent before it: the check may reconnect, and then one answer is taken for the other.
         """
         connection = self.client.connection
         self._in_poll, self._brpop_sent_at = connection, monotonic()
@@ -175,16 +175,16 @@ class RedisChannel(_redis.Channel):  # type: ignore[misc]
 
     @property
     def awaited(self) -> Any:
-        """The connection on which an answer is awaited, or something false."""
+        """The connection on which an answer is awaited; false if there is none."""
         return self._in_poll
 
     @property
     def awaited_for_s(self) -> float:
-        """Seconds since the command was sent whose answer is awaited."""
+        """Seconds since the command was sent that is still unanswered."""
         return monotonic() - float(self._brpop_sent_at)
 
     def stop_awaiting(self) -> None:
-        """Note that no answer is awaited."""
+        """Note that no answer is awaited any more."""
         self._in_poll = None
 
     def stop_listening(self) -> None:
@@ -192,11 +192,11 @@ class RedisChannel(_redis.Channel):  # type: ignore[misc]
         self._in_listen = None
 
     def delivery(self) -> tuple[Callable[[Any, str], Any], Container[str]]:
-        """The function that hands a message to the consumer of a queue, and the queues that have one."""
+        """Return the function that hands a message to a queue's consumer, and the queues that have a consumer."""
         return self.connection._deliver, self.connection._callbacks
 
     def disconnect_clients(self) -> None:
-        """Disconnect what is connected: the clients that were made, and the idle connections of the pool."""
+        """Disconnect the clients that were made so far, and the pool's connections."""
         for client in (self.__dict__.get("client"), self.__dict__.get("subclient")):
             if client is not None and client.connection is not None:
                 client.connection.disconnect()
@@ -253,7 +253,7 @@ class RedisQoS(_redis.QoS):  # type: ignore[misc]
     note_settled = _virtual.QoS.ack
 
     def is_unanswered(self, tag: str) -> bool:
-        """Whether a consumer was given this message and has not answered."""
+        """Whether a consumer was given this message and has not settled it yet."""
         return tag in self._delivered and tag not in self._dirty
 
     def forget_delivered(self) -> None:
@@ -275,21 +275,21 @@ class RedisPoller(_redis.MultiChannelPoller):  # type: ignore[misc]
 
 
 def is_readable(connection: Any) -> bool:
-    """Whether something has arrived on a connection of redis-py that nobody has read."""
+    """Whether a connection of redis-py has received something that nobody has read yet."""
     socket = socket_of(connection)
     return socket is not None and bool(_redis._socket_readable(socket))
 
 
 def lists_of(queue: str) -> list[str]:
-    """The lists in which a queue's messages wait, the most urgent first."""
+    """Return the names of the lists in which a queue's messages wait, the most urgent first."""
     return [queue, *(f"{queue}{SEPARATOR}{step}" for step in _redis.PRIORITY_STEPS[1:])]
 
 
 def drop_raw(message: Any) -> None:
-    """Let go of the copy that a received message keeps of itself as it came."""
+    """Free the raw copy of itself that a received message keeps."""
     message._raw = None
 
 
 def leave_undecoded(message: Any) -> None:
-    """Let Celery read an empty call in place of the body, which it would decode in this process."""
+    """Give Celery an empty call to read, so that it does not decode the message's body in this process."""
     message._decoded_cache = ([], {}, {})

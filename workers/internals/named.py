@@ -1,10 +1,10 @@
-"""The form in which a file of this room lists what it leans on."""
+"""The form in which each file of this room lists the names of other projects that it depends on."""
 
 from typing import NamedTuple
 
 
 class Internal(NamedTuple):
-    """One name of another project that breaks Wasmfleet when it is gone, or when it takes other arguments.
+    """One name of another project; if it disappears or takes other arguments, Wasmfleet breaks.
 
     `tests/test_internals.py` looks each one up in the installed version and compares the signatures.
     """

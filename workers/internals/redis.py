@@ -1,4 +1,4 @@
-"""What Wasmfleet leans on in redis-py without its promise, and the only code that touches it."""
+"""Private and undocumented parts of redis-py that Wasmfleet depends on, and the only code that touches them."""
 
 import os
 from collections.abc import Callable
@@ -39,15 +39,15 @@ INTERNALS: Final[tuple[Internal, ...]] = (
 
 
 def socket_of(connection: Any) -> Any:
-    """The socket of a connection; None while it is closed."""
+    """Return the socket of a connection; None while it is closed."""
     return connection._sock
 
 
 def telling_before_close(kind: Any, before_close: Callable[[Any], None]) -> Any:
-    """Make a class of connections that calls `before_close` with its socket before it closes that.
+    """Make a class of connections that calls `before_close` with its socket before it closes the socket.
 
-    A forked child has copies of its parent's connections. It closes them without a call: the event loop is the
-    parent's.
+    A forked child has copies of its parent's connections and closes them without this call, because the event loop that
+    `before_close` tells belongs to the parent.
     """
 
     class Connection(kind):  # type: ignore[misc]
