@@ -50,7 +50,9 @@ def test_the_record_of_adding_an_operation_is_what_happens(copy: Checkout, recor
     _write(copy, record, ".py", ".rs")
     _passes(copy, build.command)
     # The generated calls pass now, unless nearly all are refused: then they need the vectors to start from.
-    assert "the right result, from the standard" in _fails(copy, check.command, "(5 failed, 1 passed|6 failed)")
+    assert "the right result, from the standard" in _fails(
+        copy, check.command, "(5 failed, 1 passed|6 failed)"
+    )
 
     _write(copy, record, ".json")
     _passes(copy, docs.command)
