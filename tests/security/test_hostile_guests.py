@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from wasmfleet.config.settings import MIB, settings
+from wasmfleet.config.settings import MIB, Settings, settings
 from wasmfleet.workers.errors import BY_CODE
-from wasmfleet.workers.runtime import compile as compiling
 from wasmfleet.workers.runtime import invoke
 from wasmfleet.workers.runtime.modules import Loaded, Modules
 
@@ -22,10 +21,8 @@ LIMITS = invoke.Limits(
 
 
 @pytest.fixture(scope="session")
-def hostile(guests: Path, compiled: Path) -> Loaded:
-    here = replace(settings(), modules=(guests,))
-    compiling.compile_all(here, lambda name: None)
-    return Modules(here).ready("hostile")
+def hostile(with_guests: Settings) -> Loaded:
+    return Modules(with_guests).ready("hostile")
 
 
 def call(module: Loaded, name: str, *requests: bytes) -> list[invoke.Reply]:

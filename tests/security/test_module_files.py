@@ -196,15 +196,17 @@ def test_a_file_that_takes_too_much_to_compile_is_a_stored_failure(
 
     The operation has a new name in each run, because the failure to compile a file is stored under its digest.
     """
-    bomb = tmp_path / "bomb.wasm"
-    bomb.write_bytes(nested_loops(f"op_{uuid.uuid4().hex}", 20_000))
-    here = replace(settings(), modules=(tmp_path,))
+    folder, data = tmp_path / "modules", tmp_path / "data"
+    folder.mkdir()
+    (folder / "bomb.wasm").write_bytes(nested_loops(f"op_{uuid.uuid4().hex}", 20_000))
+    copy_compiled_modules(data / "compiled")  # in the shared one, another test's compiler may be at work
+    here = replace(settings(), modules=(folder,), data_dir=data)
     command = [sys.executable, "-m", "wasmfleet.workers.runtime.compile"]
 
     def lower() -> None:
         resource.setrlimit(most[0], (most[1], most[1] + 1))
 
-    environment = os.environ | {"WASMFLEET_MODULES": str(tmp_path)}
+    environment = os.environ | {"WASMFLEET_MODULES": str(folder), "WASMFLEET_DATA_DIR": str(data)}
     subprocess.run(command, env=environment, check=True, timeout=120, preexec_fn=lower)
 
     state, why = modules.states(here)["bomb"]

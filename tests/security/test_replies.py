@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kombu.serialization import dumps, loads
 
-from wasmfleet.config.settings import MIB, settings
+from wasmfleet.config.settings import MIB, Settings
 from wasmfleet.workers.errors import BY_CODE, HostileReply, WasmfleetError, from_code
-from wasmfleet.workers.runtime import compile as compiling
 from wasmfleet.workers.runtime import invoke, replies
 from wasmfleet.workers.runtime.modules import Loaded, Modules
 
@@ -34,10 +33,8 @@ places = st.none() | st.dictionaries(st.sampled_from(["line", "column", "offset"
 
 
 @pytest.fixture(scope="module")
-def mirror(guests: Path, compiled: Path) -> Loaded:
-    here = replace(settings(), modules=(guests,))
-    compiling.compile_all(here, lambda name: None)
-    return Modules(here).ready("mirror")
+def mirror(with_guests: Settings) -> Loaded:
+    return Modules(with_guests).ready("mirror")
 
 
 def reflect(module: Loaded, *frames: bytes, limits: invoke.Limits = LIMITS) -> list[invoke.Reply]:
