@@ -21,7 +21,7 @@ def has_fleet() -> bool:
 def remedy(extra: Extra) -> str:
     """Tell in a few words how to install the packages of an extra."""
     return (
-        f"install it with `pip install 'wasmfleet[{extra}]'`, in a checkout with `pip install '.[{extra}]'`"
+        f"in a checkout, `pip install '.[{extra}]'` installs it, elsewhere `pip install 'wasmfleet[{extra}]'`"
     )
 
 

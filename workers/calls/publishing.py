@@ -1,4 +1,4 @@
-"""Send messages: to which queue, with which header, and which error a caller gets where one cannot be sent."""
+"""Send messages: the header that each gets, and the error that a caller gets where one cannot be sent."""
 
 import time
 from collections.abc import Callable
@@ -43,7 +43,8 @@ def _publish_once(send: Callable[..., Any], *args: Any, **options: Any) -> Any:
 def _unsent(error: BaseException) -> Exception:
     """Make the error for a message that could not be sent: in a worker, one that sends the running call back to its
     queue to be run again; elsewhere BrokerUnavailable."""
-    reason = f"the broker does not answer: {error}; nothing was queued"
+    told = str(error).rstrip(".")
+    reason = f"the broker does not answer: {told}; nothing was queued"
     return Again(reason) if in_a_call() else BrokerUnavailable(reason)
 
 

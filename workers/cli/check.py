@@ -150,6 +150,8 @@ def _summary(run: _Run, found: sources.Found, lanes: str) -> str:
 
 
 def _result(run: _Run) -> str:
+    if not run.files:
+        return "there is no JavaScript or TypeScript file to check"
     if not run.findings:
         return "nothing found"
     return f"{_many(len(run.findings), 'finding')} in {_many(len({f.path for f in run.findings}), 'file')}"

@@ -27,8 +27,9 @@ def run(words: Sequence[str]) -> None:
         case ["ops", name] if not name.startswith("-"):
             lines.say(*descriptions.of(catalogue.named(catalogue.told(settings()), name)))
         case [] | ["-h" | "--help"]:
-            lines.say(*_USAGE, "", f"For the other commands, {extras.remedy('fleet')}.")
+            lines.say(*_USAGE, "", f"The other commands belong to a fleet: {extras.remedy('fleet')}.")
         case _:
             raise RuntimeUnavailable(
-                f"`wasmfleet {' '.join(words)[:80]}` needs more than a client's install has; {extras.remedy('fleet')}"
+                f"a client's install has no command {words[0][:80]!r}, only `ops`; a fleet's has more: "
+                + extras.remedy("fleet")
             )
