@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from celery.result import AsyncResult
 
 R = TypeVar("R")
-NAME: Final = BATCH
 CHUNK_ITEMS: Final = 1000
 CHUNK_BYTES: Final = 1 << 20
 
@@ -160,7 +159,7 @@ def _send(
 
 
 @app.task(
-    name=NAME,
+    name=BATCH,
     bind=True,
     throws=(WasmfleetError,),
     max_retries=None,

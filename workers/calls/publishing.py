@@ -57,9 +57,8 @@ def stamp(lane: Lane, options: dict[str, Any]) -> dict[str, Any]:
     limit_s = options.pop("soft_time_limit", None)
     if limit_s:
         header["limit_s"] = float(limit_s)
-        options["time_limit"] = (
-            options.get("time_limit") or limit_s + 5
-        )  # a message that is handed over has the option, as None
+        # A message that is handed over has the option, as None.
+        options["time_limit"] = options.get("time_limit") or limit_s + 5
     return header
 
 

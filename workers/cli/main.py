@@ -26,9 +26,8 @@ def main() -> None:
     except sqlite3.Error as error:
         _fail(f"the result log in the data folder cannot be used: {error}")
     except BrokenPipeError:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # or Python's own flush at its end fails
+        # Or Python's own flush at its end fails.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
