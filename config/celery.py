@@ -84,7 +84,7 @@ def options(settings: Settings, broker_url: str, store_url: str) -> dict[str, An
     WASMFLEET_RESULT_URL names no other place."""
     return (
         _delivery()
-        | _serialization()
+        | _serialization(settings)
         | {"task_queues": [_queue(name, settings) for name in (*lane_queues(settings), DEFAULT)]}
         | _broker(settings, broker_url, store_url)
         | _workers(settings)
@@ -110,13 +110,13 @@ def _delivery() -> dict[str, Any]:
     }
 
 
-def _serialization() -> dict[str, Any]:
+def _serialization(settings: Settings) -> dict[str, Any]:
     return {
         "accept_content": ["msgpack", "json"],  # never pickle: unpickling runs what the sender wants
         "result_accept_content": ["msgpack", "json"],
         "task_serializer": "msgpack",
         "result_serializer": "json",  # what an unconfigured client can read; ours asks for msgpack
-        "result_expires": 3600,  # the log keeps outcomes; Redis need not
+        "result_expires": settings.result_expires,  # the log keeps outcomes for longer
         "result_extended": False,  # arguments are never stored beside results
     }
 

@@ -96,6 +96,13 @@ class Settings:
     retention_days: float = field(
         default=30.0, metadata={"doc": "age at which log rows are deleted", "range": (0, 36500)}
     )
+    result_expires: float = field(
+        default=3600.0,
+        metadata={
+            "doc": "seconds a result is kept for its caller; the log's row stays",
+            "range": (60, 10**8),
+        },
+    )
     serve_default_queue: bool | None = field(
         default=None,
         metadata={"doc": "serve the queue `celery` as lane any; unset: only on the embedded broker"},

@@ -61,6 +61,8 @@ TOOLS: Final = [
         ("/usr/bin/cargo", "/usr/bin/rustc", "wasm-ld-19", "/usr/lib/rustlib/src/rust/library/std"),
         "the modules' bytes (make wasm), a module of one's own in Rust",
     ),
+    Tool("clang", ("clang", "lld"), ("clang", "wasm-ld"), "a module of one's own in C"),
+    Tool("npm", ("npm",), ("npm", "node"), "a module of one's own in AssemblyScript"),
     Tool(
         "cargo",
         ("rustc-web", "cargo-web", "rustfmt-web", "rust-web-clippy"),

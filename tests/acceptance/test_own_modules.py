@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -9,11 +10,13 @@ from pathlib import Path
 
 import pytest
 import wasmtime
+from redis import Redis
 
 from tests.acceptance.installation import Installation, installation
 from tests.needs import need
 
-_EXAMPLES = Path(__file__).parents[2] / "examples" / "own_module"
+_ROOT = Path(__file__).parents[2]
+_EXAMPLES = _ROOT / "examples" / "own_module"
 _TARGET = "wasm32-unknown-unknown"
 
 
@@ -59,9 +62,43 @@ def greet(modules: Path) -> None:
     shutil.copy(target / _TARGET / "release" / "greet.wasm", modules)
 
 
+def _build(heading: str, folder: Path, modules: Path) -> None:
+    """Run the commands that docs/own-modules.md gives under a heading, in a copy of the example's folder."""
+    page = (_ROOT / "docs" / "own-modules.md").read_text()
+    [block] = re.findall(rf"^### {heading}\n.*?^```console\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    environment = os.environ | {"MODULES": str(modules)}
+    for line in block.splitlines():
+        command = line.removeprefix("$ ")
+        done = subprocess.run(
+            command, shell=True, cwd=folder, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+
+
 @pytest.fixture(scope="module")
-def fleet(modules: Path, greet: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with installation(tmp_path_factory.mktemp("own"), MODULES=str(modules), TIME_LIMIT="1") as made:
+def words(modules: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Build the example in C, as its page says."""
+    need("clang")
+    folder = tmp_path_factory.mktemp("c")
+    shutil.copy(_EXAMPLES / "words.c", folder)
+    _build("C", folder, modules)
+
+
+@pytest.fixture(scope="module")
+def backwards(modules: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Build the example in AssemblyScript, as its page says; npm fetches the compiler."""
+    need("npm")
+    folder = tmp_path_factory.mktemp("assemblyscript") / "backwards"
+    shutil.copytree(_EXAMPLES / "backwards", folder)
+    _build("AssemblyScript", folder, modules)
+
+
+@pytest.fixture(scope="module")
+def fleet(
+    modules: Path, greet: None, words: None, backwards: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    settings = {"MODULES": str(modules), "TIME_LIMIT": "1", "RESULT_EXPIRES": "90"}
+    with installation(tmp_path_factory.mktemp("own"), **settings) as made:
         made.start_fleet("wasm", "python")
         yield made
 
@@ -77,6 +114,29 @@ def test_a_megabyte_goes_through_it(fleet: Installation) -> None:
 def test_a_crate_of_twenty_lines_is_a_task_with_typed_arguments(fleet: Installation) -> None:
     assert fleet.call("greet.hello", name="Ada", times=2).get(timeout=30) == "hello, Ada\nhello, Ada\n"
     assert fleet.call("greet.hello", name="Ada").get(timeout=30) == "hello, Ada\n"
+
+
+def test_a_file_in_c_counts_the_words_of_each_call_of_a_batch(fleet: Installation) -> None:
+    texts = [b"", b"one", b" two  words\n", b"x " * 100_000]
+    calls = [{"text": text} for text in texts]
+
+    answers = fleet.call("batch", operation="wasmfleet.words.count", calls=calls).get(timeout=30)
+
+    assert answers == [[0, 0], [0, 1], [0, 2], [0, 100_000]]
+    assert fleet.call("words.count", text=b"two words").get(timeout=30) == 2
+
+
+def test_a_file_in_assemblyscript_is_a_task(fleet: Installation) -> None:
+    assert fleet.call("backwards.reverse", data=b"").get(timeout=30) == b""
+    assert fleet.call("backwards.reverse", data=b"forwards").get(timeout=30) == b"sdrawrof"
+
+
+def test_a_result_is_kept_for_as_long_as_the_setting_says(fleet: Installation) -> None:
+    done = fleet.call("words.count", text=b"a b")
+    assert done.get(timeout=30) == 2
+
+    with Redis.from_url(fleet.url) as store:
+        assert 60 < store.ttl(f"celery-task-meta-{done.id}") <= 90
 
 
 @pytest.mark.parametrize(
