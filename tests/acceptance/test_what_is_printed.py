@@ -4,7 +4,6 @@ import contextlib
 import csv
 import io
 import json
-import os
 import re
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import msgspec
 import pytest
 from redis import Redis
 
+from tests.acceptance import terminal
 from tests.acceptance.installation import until
 from tests.acceptance.junk import BEAT, ENTRY
 from tests.chaos.fleet import ChaosFleet, chaos_fleet
@@ -122,7 +122,7 @@ def _run(fleet: ChaosFleet, folder: Path, words: list[str]) -> "subprocess.Compl
 def test_on_a_terminal_the_only_commands_are_our_own_colours(
     fleet: ChaosFleet, sources: Path, words: list[str]
 ) -> None:
-    written = _on_a_terminal(fleet, sources, words)
+    written = terminal.shows(words, fleet.environment, sources, columns=200)
 
     assert "\x1b[31mRED" not in written
     _assert_plain(_OWN_COLOURS.sub("", written.replace("\r\n", "\n")), words)
@@ -162,22 +162,6 @@ def _assert_plain(text: str, words: list[str]) -> None:
 def _said(fleet: ChaosFleet, *words: str) -> str:
     command = [sys.executable, "-m", "wasmfleet", *words]
     return subprocess.run(command, env=fleet.environment, capture_output=True, text=True, check=True).stdout
-
-
-def _on_a_terminal(fleet: ChaosFleet, folder: Path, words: list[str]) -> str:
-    """Run a command on a pseudo-terminal, and return what it writes there."""
-    ours, theirs = os.openpty()
-    environment = fleet.environment | {"TERM": "xterm-256color", "COLUMNS": "200"}
-    command = [sys.executable, "-m", "wasmfleet", *words]
-    process = subprocess.Popen(command, env=environment, cwd=folder, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    written = b""
-    with contextlib.suppress(OSError):  # read fails once the command has closed its end
-        while part := os.read(ours, 65536):
-            written += part
-    os.close(ours)
-    process.wait(60)
-    return written.decode()
 
 
 def _message(body: Any, headers: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -42,3 +42,16 @@ def named(known: "dict[str, OperationTask[..., Any]]", name: str) -> "OperationT
     close = get_close_matches(short, known, n=3)
     hint = f"did you mean {' or '.join(close)}?" if close else "`wasmfleet ops` lists them"
     raise UnknownOperation(f"there is no operation {name[:80]!r}; {hint}")
+
+
+def families(known: "dict[str, OperationTask[..., Any]]") -> list[str]:
+    """Return the names of the families of these operations: what stands before the dot."""
+    return sorted({name.partition(".")[0] for name in known})
+
+
+def matching(known: "dict[str, OperationTask[..., Any]]", name: str) -> "dict[str, OperationTask[..., Any]]":
+    """Return the operation of this name, or all of the family of this name. Raises UnknownOperation, as `named`."""
+    family = name.removeprefix("wasmfleet.")
+    if family in families(known):
+        return {one: task for one, task in known.items() if one.partition(".")[0] == family}
+    return {family: named(known, name)}

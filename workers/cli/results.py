@@ -1,29 +1,32 @@
 """`wasmfleet results`: print the result log of this node, as rows or as statistics."""
 
-import re
 import time
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from wasmfleet.config.settings import settings
-from wasmfleet.workers.cli import lines, tables
-from wasmfleet.workers.errors import InvalidArguments
+from wasmfleet.workers.cli import ages, completion, lines, tables
 
 Outcome = Literal["ok", "error", "revoked", "expired", "lost"]
 Format = Literal["table", "json", "csv"]
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def results(
     operation: Annotated[
-        str | None, typer.Option(help="Only this operation; `ast.*` works too.", show_default=False)
+        str | None,
+        typer.Option(
+            help="Only this operation; `ast.*` works too.",
+            show_default=False,
+            autocompletion=completion.operations,
+        ),
     ] = None,
     outcome: Annotated[Outcome | None, typer.Option(help="Only this outcome.", show_default=False)] = None,
     task: Annotated[
-        str | None, typer.Option(metavar="ID", help="Only this task.", show_default=False)
+        str | None,
+        typer.Option(metavar="ID", help="Only this task; its first characters do.", show_default=False),
     ] = None,
     since: Annotated[
         str | None, typer.Option(metavar="AGE", help="Only the last 90s, 30m, 1h, 7d.", show_default=False)
@@ -44,25 +47,37 @@ def results(
     elif not rows:
         lines.say("the log has no such rows", err=True)
     else:
-        tables.echo([_tally_cells(row) if stats else _row_cells(row) for row in rows])
+        _print(rows, stats)
+
+
+def _print(rows: Sequence[dict[str, Any]], stats: bool) -> None:
+    """Print a table; on a narrow terminal the operation, the outcome and the id are what stays."""
+    if stats:
+        tables.echo([_tally_cells(row) for row in rows], least=("wait p50 ms", "run p50 ms", "wait p95 ms"))
+        return
+    cells = [_row_cells(row) for row in rows]
+    told = [name for name in cells[0] if name != "what happened" or any(row[name] for row in cells)]
+    kept = [{name: row[name] for name in told} for row in cells]
+    least = ("in", "out", "wait ms", "run ms", "finished", "served by", "what happened", "item")
+    tables.echo(kept, least=[name for name in least if name in told])
 
 
 def _filter(
     operation: str | None, outcome: str | None, task: str | None, since: str | None
 ) -> tuple[str, list[Any]]:
     """Make an SQL condition and its parameters from the options."""
-    full = operation if not operation or operation.startswith("wasmfleet.") else f"wasmfleet.{operation}"
-    after = time.time() - _age_s(since) if since else None
-    asked = {"operation GLOB ?": full, "outcome = ?": outcome, "task_id = ?": task, "finished_at >= ?": after}
-    given = {condition: value for condition, value in asked.items() if value is not None}
-    return " AND ".join(given) or "1", list(given.values())
-
-
-def _age_s(text: str) -> float:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
-    if not found:
-        raise InvalidArguments(f"--since {text[:40]!r}: write a number and s, m, h or d, such as 90s or 1h")
-    return float(found[1]) * _SECONDS[found[2]]
+    asked: list[tuple[str, list[Any]]] = []
+    if operation:
+        full = operation if operation.startswith("wasmfleet.") else f"wasmfleet.{operation}"
+        asked.append(("operation GLOB ?", [full]))
+    if outcome:
+        asked.append(("outcome = ?", [outcome]))
+    if task:  # ids that begin with it; a range, so that the log's index finds them
+        asked.append(("task_id >= ? AND task_id < ?", [task, task + "\U0010ffff"]))
+    if since:
+        asked.append(("finished_at >= ?", [time.time() - ages.seconds(since, "--since")]))
+    conditions = " AND ".join(condition for condition, _ in asked)
+    return conditions or "1", [value for _, values in asked for value in values]
 
 
 def _rows(where: str, parameters: Sequence[Any], limit: int) -> list[dict[str, Any]]:
@@ -84,6 +99,8 @@ def _stats(where: str, parameters: Sequence[Any]) -> list[dict[str, Any]]:
 
 def _row_cells(row: dict[str, Any]) -> dict[str, str]:
     return {
+        "task": row["task_id"],
+        "item": f"{row['item']}",
         "finished": datetime.fromtimestamp(row["finished_at"]).astimezone().strftime("%Y-%m-%d %H:%M:%S"),
         "operation": row["operation"].removeprefix("wasmfleet."),
         "outcome": row["outcome"],
@@ -92,7 +109,6 @@ def _row_cells(row: dict[str, Any]) -> dict[str, str]:
         "wait ms": _ms(row["wait_us"], 1000),
         "in": f"{row['input_bytes']:,}",
         "out": f"{row['output_bytes']:,}",
-        "task, item": f"{row['task_id']}, {row['item']}",
         "what happened": _what_happened(row),
     }
 

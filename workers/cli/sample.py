@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from wasmfleet.config.settings import MIB, Settings
-from wasmfleet.workers.cli import fleet, lines, sources, tables, tallies
+from wasmfleet.workers.cli import fleet, lines, program, sources, tables, tallies
 from wasmfleet.workers.errors import InputError, NotSupportedInLane, UnknownOperation, WasmfleetError
 
 if TYPE_CHECKING:
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 _MOST_BYTES: Final = 12 * MIB
 _LARGEST_BYTES: Final = MIB
 _SHOWN_ERRORS: Final = 3
+_NEXT_WITHOUT_FLEET: Final = (
+    ("check .", "validate the JavaScript and TypeScript files below a folder"),
+    ("ops", "what there is to call"),
+    ("results --stats", "what was done"),
+)
+_NEXT: Final = (*_NEXT_WITHOUT_FLEET, ("doctor", "whether all is well, and what to mend"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +69,8 @@ _STEPS: Final = (
 )
 
 
-def run(settings: Settings) -> int:
-    """Run the job and print its summary.
+def run(settings: Settings, *, stays: bool) -> int:
+    """Run the job and print its summary; `stays` says that the fleet goes on afterwards.
 
     Returns the exit code: 0 when every step got an answer for every file, and a sandbox served or the reason why none
     did was printed; else 1.
@@ -78,7 +84,7 @@ def run(settings: Settings) -> int:
     tables.echo([_cells(settings, files, one, summary) for one in done])
     complete = _tell_errors(done) and aggregated
     in_lanes = _tell_lanes(settings, done)
-    _tell_next(settings)
+    _tell_next(settings, stays)
     return 0 if complete and in_lanes else 1
 
 
@@ -217,8 +223,12 @@ def _tell_lanes(settings: Settings, done: Sequence[_Done]) -> bool:
     return bool(reasons)
 
 
-def _tell_next(settings: Settings) -> None:
+def _tell_next(settings: Settings, stays: bool) -> None:
+    """Say what can be typed next; of a fleet that is about to stop no address is told."""
     from wasmfleet.workers.node import addresses
 
-    lines.say("", f"Flower: {addresses.flower(settings)}")
-    lines.say("next: wasmfleet check PATH, wasmfleet results --stats, wasmfleet ops, wasmfleet doctor")
+    called = program.name()
+    lines.say("", *([f"Flower: {addresses.flower(settings)}"] if stays else []))
+    lines.say(f"next, {'in another terminal' if stays else 'with or without a running fleet'}:")
+    for words, what in _NEXT if stays else _NEXT_WITHOUT_FLEET:
+        lines.say(f"  {called} {words:<17}{what}")

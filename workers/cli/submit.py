@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wasmfleet.config.settings import Lane, settings
-from wasmfleet.workers.cli import catalogue, fleet, lines
+from wasmfleet.workers.cli import catalogue, completion, fleet, lines
 from wasmfleet.workers.errors import InvalidArguments, RuntimeUnavailable
 
 if TYPE_CHECKING:
@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
 
 def submit(
-    operation: Annotated[str, typer.Argument(metavar="OP", help="Its name, as `wasmfleet ops` lists it.")],
+    operation: Annotated[
+        str,
+        typer.Argument(
+            metavar="OP",
+            help="Its name, as `wasmfleet ops` lists it.",
+            autocompletion=completion.operations,
+        ),
+    ],
     arg: Annotated[
         list[str] | None,
         typer.Option(
@@ -93,10 +100,14 @@ def _typed(target: "OperationTask[..., Any]", name: str, kind: Any, value: str) 
 
 def _takes_text(kind: Any) -> bool:
     """Tell whether an argument of this type is text, not JSON: `str`, `str | None`, or a choice of texts."""
-    from typing import get_args
+    from types import UnionType
+    from typing import Literal, Union, get_args, get_origin
 
-    members = get_args(kind)
-    return kind is str or any(member is str or isinstance(member, str) for member in members)
+    if get_origin(kind) in (Union, UnionType):
+        return any(map(_takes_text, get_args(kind)))
+    return kind is str or (
+        get_origin(kind) is Literal and all(isinstance(one, str) for one in get_args(kind))
+    )
 
 
 def _object(target: "OperationTask[..., Any]", text: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import typer
 
 from wasmfleet.config.settings import SettingsError, settings, without_password
 from wasmfleet.workers.cli import lines, running
+from wasmfleet.workers.node import valkey_log
 
 if TYPE_CHECKING:
     from wasmfleet.workers.node.supervisor import Supervisor
@@ -33,7 +34,7 @@ def up(
     counts = dict(_count(word) for word in scale or [])
     if sample and _is_running():
         lines.say("a fleet is already running; the sample uses it and leaves it running")
-        raise typer.Exit(_sample())
+        raise typer.Exit(_sample(stays=True))
     with running.fleet(settings(), counts, _printed) as supervisor:
         code = _job(supervisor, sample, once)
     raise typer.Exit(code)
@@ -52,10 +53,10 @@ def _is_running() -> bool:
     return supervisor.running(settings()) is not None
 
 
-def _sample() -> int:
+def _sample(*, stays: bool) -> int:
     from wasmfleet.workers.cli import sample
 
-    return sample.run(settings())
+    return sample.run(settings(), stays=stays)
 
 
 def _job(supervisor: "Supervisor", sample: bool, once: bool) -> int:
@@ -63,7 +64,7 @@ def _job(supervisor: "Supervisor", sample: bool, once: bool) -> int:
     with running.signals(stopped.set):
         lines.say(f"starting the fleet; its data is in {_short(settings().data_dir)}{_elsewhere()}")
         running.wait_for_workers(settings(), stopped)
-        code = _sample() if sample and not stopped.is_set() else 0
+        code = _sample(stays=not once) if sample and not stopped.is_set() else 0
         if not once:
             _tell_where(stopped)
             while not stopped.wait(_LOOK_S):
@@ -92,5 +93,8 @@ def _tell_where(stopped: threading.Event) -> None:
 
 
 def _printed(name: str, line: str) -> None:
-    colour = _COLOURS.get(name.partition(".")[0], "white")
-    lines.say(line, err=True, before=typer.style(f"{name:<8} | ", fg=colour))
+    kind = name.partition(".")[0]
+    colour = _COLOURS.get(kind, "white")
+    told = valkey_log.retold(line) if kind == "broker" else line
+    if told:
+        lines.say(told, err=True, before=typer.style(f"{name:<8} | ", fg=colour))

@@ -123,6 +123,19 @@ def get(id: str) -> Entry:
     return found
 
 
+def whole_id(beginning: str) -> str:
+    """Return the id of the one entry whose id begins so; an id that is complete stands for itself.
+
+    Raises InvalidArguments where none begins so, or several do, and redis.RedisError.
+    """
+    ids = [entry.id for entry in entries() if entry.id.startswith(beginning)]
+    if beginning in ids or not ids:
+        return get(beginning).id
+    if len(ids) > 1:
+        raise InvalidArguments(f"{len(ids)} entries begin with {beginning[:80]!r}; give more of the id")
+    return ids[0]
+
+
 def count() -> int:
     """Count the entries; 0 where their key holds something else. Raises redis.RedisError."""
     try:
