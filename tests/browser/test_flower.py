@@ -36,6 +36,15 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def half(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """A fleet without a plain-Python worker, so that nobody serves that lane's queues."""
+    with installation(tmp_path_factory.mktemp("half")) as made:
+        made.start_fleet("wasm")
+        made.start("flower")
+        yield made
+
+
 def test_flower_shows_both_workers_online(fleet: Installation, browser: Browser) -> None:
     page = browser.new_page()
     address = f"http://127.0.0.1:{fleet.environment['WASMFLEET_FLOWER_PORT']}/"
@@ -62,6 +71,41 @@ def test_a_call_shown_in_flower_names_no_content(fleet: Installation, browser: B
     assert "hunter2" not in task_page()
 
 
+def test_a_batch_names_its_operation_and_counts_what_failed(fleet: Installation, browser: Browser) -> None:
+    page = browser.new_page()
+    address = f"http://127.0.0.1:{fleet.environment['WASMFLEET_FLOWER_PORT']}/"
+    fleet.client().control.enable_events()
+    calls = [{"data": b"never-shown"}, {"data": b"a", "algorithm": "no such"}, {"data": b"b"}]
+    sent = fleet.call("batch", operation="wasmfleet.digest.digest", calls=calls)
+    sent.get(timeout=30)
+
+    def task_page() -> str:
+        page.goto(f"{address}task/{sent.id}")
+        return page.inner_text("body")
+
+    until(lambda: "1 of 3 calls failed" in task_page(), what="what failed, on the task's page")
+    assert "wasmfleet.batch of wasmfleet.digest.digest" in task_page()
+    assert "never-shown" not in task_page()
+    assert _shows(page, f"{address}tasks", "wasmfleet.batch of wasmfleet.digest.digest")
+
+
+def test_flower_shows_every_queue_also_those_that_nobody_serves(half: Installation, browser: Browser) -> None:
+    page = browser.new_page()
+    address = f"http://127.0.0.1:{half.environment['WASMFLEET_FLOWER_PORT']}/"
+    [worker] = half.workers()
+    until(lambda: _opens(page, address), what="Flower answers", log=half.output)
+    until(lambda: _shows(page, address, worker.worker), what="Flower knows the worker")
+    until(
+        lambda: "wasmfleet.wasm" in _queues(page, f"{address}worker/{worker.worker}"), what="and its queues"
+    )
+
+    shown = _queues(page, f"{address}broker")
+
+    for lane in ("any", "wasm", "python"):
+        assert f"wasmfleet.{lane}" in shown
+        assert f"wasmfleet.{lane}.batch" in shown
+
+
 def test_a_name_that_somebody_let_point_here_shows_nothing_of_the_fleet(
     fleet: Installation, browser: Browser
 ) -> None:
@@ -82,6 +126,11 @@ def _shows(page: Page, address: str, text: str) -> bool:
         page.get_by_text(text).first.wait_for(timeout=2000)
         return True
     return False
+
+
+def _queues(page: Page, address: str) -> str:
+    page.goto(address)
+    return page.text_content("body") or ""
 
 
 def _opens(page: Page, address: str) -> bool:

@@ -39,6 +39,11 @@ class WorkerRequest(_request.Request):  # type: ignore[misc]
         """The message's headers and the call's follow-ups, as the task in a child sees them."""
         return self._context
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody, such as Flower, has asked this worker for events."""
+        return bool(self._eventer and self._eventer.enabled)
+
     def follow_ups(self) -> dict[str, Any]:
         """Return the call's callbacks, errbacks, chain and chord, by these names."""
         raise NotImplementedError

@@ -18,6 +18,7 @@ from flower import command
 from flower.app import Flower
 from tornado.web import RequestHandler
 
+from wasmfleet.config import celery as queues
 from wasmfleet.config.settings import settings
 from wasmfleet.workers.safe_text import LineFormatter
 
@@ -42,8 +43,8 @@ class Guarded(Flower):  # type: ignore[misc]
         return super().find_handler(request, **kwargs)
 
     def get_handler_delegate(self, request: Any, target_class: Any, *args: Any, **kwargs: Any) -> Any:
-        """Make what runs a handler. Tornado's method, with a handler whose answers no page may show in a frame."""
-        return super().get_handler_delegate(request, _unframed(target_class), *args, **kwargs)
+        """Make what runs a handler. Tornado's method, with a handler that is ours in two points; see `_guarded`."""
+        return super().get_handler_delegate(request, _guarded(target_class), *args, **kwargs)
 
 
 class _Refusal(RequestHandler):
@@ -114,16 +115,25 @@ def _name(host: str) -> str:
 
 
 @cache
-def _unframed(handler: Any) -> Any:
-    """Make a subclass of a handler whose answers no page may show in a frame."""
+def _guarded(handler: Any) -> Any:
+    """Make a subclass of a handler whose answers no page may show in a frame, and which knows the fleet's queues."""
 
-    class Unframed(handler):  # type: ignore[misc]
+    class GuardedHandler(handler):  # type: ignore[misc]
         def set_default_headers(self) -> None:
             super().set_default_headers()
             for name, value in _UNFRAMED.items():
                 self.set_header(name, value)
 
-    return Unframed
+        def get_active_queue_names(self) -> list[str]:
+            """Name every queue of the fleet; Flower (2.2, views/__init__.py) names those that a worker serves now.
+
+            A queue that nobody serves is the one whose length somebody has to see.
+            """
+            return sorted(
+                {*super().get_active_queue_names(), *queues.lane_queues(settings()), queues.DEFAULT}
+            )
+
+    return GuardedHandler
 
 
 def main() -> None:

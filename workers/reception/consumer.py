@@ -120,7 +120,9 @@ def _check(message: Any) -> None:
     """
     call = envelope.check(message)
     if call.batch:
-        registered.operation(call.batch.operation)
+        served = registered.operation(call.batch.operation)
+        # What Celery takes as the name to be shown: Flower's lists would name the batch's own task alone.
+        message.headers["shadow"] = f"{call.task} of {served.name}"
     elif call.task.startswith("celery."):
         raise UnknownOperation(
             f"{call.task} is not served: it would call operations past their contract; use `.many` or a group"

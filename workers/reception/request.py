@@ -80,7 +80,21 @@ class LoggedRequest(WorkerRequest):
 
     def send_event(self, type: str, **fields: Any) -> None:
         """Send an event as Celery does, but without the call's result: that may be what somebody had decrypted."""
-        super().send_event(type, **(fields | {"result": "…"} if "result" in fields else fields))
+        if not self.is_watched:
+            return
+        super().send_event(
+            type, **(fields | {"result": self._shown_result()} if "result" in fields else fields)
+        )
+
+    def _shown_result(self) -> str:
+        """Return what Flower shows of the result: of a batch how many of its calls failed, by their rows in the log."""
+        if self.task.name != BATCH:
+            return "…"
+        try:
+            failed, items = outcomes.failures(settings(), self.id)
+        except sqlite3.OperationalError:
+            return "…"
+        return f"{failed:,} of {items:,} calls failed"
 
     def _is_ours(self) -> bool:
         return "wasmfleet" in self.request_dict

@@ -186,6 +186,17 @@ def query(
     return list(table.rows_where(where, list(parameters), order_by="finished_at desc, item", limit=limit))
 
 
+def failures(settings: Settings, task_id: str) -> tuple[int, int]:
+    """Return how many of a message's rows are no success, and how many it has. Raises sqlite3.OperationalError."""
+    database = open_log(settings)
+    try:
+        counts = "SELECT coalesce(sum(outcome != 'ok'), 0), count(*) FROM results WHERE task_id = ?"
+        [(failed, items)] = database.conn.execute(counts, [task_id])
+    finally:
+        database.close()
+    return failed, items
+
+
 def _limit_time(connection: sqlite3.Connection) -> None:
     """Interrupt queries of this connection after a time: while one reads, the write-ahead log can only grow."""
     deadline = time.monotonic() + READ_LIMIT_S
