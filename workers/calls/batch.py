@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from redis.exceptions import RedisError
 
-from wasmfleet.config.celery import BATCH, batch_time_limit, of_batches
+from wasmfleet.config.celery import BATCH, SERIALIZER, batch_time_limit, of_batches
 from wasmfleet.config.settings import Lane, settings
 from wasmfleet.workers.app import REQUEST, app
 from wasmfleet.workers.calls.publishing import QUEUES, stamp
@@ -164,6 +164,7 @@ def _send(
     throws=(WasmfleetError,),
     max_retries=None,
     Request=REQUEST,
+    serializer=SERIALIZER,
     time_limit=batch_time_limit(settings()),
 )
 def run_batch(self: Any, operation: str | Unreadable, calls: Sequence[Arguments] = ()) -> list[list[Any]]:

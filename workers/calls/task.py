@@ -38,6 +38,7 @@ class OperationTask(Task, Generic[P, R]):  # type: ignore[type-arg]
     Request = REQUEST
     throws = (WasmfleetError,)
     max_retries = None
+    serializer = queues.SERIALIZER
     typing = False  # the contract checks more than Celery's signature check
 
     operation: ClassVar[Operation]
@@ -122,8 +123,8 @@ class OperationTask(Task, Generic[P, R]):  # type: ignore[type-arg]
         if not in_a_call():
             contract = self.operation.contract
             check_size(self.name, len(contract.encode(contract.check(args or (), kwargs or {}))))
-            options |= sealed_calls.following(options)
-            args, kwargs = sealed_calls.sealed(self.name, args or (), kwargs or {})
+        options |= sealed_calls.following(options)
+        args, kwargs = sealed_calls.sealed(self.name, args or (), kwargs or {})
         chosen = lane or settings().lane
         options.setdefault("queue", queues.of_call(QUEUES[chosen], options.get("priority"), settings()))
         given = options.get("headers") or {}
