@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -24,16 +25,24 @@ from tests.acceptance.installation import until
 
 #: Its queue, unless another one is asked for: on an embedded broker the fleet takes messages of the queue `celery`.
 QUEUE = "stock"
-_TROUBLE = ("CRITICAL", "ERROR", "Traceback")
+_TROUBLE = re.compile(r"^.{0,60}(Traceback \(most|\b(ERROR|CRITICAL)\b)")
 
 
 class Neighbour:
     """A stock app and its processes. They see no variable and no module of Wasmfleet."""
 
-    def __init__(self, folder: Path, broker: str, backend: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        broker: str,
+        backend: str | None = None,
+        *,
+        app: str = "stock_app",
+        **environment: str,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(Path(__file__).with_name("stock_app.py"), folder)
-        self.folder, self.broker, self.backend = folder, broker, backend or broker
+        shutil.copy(Path(__file__).with_name(f"{app}.py"), folder)
+        self.folder, self.broker, self.backend, self.app = folder, broker, backend or broker, app
         self._notes = folder / "notes.txt"
         self.environment = {
             name: value
@@ -44,6 +53,7 @@ class Neighbour:
             "STOCK_BACKEND": self.backend,
             "STOCK_NOTES": str(self._notes),
             "PYTHONPATH": str(folder),
+            **environment,
         }
         self._numbers = itertools.count()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -62,7 +72,7 @@ class Neighbour:
         return name
 
     def start(self, *words: str, log: str) -> "subprocess.Popen[bytes]":
-        """Start `celery -A stock_app` with these words; its output goes to the log of this name."""
+        """Start `celery -A APP` with these words; its output goes to the log of this name."""
         with self._log(log).open("wb") as output:
             process = lifeline.start(
                 self._celery(*words),
@@ -75,7 +85,7 @@ class Neighbour:
         return process
 
     def command(self, *words: str, seconds: float = 60) -> "subprocess.CompletedProcess[str]":
-        """Run `celery -A stock_app` with these words to its end."""
+        """Run `celery -A APP` with these words to its end."""
         return subprocess.run(
             self._celery(*words),
             env=self.environment,
@@ -124,7 +134,7 @@ class Neighbour:
 
     def troubles(self) -> list[str]:
         """Return the lines of the stock processes' logs that tell of trouble."""
-        return [line for line in self.output().splitlines() if any(word in line for word in _TROUBLE)]
+        return troubles(self.output())
 
     def close(self) -> None:
         """Kill every process."""
@@ -132,16 +142,26 @@ class Neighbour:
             lifeline.end(self._processes.pop(log))
 
     def _celery(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "celery", "-A", "stock_app", *words]
+        return [sys.executable, "-m", "celery", "-A", self.app, *words]
 
     def _log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
 
 
+def troubles(log: str) -> list[str]:
+    """Return the lines of a log, a stock worker's or one of the fleet's, whose level or form tells of trouble."""
+    return [line for line in log.splitlines() if _TROUBLE.match(line)]
+
+
 @contextlib.contextmanager
-def stock(folder: Path, broker: str, backend: str | None = None) -> Iterator[Neighbour]:
-    """Make a stock app in a folder, for the broker at a URL that plain Celery reads; end its processes afterwards."""
-    made = Neighbour(folder, broker, backend)
+def stock(
+    folder: Path, broker: str, backend: str | None = None, *, app: str = "stock_app", **environment: str
+) -> Iterator[Neighbour]:
+    """Make a stock app in a folder, for the broker at a URL that plain Celery reads; end its processes afterwards.
+
+    `app` names the file here that it is made of; `environment` is added to that of its processes.
+    """
+    made = Neighbour(folder, broker, backend, app=app, **environment)
     try:
         yield made
     finally:

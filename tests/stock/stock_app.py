@@ -51,6 +51,12 @@ def note(self, *args):
         print(self.request.id, *map(repr, args), file=notes)
 
 
+@app.on_after_finalize.connect
+def schedule(sender, **_):
+    """What `celery beat` sends."""
+    sender.add_periodic_task(1.0, note.s("beat").set(queue="stock"))
+
+
 @app.task
 def foreign_modules():
     """Name the modules of Wasmfleet that this worker has loaded: there must be none."""
