@@ -8,6 +8,7 @@ from kombu import Queue
 
 from wasmfleet.config.settings import MIB, OWN_TRANSPORT, Settings
 
+SERIALIZER = "msgpack"  # of calls of operations: only workers of a fleet read them, and bytes need no base64
 ANY, WASM, PYTHON = "wasmfleet.any", "wasmfleet.wasm", "wasmfleet.python"
 DEFAULT = "celery"
 BATCH = "wasmfleet.batch"  # the task of many calls
@@ -114,7 +115,8 @@ def _serialization(settings: Settings) -> dict[str, Any]:
     return {
         "accept_content": ["msgpack", "json"],  # never pickle: unpickling runs what the sender wants
         "result_accept_content": ["msgpack", "json"],
-        "task_serializer": "msgpack",
+        # What goes to others (orders, their answers, calls of other apps' tasks) is what an unconfigured Celery reads.
+        "task_serializer": "json",
         "result_serializer": "json",  # what an unconfigured client can read; ours asks for msgpack
         "result_expires": settings.result_expires,  # the log keeps outcomes for longer
         "result_extended": False,  # arguments are never stored beside results

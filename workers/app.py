@@ -3,20 +3,41 @@
 import importlib
 import pkgutil
 from importlib.util import find_spec
-from typing import Final
+from typing import Any, Final
 
 from celery import Celery, current_task
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from wasmfleet.config.celery import options
 from wasmfleet.config.settings import settings
 from wasmfleet.workers import transport
+from wasmfleet.workers.again import Again
 from wasmfleet.workers.node import broker
 
 #: The class of a message in a worker's main process, as the name by which Celery imports it.
 REQUEST: Final = "wasmfleet.workers.reception.request:LoggedRequest"
 
+
+class Fleet(Celery):
+    """Celery's app, in whose calls a message that cannot be sent is no end: the call runs again."""
+
+    def send_task(self, name: str, *args: Any, **options: Any) -> Any:
+        """Send a message, as Celery does. Raises Again inside a call of this fleet where the broker does not answer.
+
+        Calls of operations come here through `calls/publishing.py`. By another way come the tasks of other apps that
+        follow a call.
+        """
+        try:
+            return super().send_task(name, *args, **options)
+        except (OperationalError, RedisError) as error:
+            if not in_a_call():
+                raise
+            raise Again(f"{name}, which follows it, cannot be sent: {error}") from error
+
+
 transport.register()
-app = Celery(
+app = Fleet(
     "wasmfleet",
     events="wasmfleet.workers.reception.events:Events",
     control="wasmfleet.workers.reception.remote:Control",
@@ -28,9 +49,13 @@ app.conf.update(options(settings(), broker.celery_url(settings()), broker.addres
 def in_a_call() -> bool:
     """Whether this code runs inside a call of this fleet, in a worker.
 
-    Not inside a task of another Celery app: that is a client like any other.
+    Not inside a task of another Celery app, which is a client like any other, and not in a call that Celery runs at
+    once (`apply`, `task_always_eager`).
     """
-    return bool(current_task) and current_task.app is app and not current_task.request.called_directly
+    if not current_task or current_task.app is not app:
+        return False
+    request = current_task.request
+    return not (request.called_directly or request.is_eager)
 
 
 def families() -> list[str]:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from redis.exceptions import RedisError
 
-from wasmfleet.config.celery import BATCH, batch_time_limit, of_batches
+from wasmfleet.config.celery import BATCH, SERIALIZER, batch_time_limit, of_batches
 from wasmfleet.config.settings import Lane, settings
 from wasmfleet.workers.app import REQUEST, app
-from wasmfleet.workers.calls.publishing import QUEUES, stamp
+from wasmfleet.workers.calls.publishing import QUEUES, lane_of_eager, stamp
 from wasmfleet.workers.calls.publishing import publish as send
 from wasmfleet.workers.contracts.contract import Arguments
 from wasmfleet.workers.contracts.operation import Operation, check_size
@@ -164,6 +164,7 @@ def _send(
     throws=(WasmfleetError,),
     max_retries=None,
     Request=REQUEST,
+    serializer=SERIALIZER,
     time_limit=batch_time_limit(settings()),
 )
 def run_batch(self: Any, operation: str | Unreadable, calls: Sequence[Arguments] = ()) -> list[list[Any]]:
@@ -172,10 +173,22 @@ def run_batch(self: Any, operation: str | Unreadable, calls: Sequence[Arguments]
 
     if isinstance(operation, Unreadable):
         execute.refuse(self.name, self.request, operation.error)
+    if self.request.is_eager:
+        return [_answer_here(registered.operation(operation), self.request, call) for call in calls]
     outcomes = execute.batch(
         self, registered.operation(operation), self.request, [((), call) for call in calls]
     )
     return [_answer(outcome) for outcome in outcomes]
+
+
+def _answer_here(operation: Operation, request: Any, call: Arguments) -> list[Any]:
+    """Run a call of a batch that Celery runs at once, in the caller's process and without a row."""
+    from wasmfleet.workers.execution import execute
+
+    try:
+        return [0, execute.here(operation, lane_of_eager(request), (), call)]
+    except WasmfleetError as error:
+        return [1, error.code, error.message, error.details]
 
 
 def _answer(outcome: Any) -> list[Any]:

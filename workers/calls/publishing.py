@@ -62,6 +62,13 @@ def stamp(lane: Lane, options: dict[str, Any]) -> dict[str, Any]:
     return header
 
 
+def lane_of_eager(request: Any) -> Lane:
+    """Return the lane of a call in this process: what its sender asks for where Celery runs it at once, else `any`."""
+    asked = (request.headers or {}).get("wasmfleet") if request.is_eager else None
+    lane: Lane = (asked or {}).get("lane", "any")
+    return lane
+
+
 def _reply() -> str:
     """Name the serializer that the reader of the result reads: MessagePack for this package; inside a chain or a chord,
     whatever its first call asked for."""

@@ -1,5 +1,6 @@
 """The Celery task of an operation: called in this process, published one by one, or published many at once."""
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, ParamSpec, TypeVar
 
@@ -11,7 +12,7 @@ from wasmfleet.workers import extras
 from wasmfleet.workers.app import REQUEST, in_a_call
 from wasmfleet.workers.calls import batch
 from wasmfleet.workers.calls.batch import Batch
-from wasmfleet.workers.calls.publishing import QUEUES, publish, stamp
+from wasmfleet.workers.calls.publishing import QUEUES, lane_of_eager, publish, stamp
 from wasmfleet.workers.contracts.operation import Operation, check_size
 from wasmfleet.workers.errors import InvalidArguments, WasmfleetError
 from wasmfleet.workers.secrecy import sealed_calls
@@ -38,6 +39,7 @@ class OperationTask(Task, Generic[P, R]):  # type: ignore[type-arg]
     Request = REQUEST
     throws = (WasmfleetError,)
     max_retries = None
+    serializer = queues.SERIALIZER
     typing = False  # the contract checks more than Celery's signature check
 
     operation: ClassVar[Operation]
@@ -48,13 +50,19 @@ class OperationTask(Task, Generic[P, R]):  # type: ignore[type-arg]
         Raises the operation's error, and RuntimeUnavailable where the packages of a fleet are not installed. A worker's
         child calls this too, with the request of a message.
         """
-        if self.request.called_directly:
-            return _here(self.operation, "any", args, kwargs)  # type: ignore[no-any-return]
+        request = self.request
+        # A twin that calls its own operation finds the request of the message that is under way.
+        if request.called_directly or request.is_eager or request is _under_way.request:
+            return _here(self.operation, lane_of_eager(request), args, kwargs)  # type: ignore[no-any-return]
         from wasmfleet.workers.execution import execute
 
         if args and isinstance(args[0], Unreadable):
-            execute.refuse(self.name, self.request, args[0].error)
-        return execute.message(self, self.request, args, kwargs)  # type: ignore[no-any-return]
+            execute.refuse(self.name, request, args[0].error)
+        _under_way.request = request
+        try:
+            return execute.message(self, request, args, kwargs)  # type: ignore[no-any-return]
+        finally:
+            _under_way.request = None
 
     def wasm(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run in this process in the sandbox.
@@ -117,19 +125,33 @@ class OperationTask(Task, Generic[P, R]):  # type: ignore[type-arg]
         and a result, here it would be an error of the call before it.
         """
         options |= zip(_BY_PLACE, positional, strict=False)
+        if self.app.conf.task_always_eager:
+            given = (options.get("headers") or {}) | {"wasmfleet": {"lane": lane or settings().lane}}
+            return super().apply_async(
+                tuple(args or ()), dict(kwargs or {}), **(options | {"headers": given})
+            )
         options.setdefault("argsrepr", _short(args or ()))
         options.setdefault("kwargsrepr", _short(kwargs or {}))
         if not in_a_call():
             contract = self.operation.contract
             check_size(self.name, len(contract.encode(contract.check(args or (), kwargs or {}))))
-            options |= sealed_calls.following(options)
-            args, kwargs = sealed_calls.sealed(self.name, args or (), kwargs or {})
+        options |= sealed_calls.following(options)
+        args, kwargs = sealed_calls.sealed(self.name, args or (), kwargs or {})
         chosen = lane or settings().lane
         options.setdefault("queue", queues.of_call(QUEUES[chosen], options.get("priority"), settings()))
         given = options.get("headers") or {}
         options["headers"] = given | {"wasmfleet": stamp(chosen, options) | given.get("wasmfleet", {})}
         result: AsyncResult[R] = publish(super().apply_async, args, kwargs, **options)
         return result
+
+
+class _UnderWay(threading.local):
+    """The request of the message that this thread answers."""
+
+    request: Any = None
+
+
+_under_way: Final = _UnderWay()
 
 
 def _here(operation: Operation, lane: Lane, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:

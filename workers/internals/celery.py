@@ -189,6 +189,8 @@ _RESULTS: Final = (
         ("get", "(self, key)", "overridden: tries again, and reads no more than a result may have"),
         ("set", "(self, key, value, expires=None, **retry_policy)", "overridden: refuses what is too large"),
         ("client", "", "the connection to the store"),
+        ("set_chord_size", "(self, group_id, chord_size)", "overridden: a lost store is a typed error"),
+        ("apply_chord", "(self, header_result_args, body, **kwargs)", "overridden, as `set_chord_size`"),
         ("ResultConsumer", "", "overridden: a consumer that waits for its store"),
     ),
     *within(
@@ -229,6 +231,11 @@ _CALLS: Final = (
     ),
     *within(
         "celery.",
+        (
+            "app.base:Celery.send_task",
+            "",
+            "overridden: a follow-up that cannot be sent lets its call run again",
+        ),
         (
             "canvas:Signature.from_dict",
             "(cls, d, app=None)",

@@ -22,7 +22,7 @@ from wasmfleet.config import celery as queues
 from wasmfleet.config.settings import MIB, settings
 from wasmfleet.workers.again import Again, LargeResultRefused, ResultRefused
 from wasmfleet.workers.app import app, in_a_call
-from wasmfleet.workers.errors import OutputTooLarge, UnreadableResult, WasmfleetError
+from wasmfleet.workers.errors import BrokerUnavailable, OutputTooLarge, UnreadableResult, WasmfleetError
 from wasmfleet.workers.internals.celery_results import RedisResults
 from wasmfleet.workers.records import stored
 from wasmfleet.workers.records.awaited import AWAY, PatientConsumer
@@ -51,8 +51,11 @@ class Results(RedisResults):
         self.connect_with(retry=Retry(NoBackoff(), 1))
 
     def encode(self, data: Any) -> Any:
-        """Write a result as the caller of the current call reads it; Celery's always takes one serializer."""
-        if _asked_for_msgpack():
+        """Write a result as the caller of the current call reads it; Celery's always takes one serializer.
+
+        What belongs to a chord is JSON: a worker of another app may be the one that joins it.
+        """
+        if _asked_for_msgpack() and isinstance(data, dict) and "status" in data:
             return dumps(data, serializer="msgpack")[2]
         return super().encode(data)
 
@@ -65,6 +68,16 @@ class Results(RedisResults):
         """Store an error, as Celery's does. Raises Again in a child where it cannot be stored."""
         with _stored_or_again():
             return super().mark_as_failure(*args, **kwargs)
+
+    def set_chord_size(self, *args: Any, **kwargs: Any) -> None:
+        """Note how many calls a chord waits for. Raises BrokerUnavailable, and Again inside a call."""
+        with _chord_stored():
+            super().set_chord_size(*args, **kwargs)
+
+    def apply_chord(self, *args: Any, **kwargs: Any) -> None:
+        """Note what a chord is made of, as Celery does. Raises BrokerUnavailable, and Again inside a call."""
+        with _chord_stored():
+            super().apply_chord(*args, **kwargs)
 
     def send_errbacks(self, request: Any, error: Any, traceback: Any) -> None:
         """Send all errbacks of a failed call as messages.
@@ -184,9 +197,20 @@ def _stored_or_again() -> Iterator[None]:
     try:
         yield
     except RedisError as error:
-        if not current_task:
+        if not in_a_call():
             raise
-        raise _again_for(error)(f"its result cannot be stored: {error}") from error
+        raise _again_for(error)(f"what it came to cannot be stored: {error}") from error
+
+
+@contextlib.contextmanager
+def _chord_stored() -> Iterator[None]:
+    try:
+        with _stored_or_again():
+            yield
+    except RedisError as error:
+        told = str(error).rstrip(".")
+        reason = f"the store of results does not answer: {told}; nothing of the chord was queued"
+        raise BrokerUnavailable(reason) from error
 
 
 def _again_for(error: RedisError) -> type[Again]:
@@ -221,5 +245,8 @@ def probe() -> None:
 
 
 def _asked_for_msgpack() -> bool:
-    header = getattr(current_task.request, "wasmfleet", None) if current_task else None
+    """Whether the result of the current call is read by this package alone."""
+    if not in_a_call() or current_task.request.chord:
+        return False
+    header = getattr(current_task.request, "wasmfleet", None)
     return bool(header and header.get("reply") == "msgpack")

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from wasmfleet.config.settings import settings
-from wasmfleet.workers.app import app
+from wasmfleet.workers.app import app, in_a_call
 from wasmfleet.workers.errors import InternalError, InvalidArguments, WasmfleetError
 from wasmfleet.workers.secrecy import confidential, sealing
 from wasmfleet.workers.secrecy.sealing import Seal
@@ -27,11 +27,13 @@ _NESTING: Final = frozenset((dict, list))
 def sealed(operation: str, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
     """Seal a call's arguments where its operation asks for that and this client has a seal key. Raises UnknownKey.
 
+    Inside a call nothing is sealed: what follows it is as its client made it.
+
     The sealed box becomes the only keyword argument. A chain may later add the result of the previous call as a
     positional argument, which comes before those in the box.
     """
     key_id = settings().seal_key
-    if not key_id or not _is_secret(operation) or sealing.is_box(kwargs):
+    if not key_id or in_a_call() or not _is_secret(operation) or sealing.is_box(kwargs):
         return args, kwargs
     return (), sealing.sealed([list(args), dict(kwargs)], Seal(key_id, operation), "arguments")
 
@@ -39,8 +41,9 @@ def sealed(operation: str, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
 def following(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return those options of a call that hold the calls after it, with their arguments sealed. Raises UnknownKey.
 
-    All of them become plain mappings and lists, sealed or not. Without that, msgpack 1.2 writes a wrong length for the
-    list that a group has in a chain (celery/utils/functional.py, `_regen`, 5.7), and no worker can read the message.
+    All of them become plain mappings and lists, sealed or not, in clients and in workers. Without that, msgpack 1.2
+    writes a wrong length: for a group, whose `len` counts its calls (celery/canvas.py, 5.7), and for the list that it
+    has in a chain (celery/utils/functional.py, `_regen`). No worker can read such a message.
     """
     return {name: _with_sealed(options[name]) for name in _FOLLOWING if options.get(name)}
 
