@@ -23,7 +23,7 @@ _PROMISES = {"tree-sitter, parse only": 2.5, "esprima": 25.0}
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument(
-        "names", nargs="*", help="only operations with one of these words in their names, or `costs`"
+        "names", nargs="*", help="only operations with one of these words in their names, `costs`, or `idle`"
     )
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     options = parser.parse_args()
@@ -33,6 +33,18 @@ def main() -> None:
 
 
 def run(names: list[str]) -> dict[str, Any]:
+    figures: dict[str, Any] = {"machine": f"{platform.machine()}, {os.cpu_count()} CPUs"}
+    if names != ["idle"]:
+        figures |= _speeds(figures["machine"], names)
+    if not names or "idle" in names:
+        from bench import tables
+        from bench.idle import idle
+
+        figures["idle"] = tables.idle(idle())
+    return figures
+
+
+def _speeds(machine: str, names: list[str]) -> dict[str, Any]:
     from bench import tables
     from bench.costs import costs
     from bench.harness import measure
@@ -43,10 +55,8 @@ def run(names: list[str]) -> dict[str, Any]:
 
     compile_all(settings(), lambda name: print(f"compiling {name}", file=sys.stderr))
     source = prepare(Path(_FOLDER.name))
-    figures: dict[str, Any] = {"machine": f"{platform.machine()}, {os.cpu_count()} CPUs", "jobs": []}
-    print(
-        f"{figures['machine']}; medians of interleaved rounds; ratio: speed relative to the best native library"
-    )
+    figures: dict[str, Any] = {"jobs": []}
+    print(f"{machine}; medians of interleaved rounds; ratio: speed relative to the best native library")
     print(source.without_node or "Node is warm and reached through a pipe")
     wanted = [job for job in jobs(source) if not names or any(name in job.operation for name in names)]
     for number, job in enumerate(wanted, 1):

@@ -1,13 +1,14 @@
 """Printing of the measured figures for people; each function also returns its figures as data."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.harness import Measured
-from bench.jobs import Job
+if TYPE_CHECKING:
+    from bench.jobs import Job
 
 
-def job(job: Job, found: Sequence[Measured], promises: Mapping[str, float]) -> dict[str, Any]:
+def job(job: "Job", found: Sequence[Measured], promises: Mapping[str, float]) -> dict[str, Any]:
     """Print one job's figures, and return them as data."""
     sandbox = next(one for one in found if one.kind == "sandbox")
     best = min((one.seconds for one in found if one.kind == "native"), default=None)
@@ -21,7 +22,7 @@ def job(job: Job, found: Sequence[Measured], promises: Mapping[str, float]) -> d
     return {"operation": job.operation, "input": job.input, "size_bytes": job.size_bytes, "seconds": medians}
 
 
-def _promise(job: Job, one: Measured, sandbox: Measured, promises: Mapping[str, float]) -> str:
+def _promise(job: "Job", one: Measured, sandbox: Measured, promises: Mapping[str, float]) -> str:
     if job.operation != "ast.validate" or one.name not in promises:
         return ""
     reached, promised = one.seconds / sandbox.seconds, promises[one.name]
@@ -35,3 +36,15 @@ def costs(found: Mapping[str, float]) -> dict[str, float]:
     for name, microseconds in found.items():
         print(f"  {name:<56} {microseconds:>10.1f} µs")
     return dict(found)
+
+
+def idle(found: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """Print what each process of an idle fleet costs, and return it."""
+    print("\nan idle fleet, as `make run` starts it")
+    for name, of in found.items():
+        print(f"  {name:<30} {of['cpu_percent']:>8.2f} % of a core {of['commands_a_second']:>8.2f} commands/s")
+    totals = {unit: sum(of[unit] for of in found.values()) for unit in ("cpu_percent", "commands_a_second")}
+    print(
+        f"  {'all':<30} {totals['cpu_percent']:>8.2f} % of a core {totals['commands_a_second']:>8.2f} commands/s"
+    )
+    return {**{name: dict(of) for name, of in found.items()}, "all": totals}

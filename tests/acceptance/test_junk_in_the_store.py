@@ -56,10 +56,25 @@ def test_junk_for_heartbeats_is_skipped_and_said_once(fleet: ChaosFleet, store: 
     _beats(fleet, 3)
 
     assert len(seen) == 1
-    assert _doctor(fleet) == 0
-    lines = [line for line in fleet.output().splitlines() if "the heartbeat" in line]
+    doctor = _said(fleet, "doctor")
+    assert doctor.returncode == 0
+    lines = [line for line in doctor.stderr.splitlines() if "the heartbeat" in line]
     assert 3 < len(lines) <= 21  # each junk key is named once, and not all of them when there are many
-    assert len(set(map(_without_time, lines))) == len(lines)
+    assert len(set(lines)) == len(lines)
+    assert "the heartbeat" not in fleet.output()  # workers read nobody's heartbeat
+
+
+def test_junk_where_workers_look_at_each_beat_stops_no_heartbeat(fleet: ChaosFleet, store: "Redis") -> None:
+    for key in ("wasmfleet:accelerated", "wasmfleet:cancelled:version"):
+        store.delete(key)
+        store.rpush(key, "a list")
+
+    _beats(fleet, 2)
+
+    store.delete("wasmfleet:cancelled:version")
+    store.setrange("wasmfleet:cancelled:version", HUGE_BYTES, b"x")
+    _beats(fleet, 2)
+    assert _doctor(fleet) == 0
 
 
 def test_thousands_of_keys_that_are_no_heartbeats_hide_nobody(fleet: ChaosFleet, store: "Redis") -> None:

@@ -153,11 +153,17 @@ def test_a_memory_over_the_limit_is_a_matter_of_the_setting(tmp_path: Path, gues
 
 
 def test_asking_for_all_states_reads_no_file_that_has_not_changed(tmp_path: Path) -> None:
-    """The heartbeat asks every second. A file that changed a moment ago is read again, so the test may wait a while."""
+    """The heartbeat asks every second. A file that changed a moment ago is read again, so the test may wait a while.
+
+    Files beside them come and go meanwhile, as SQLite's do whenever a command looks into the log.
+    """
     here = replace(settings(), data_dir=tmp_path)
     copy_compiled_modules(tmp_path / "compiled")
 
     def read_bytes() -> int:
+        for neighbour in (tmp_path / "neighbour", tmp_path / "compiled" / "neighbour"):
+            neighbour.touch()
+            neighbour.unlink()
         before = _read_by_this_process()
         states = modules.states(here)
         assert {state for state, _ in states.values()} == {"ready"}

@@ -1,16 +1,21 @@
 """Heartbeats in the state store, with which each worker says once a second who it is and what it can serve."""
 
+from functools import cache
+from importlib import resources
 from itertools import islice
-from typing import Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 import redis
 
+from wasmfleet.workers.fleet_state import cancelled
 from wasmfleet.workers.untrusted import redis_reads
 
 BEAT_S: Final = 1.0
 EXPIRY_S: Final = 5
 _KEY: Final = "wasmfleet:presence:"
+#: Each accelerated worker renews it with its heartbeat, so that others need not read all heartbeats to see one.
+_ACCELERATED: Final = "wasmfleet:accelerated"
 _MOST_KEYS: Final = 10_000
 _MOST_BYTES: Final = 1 << 18
 
@@ -39,9 +44,23 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True):
         return self.role == "wasm"
 
 
-def send(connection: "redis.Redis", beat: Presence) -> None:
-    """Store a worker's heartbeat; it expires by itself after `EXPIRY_S`. Raises redis.RedisError."""
-    connection.set(_KEY + beat.worker, msgspec.msgpack.encode(beat), ex=EXPIRY_S)
+class Told(NamedTuple):
+    """What a worker learns at a heartbeat: whether an accelerated worker was seen within the last `EXPIRY_S`, and the
+    version of the cancelled calls."""
+
+    accelerated: bool
+    cancelled: bytes
+
+
+def send(connection: "redis.Redis", beat: Presence) -> Told:
+    """Store a worker's heartbeat, which expires by itself after `EXPIRY_S`, and return what it is told.
+
+    This is one command: an idle fleet sends it each second for every worker. Raises redis.RedisError.
+    """
+    keys = [_KEY + beat.worker, _ACCELERATED, cancelled.VERSION]
+    packed = msgspec.msgpack.encode(beat)
+    seen, version = _script()(keys=keys, args=[packed, EXPIRY_S, "01"[beat.accelerated]], client=connection)
+    return Told(bool(seen), version)
 
 
 def withdraw(connection: "redis.Redis", worker: str) -> None:
@@ -55,3 +74,9 @@ def present(connection: "redis.Redis") -> list[Presence]:
     beats = redis_reads.strings("the heartbeat", connection, keys, _MOST_BYTES)
     found = [redis_reads.decoded("the heartbeat", key, beat, Presence) for key, beat in beats]
     return [one for one in found if one is not None]
+
+
+@cache
+def _script() -> Any:
+    client: redis.Redis = redis.Redis()  # the script is given the client that runs it
+    return client.register_script(resources.files(__package__).joinpath("beat.lua").read_text())

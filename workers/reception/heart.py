@@ -18,7 +18,7 @@ import redis
 
 from wasmfleet.config.settings import Settings
 from wasmfleet.workers.fleet_state import cancelled, heartbeats, state
-from wasmfleet.workers.fleet_state.heartbeats import Presence
+from wasmfleet.workers.fleet_state.heartbeats import Presence, Told
 from wasmfleet.workers.reception.intake import intake
 from wasmfleet.workers.records.outcomes import Log
 from wasmfleet.workers.runtime import modules
@@ -65,8 +65,7 @@ class Heart:
         while not self._stopped.wait(heartbeats.BEAT_S):
             try:
                 intake.probe()
-                self._beat(connection)
-                self._cancelled = cancelled.learn(self._cancelled)
+                self._heed(self._beat(connection))
                 self._tidy(log)
             except (redis.RedisError, sqlite3.OperationalError):
                 continue  # the broker or the log is away; the next beat tries again
@@ -75,7 +74,7 @@ class Heart:
         with contextlib.suppress(redis.RedisError):
             heartbeats.withdraw(connection, self._worker)
 
-    def _beat(self, connection: "redis.Redis") -> None:
+    def _beat(self, connection: "redis.Redis") -> Told:
         states = self._states()
         beat = Presence(
             worker=self._worker,
@@ -88,14 +87,17 @@ class Heart:
             idle_because=intake.closed_because,
             obeys_all=self._settings.remote_control == "all",
         )
-        heartbeats.send(connection, beat)
-        if self._role == "python":
-            self._look_for_accelerated(connection)
+        return heartbeats.send(connection, beat)
 
-    def _look_for_accelerated(self, connection: "redis.Redis") -> None:
-        if any(worker.accelerated for worker in heartbeats.present(connection)):
-            self._last_accelerated = time.monotonic()
-        self._on_fleet(time.monotonic() - self._last_accelerated < heartbeats.EXPIRY_S)
+    def _heed(self, told: Told) -> None:
+        """Act on what the heartbeat was answered with."""
+        if self._role == "python":
+            if told.accelerated:
+                self._last_accelerated = time.monotonic()
+            self._on_fleet(time.monotonic() - self._last_accelerated < heartbeats.EXPIRY_S)
+        if told.cancelled != self._cancelled:
+            cancelled.learn()
+            self._cancelled = told.cancelled
 
     def _states(self) -> dict[str, tuple[str, str]]:
         """Return each module's state and its reason, and have compiled what is not; a plain-Python worker has none."""

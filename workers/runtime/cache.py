@@ -18,6 +18,7 @@ import wasmtime
 
 from wasmfleet.workers.node import private_files
 from wasmfleet.workers.runtime.engine import fingerprint
+from wasmfleet.workers.runtime.module_file import Identity, identity, rights
 
 _TAG_BYTES: Final = 32
 _KEY_BYTES: Final = 32
@@ -73,10 +74,15 @@ class Cache:
                 )
             yield Artefact(descriptor, code)
 
-    def paths(self, digest: str) -> tuple[Path, ...]:
-        """Return the files and folders that decide whether a module's machine code is used."""
-        files = ("key", *(self._path(digest, kind).name for kind in ("cwasm", "tag")))
-        return self._folder.parent, self._folder, *(self._folder / name for name in files)
+    def seen(self, digest: str) -> tuple[Identity, ...] | None:
+        """Return a value that changes whenever a module's machine code must be verified again.
+
+        That is when one of its files changes, or the rights of a folder, and not when a neighbour's file comes or goes.
+        None where a file is missing, or changed just now.
+        """
+        files = [identity(self._folder / "key"), *(identity(self._path(digest, kind)) for kind in ("cwasm", "tag"))]
+        found = [one for one in (*files, rights(self._folder.parent), rights(self._folder)) if one is not None]
+        return tuple(found) if len(found) == len(files) + 2 else None
 
     def store(self, digest: str, code: bytes) -> None:
         """Keep the machine code of a module."""

@@ -69,6 +69,14 @@ def identity(path: Path) -> Identity | None:
     return None
 
 
+def rights(folder: Path) -> Identity | None:
+    """Return a value that changes with a folder's owner and mode, or where another folder takes its place."""
+    with contextlib.suppress(OSError):
+        status = folder.stat()
+        return status.st_dev, status.st_ino, status.st_mode, status.st_uid
+    return None
+
+
 def code(path: Path) -> bytes:
     """Return the bytes of a regular file, at most MOST_BYTES. Raises Unreadable for any other; it waits for nothing."""
     try:

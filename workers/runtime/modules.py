@@ -217,15 +217,14 @@ def first_line(error: BaseException) -> str:
 
 def _check_artefact(binary: Binary, settings: Settings) -> None:
     """Raise NotReady unless the cache has usable machine code. It is verified again only where its files changed."""
-    cache = wasmtime_part("cache").Cache(settings.data_dir / "compiled")
-    parts: list[Identity | None] = [module_file.identity(path) for path in cache.paths(binary.sha256)]
-    if None in parts or _verified.get(binary.sha256) != parts:
+    seen = wasmtime_part("cache").Cache(settings.data_dir / "compiled").seen(binary.sha256)
+    if seen is None or _verified.get(binary.sha256) != seen:
         with _artefact(binary, settings):
             pass
-        _verified[binary.sha256] = parts
+        _verified[binary.sha256] = seen
 
 
-_verified: Final[dict[str, list[Identity | None]]] = {}
+_verified: Final[dict[str, tuple[Identity, ...] | None]] = {}
 
 
 @contextlib.contextmanager
