@@ -21,6 +21,18 @@ class Proxy:
         self._thread = threading.Thread(target=self._forward, daemon=True)
         self._thread.start()
 
+    def lead_to(self, target: int) -> None:
+        """Let new connections lead to another port; those that are open stay where they are."""
+        self._target = target
+
+    def leading_to(self, target: int) -> int:
+        """Return how many open connections lead to this port."""
+        ports = []
+        for end in list(self._pairs):
+            with contextlib.suppress(OSError):  # it was closed a moment ago
+                ports.append(end.getpeername()[1])
+        return ports.count(target)
+
     def swallow(self) -> int:
         """Turn every open connection into a black hole, and return their number; new connections work."""
         self._swallowed |= set(self._pairs)

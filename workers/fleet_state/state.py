@@ -2,11 +2,14 @@
 
 import os
 from functools import cache
-
-from redis import Redis
+from typing import TYPE_CHECKING
 
 from wasmfleet.config.settings import Settings, settings
+from wasmfleet.workers.internals.redis_masters import client_of
 from wasmfleet.workers.node import broker
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 _TIMEOUT_S = 2
 
@@ -18,8 +21,7 @@ def client(settings: Settings) -> "Redis":
 
 def at(url: str) -> "Redis":
     """Make a client of the server at this URL, whose answers are awaited for two seconds."""
-    connection: Redis = Redis.from_url(url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)
-    return connection
+    return client_of(url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)
 
 
 @cache

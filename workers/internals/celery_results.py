@@ -8,6 +8,9 @@ from collections.abc import Set
 from typing import Any
 
 from celery.backends import redis as _typed
+from redis.connection import Connection
+
+from wasmfleet.workers.internals.redis_masters import leaving
 
 # `Any`, because the published type stubs describe an older Celery.
 _redis: Any = _typed
@@ -17,8 +20,9 @@ class RedisResults(_redis.RedisBackend):  # type: ignore[misc]
     """Celery's backend, which stores results and reads them."""
 
     def connect_with(self, **options: Any) -> None:
-        """Pass these options to redis-py for each connection that is opened from now on."""
-        self.connparams.update(options)
+        """Pass these options to redis-py for each connection that is opened from now on; each leaves a lost server."""
+        kind = leaving(self.connparams.get("connection_class") or Connection)
+        self.connparams.update(options, connection_class=kind)
 
     def task_id_of(self, key: Any) -> str:
         """Return the id of the call whose result is stored and published under this key."""

@@ -25,8 +25,17 @@ INTERNALS: Final[tuple[Internal, ...]] = (
         (
             "read_response",
             "",
-            "reads the answer to a fetch that was sent in an earlier turn of the event loop",
+            "reads the answer to a fetch that was sent in an earlier turn of the event loop; overridden: an error "
+            "of a server that is no master is a lost connection",
         ),
+        (
+            "on_connect_check_health",
+            "(self, check_health: bool = True)",
+            "overridden: no replica is accepted",
+        ),
+        ("check_health", "(self)", "overridden: asks now and then whether the server is still the master"),
+        ("handshake_metadata", "", "the server's answer to HELLO, with its role"),
+        ("mark_for_reconnect", "(self)", "lets a connection close after the command under way"),
     ),
     *within(
         "redis.client:",
@@ -34,6 +43,14 @@ INTERNALS: Final[tuple[Internal, ...]] = (
         ("PubSub.connection", "", "disconnected when the broker is lost"),
         ("Redis.connection", "", "kombu keeps a channel's consuming connection there"),
     ),
+    *within(
+        "redis.asyncio.connection:AbstractConnection.",
+        ("read_response", "", "overridden, as that of threads"),
+        ("on_connect_check_health", "(self, check_health: bool = True) -> None", "overridden, as above"),
+        ("check_health", "(self)", "overridden, as that of threads"),
+    ),
+    Internal("redis.connection:ConnectionPool.connection_class", "", "set: the class of new connections"),
+    Internal("redis.exceptions:RedisError.status_code", "", "the first word of a server's error"),
     Internal("redis.commands.core:Script.sha", "", "names the fetch script in the command that is sent"),
 )
 

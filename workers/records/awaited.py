@@ -7,14 +7,11 @@ import time
 from typing import Any, Final
 
 from celery import states
-from redis.exceptions import AuthenticationError, ReadOnlyError
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import AuthenticationError
 
 from wasmfleet.workers.internals.celery_results import RedisResultConsumer
+from wasmfleet.workers.internals.redis_masters import LOST
 
-#: What redis-py raises while the store is away: it does not answer, or it is a replica that is about to take over.
-AWAY: Final = (RedisConnectionError, RedisTimeoutError, ReadOnlyError)
 _LOOK_S: Final = 1.0
 
 
@@ -35,7 +32,7 @@ class PatientConsumer(RedisResultConsumer):
         """Look for what is stored already. Where the store is away, `drain_events` looks later; Celery's raises."""
         try:
             super().on_wait_for_pending(result, **kwargs)
-        except AWAY as error:
+        except LOST as error:
             if isinstance(error, AuthenticationError):
                 raise
             self.forget_connection()
@@ -65,8 +62,8 @@ class PatientConsumer(RedisResultConsumer):
             if not self.is_connected and self.subscribed_to:
                 self.reconnect()
             super().drain_events(timeout)
-        except (*AWAY, RuntimeError) as error:
+        except (*LOST, RuntimeError) as error:
             lost = error.__cause__ if isinstance(error, RuntimeError) else error
-            if not isinstance(lost, AWAY) or isinstance(lost, AuthenticationError):
+            if not isinstance(lost, LOST) or isinstance(lost, AuthenticationError):
                 raise
             time.sleep(timeout or _LOOK_S)

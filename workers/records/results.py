@@ -24,8 +24,9 @@ from wasmfleet.workers.again import Again, LargeResultRefused, ResultRefused
 from wasmfleet.workers.app import app, in_a_call
 from wasmfleet.workers.errors import BrokerUnavailable, OutputTooLarge, UnreadableResult, WasmfleetError
 from wasmfleet.workers.internals.celery_results import RedisResults
+from wasmfleet.workers.internals.redis_masters import LOST
 from wasmfleet.workers.records import stored
-from wasmfleet.workers.records.awaited import AWAY, PatientConsumer
+from wasmfleet.workers.records.awaited import PatientConsumer
 from wasmfleet.workers.safe_text import storable
 from wasmfleet.workers.secrecy import sealed_calls
 
@@ -216,7 +217,7 @@ def _chord_stored() -> Iterator[None]:
 def _again_for(error: RedisError) -> type[Again]:
     if isinstance(error, _Large):
         return LargeResultRefused
-    return Again if isinstance(error, AWAY) else ResultRefused
+    return Again if isinstance(error, LOST) else ResultRefused
 
 
 def most_bytes() -> int:

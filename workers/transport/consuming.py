@@ -12,10 +12,11 @@ from redis import ConnectionPool, Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from wasmfleet.workers.internals.kombu import RedisChannel
+from wasmfleet.workers.internals.redis_masters import LOST
 from wasmfleet.workers.transport import broadcasts, messages
 from wasmfleet.workers.transport.leases import Keeper, new_holder
 from wasmfleet.workers.transport.qos import QoS
-from wasmfleet.workers.transport.reconnecting import LOST, Reconnecting
+from wasmfleet.workers.transport.reconnecting import Reconnecting
 from wasmfleet.workers.transport.store import Fetch, Keys, Store, fetched
 from wasmfleet.workers.transport.turns import interleaved
 

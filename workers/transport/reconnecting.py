@@ -8,18 +8,16 @@ from random import uniform
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ReadOnlyError, ResponseError
+from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from wasmfleet.workers.internals.kombu import RedisChannel, is_readable
 from wasmfleet.workers.internals.redis import telling_before_close
+from wasmfleet.workers.internals.redis_masters import LOST, leaving
 
 if TYPE_CHECKING:
     from wasmfleet.workers.transport.poller import Poller
 
-#: What redis-py raises for a connection that is cut, that hangs, or whose server became a replica.
-LOST: Final = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OSError)
 _BROADCAST_S: Final = 1.0  # a broadcast whose first bytes are there is complete within this time
 _OVERDUE_S: Final = 3.0  # an answer that is later than this is taken for lost
 _SAY_EVERY: Final = 60  # failures between two lines of the log: about a minute
@@ -59,7 +57,7 @@ class Reconnecting(RedisChannel):
         meanwhile would still hold it, and its entry would report a hang-up in every turn of the loop.
         """
         found: dict[str, Any] = super().connection_options(asynchronous)
-        kind = telling_before_close(found["connection_class"], self._look_away)
+        kind = telling_before_close(leaving(found["connection_class"]), self._look_away)
         return found | {"encoding_errors": "surrogateescape", "connection_class": kind}
 
     def _look_away(self, socket: Any) -> None:
