@@ -187,6 +187,8 @@ _RESULTS: Final = (
         ("get", "(self, key)", "overridden: tries again, and reads no more than a result may have"),
         ("set", "(self, key, value, expires=None, **retry_policy)", "overridden: refuses what is too large"),
         ("client", "", "the connection to the store"),
+        ("_create_client", "(self, **params)", "`another_client`: a client with connections of its own"),
+        ("on_task_call", "(self, producer, task_id)", "overridden: does nothing"),
         ("ResultConsumer", "", "overridden: a consumer that waits for its store"),
     ),
     *within(

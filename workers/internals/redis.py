@@ -29,6 +29,15 @@ INTERNALS: Final[tuple[Internal, ...]] = (
         ),
     ),
     *within(
+        "redis.connection:AbstractConnection.",
+        ("send_command", "(self, *args, **kwargs)", "`Subscription` subscribes with it"),
+        (
+            "can_read",
+            "(self, timeout: float = 0) -> bool",
+            "`Subscription` reads what has arrived and no more",
+        ),
+    ),
+    *within(
         "redis.client:",
         ("PubSub.parse_response", "(self, block=True, timeout=0)", "is given a time limit in kombu's place"),
         ("PubSub.connection", "", "disconnected when the broker is lost"),
