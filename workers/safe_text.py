@@ -2,6 +2,8 @@
 
 import logging
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any, Final
 
 STORED_CHARACTERS: Final = 1000
@@ -30,6 +32,12 @@ def shown(value: Any) -> str:
     """Give any value as one printable line: what moves a cursor, ends a line or turns its direction is escaped."""
     text = storable(value, most=100_000)
     return text if text.isprintable() else "".join(map(_printable, text))
+
+
+def suggestion(given: Any, known: Iterable[str]) -> str:
+    """Give the end of a sentence that suggests the known name most similar to a wrong one; empty where none is."""
+    found = get_close_matches(storable(given, 100), list(known), 1)
+    return f"; did you mean {found[0]!r}?" if found else ""
 
 
 class LineFormatter(logging.Formatter):

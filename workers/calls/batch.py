@@ -4,31 +4,29 @@ for item in ast.validate.many([{"source": s, "filename": f} for f, s in files]):
     print(item.index, item.error or item.value)
 """
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from redis.exceptions import RedisError
 
 from wasmfleet.config.celery import BATCH, SERIALIZER, batch_time_limit, of_batches
 from wasmfleet.config.settings import Lane, settings
 from wasmfleet.workers.app import REQUEST, app
+from wasmfleet.workers.calls import options as call_options
 from wasmfleet.workers.calls.publishing import QUEUES, lane_of_eager, stamp
 from wasmfleet.workers.calls.publishing import publish as send
+from wasmfleet.workers.calls.result import AwaitedTask, Result
 from wasmfleet.workers.contracts.contract import Arguments
 from wasmfleet.workers.contracts.operation import Operation, check_size
-from wasmfleet.workers.errors import UnreadableResult, WasmfleetError
+from wasmfleet.workers.errors import InvalidArguments, UnreadableResult, WasmfleetError
 from wasmfleet.workers.execution import registered
 from wasmfleet.workers.execution.call import shape_of_batch
 from wasmfleet.workers.fleet_state import cancelled
-from wasmfleet.workers.records import stored
+from wasmfleet.workers.records import listening, stored
 from wasmfleet.workers.secrecy import sealed_calls
 from wasmfleet.workers.untrusted.undecoded import Unreadable
-
-if TYPE_CHECKING:
-    from celery.result import AsyncResult
 
 R = TypeVar("R")
 CHUNK_ITEMS: Final = 1000
@@ -49,10 +47,11 @@ class Batch(Generic[R]):
 
     Iterate over it, with `for` or `async for`, to get an Item for each call, in the order in which the calls were
     given; the items of a chunk come when all of the chunk is done. A failed call is an Item with an
-    error; it raises nothing.
+    error; it raises nothing. `async for` may be cancelled, as by `asyncio.timeout`; the calls run all the same, unless
+    `cancel` withdraws them.
     """
 
-    def __init__(self, chunks: "list[tuple[AsyncResult[Any], int]]", operation: str | None = None) -> None:
+    def __init__(self, chunks: list[tuple[Result[Any], int]], operation: str | None = None) -> None:
         self._chunks, self._operation = chunks, operation
 
     def __len__(self) -> int:
@@ -78,14 +77,16 @@ class Batch(Generic[R]):
         """
         index = 0
         for chunk, count in self._chunks:
-            for answer in _answers(chunk, count, timeout):
+            for answer in _answers(chunk.get(timeout=timeout, propagate=False), count):
                 yield _item(self._operation, index, answer)
                 index += 1
 
     async def __aiter__(self) -> AsyncIterator[Item[R]]:
-        items = self.results()
-        while (item := await asyncio.to_thread(next, items, None)) is not None:
-            yield item
+        index = 0
+        for chunk, count in self._chunks:
+            for answer in _answers((await listening.ended(chunk.id))["result"], count):
+                yield _item(self._operation, index, answer)
+                index += 1
 
     def cancel(self) -> None:
         """Withdraw the calls that have not begun; their items' error is Cancelled.
@@ -110,8 +111,9 @@ def publish(
     Raises what `apply_async` raises; the message names the item whose arguments are refused. What was published before
     it is withdrawn.
     """
-    chosen = lane or settings().lane
-    sent: list[tuple[AsyncResult[Any], int]] = []
+    call_options.check(operation.name, {"expires": expires})
+    chosen = call_options.lane_of(operation.name, lane)
+    sent: list[tuple[Result[Any], int]] = []
     try:
         for chunk in _chunks(operation, calls):
             sent.append((_send(operation, chunk, chosen, expires), len(chunk)))
@@ -138,6 +140,9 @@ def _chunks(operation: Operation, calls: Iterable[Mapping[str, Any]]) -> Iterato
 
 def _checked_size(operation: Operation, index: int, call: Mapping[str, Any]) -> int:
     try:
+        if not isinstance(call, Mapping):
+            kind = type(call).__name__
+            raise InvalidArguments(f"{operation.name}: give the arguments by name, in a mapping; got {kind}")
         size = len(operation.contract.encode(operation.contract.check((), call)))
         check_size(operation.name, size)
     except WasmfleetError as error:
@@ -145,14 +150,12 @@ def _checked_size(operation: Operation, index: int, call: Mapping[str, Any]) -> 
     return size
 
 
-def _send(
-    operation: Operation, chunk: list[Arguments], lane: Lane, expires: float | None
-) -> "AsyncResult[Any]":
+def _send(operation: Operation, chunk: list[Arguments], lane: Lane, expires: float | None) -> Result[Any]:
     options: dict[str, Any] = {"queue": of_batches(QUEUES[lane]), "expires": expires}
     options["headers"] = {"wasmfleet": stamp(lane, options)}
     shown = shape_of_batch(operation.name, chunk)
     calls = [sealed_calls.sealed(operation.name, (), call)[1] for call in chunk]
-    result: AsyncResult[Any] = send(
+    result: Result[Any] = send(
         run_batch.apply_async, (operation.name, calls), argsrepr=shown, kwargsrepr="{}", **options
     )
     return result
@@ -160,6 +163,7 @@ def _send(
 
 @app.task(
     name=BATCH,
+    base=AwaitedTask,
     bind=True,
     throws=(WasmfleetError,),
     max_retries=None,
@@ -197,9 +201,8 @@ def _answer(outcome: Any) -> list[Any]:
     return [1, outcome.error.code, outcome.error.message, outcome.error.details]
 
 
-def _answers(chunk: "AsyncResult[Any]", count: int, timeout: float | None) -> Sequence[Any]:
-    """Read a chunk's answers, one an item; what cannot be read in the store of results becomes each item's error."""
-    found: Any = chunk.get(timeout=timeout, propagate=False)
+def _answers(found: Any, count: int) -> Sequence[Any]:
+    """Give a chunk's answers, one an item; what is no list of them becomes each item's error."""
     if isinstance(found, BaseException):
         return _all(count, stored.of_failed_batch(found))
     if not isinstance(found, list) or len(found) != count:

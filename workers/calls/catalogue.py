@@ -59,9 +59,14 @@ def find(name: str) -> OperationTask[..., Any]:
 def register(operation: Operation, **attributes: Any) -> OperationTask[..., Any]:
     """Make an operation a task of the Celery app, with these attributes beside it."""
     name = operation.name.rpartition(".")[2]
-    body = {"name": operation.name, "operation": operation} | attributes
+    body = {"name": operation.name, "operation": operation, "__reduce__": _named} | attributes
     made: OperationTask[..., Any] = app.register_task(type(name, (OperationTask,), body)())
     return made
+
+
+def _named(task: OperationTask[..., Any]) -> Any:
+    """Pickle and copy an operation by its name: another process finds its own."""
+    return find, (task.name,)
 
 
 def _registered(function: Callable[..., Any], **more: Any) -> Any:

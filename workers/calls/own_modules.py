@@ -5,13 +5,15 @@ a sandbox only, because they have no twin.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
-from wasmfleet.config.settings import Settings
+from wasmfleet.config.settings import Settings, settings
 from wasmfleet.workers.calls import catalogue
+from wasmfleet.workers.calls.task import OperationTask
 from wasmfleet.workers.contracts.contract import Arguments, Contract
 from wasmfleet.workers.contracts.operation import PREFIX, Operation
 from wasmfleet.workers.contracts.signatures import parsed
-from wasmfleet.workers.errors import VersionMismatch
+from wasmfleet.workers.errors import UnknownOperation, VersionMismatch
 from wasmfleet.workers.runtime.modules import NotReady, files, manifest, read, refused
 from wasmfleet.workers.runtime.section import Declared
 from wasmfleet.workers.safe_text import shown, storable
@@ -43,8 +45,21 @@ def register(settings: Settings) -> dict[str, str]:
                 )
             else:
                 for operation, description in operations:
-                    catalogue.register(operation, __doc__=description)
+                    catalogue.register(operation, __doc__=description, __reduce__=_named)
     return refusals
+
+
+def find(name: str) -> OperationTask[..., Any]:
+    """Give the task of an operation, built in or of a user's module. Raises UnknownOperation."""
+    try:
+        return catalogue.find(name)
+    except UnknownOperation:
+        register(settings())
+        return catalogue.find(name)
+
+
+def _named(task: OperationTask[..., Any]) -> Any:
+    return find, (task.name,)
 
 
 def _operations(module: str, declared: Iterable[Declared]) -> list[tuple[Operation, str]]:

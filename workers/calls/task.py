@@ -2,24 +2,24 @@
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, ParamSpec, TypeVar
+from typing import Any, ClassVar, Final, Generic, ParamSpec, TypeVar, Unpack
 
-from celery import Task
-
-from wasmfleet.config import celery as queues
-from wasmfleet.config.settings import Lane, settings
+from wasmfleet.config.settings import Lane
 from wasmfleet.workers import extras
 from wasmfleet.workers.app import REQUEST, in_a_call
 from wasmfleet.workers.calls import batch
+from wasmfleet.workers.calls import options as call_options
+from wasmfleet.workers.calls.aio import Aio
 from wasmfleet.workers.calls.batch import Batch
-from wasmfleet.workers.calls.publishing import QUEUES, lane_of_eager, publish, stamp
+from wasmfleet.workers.calls.configured import Configured
+from wasmfleet.workers.calls.options import HEADER, Options
+from wasmfleet.workers.calls.publishing import lane_of_eager, publish, stamp
+from wasmfleet.workers.calls.result import AwaitedTask, Result
+from wasmfleet.workers.calls.signature import OperationSignature
 from wasmfleet.workers.contracts.operation import Operation, check_size
 from wasmfleet.workers.errors import InvalidArguments, WasmfleetError
 from wasmfleet.workers.secrecy import sealed_calls
 from wasmfleet.workers.untrusted.undecoded import Unreadable
-
-if TYPE_CHECKING:
-    from celery.result import AsyncResult
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,12 +27,12 @@ R = TypeVar("R")
 _BY_PLACE: Final = ("task_id", "producer", "link", "link_error", "shadow")
 
 
-class OperationTask(Task, Generic[P, R]):  # type: ignore[type-arg]
+class OperationTask(AwaitedTask, Generic[P, R]):
     """An operation as a Celery task with two lanes.
 
     `operation(...)`, `.wasm(...)` and `.python(...)` run in this process, which needs the packages of a fleet
-    (`wasmfleet[fleet]`); `.delay`, `.apply_async`, `.many` and Celery's canvas publish. The arguments are those of the
-    operation's signature. Whatever goes wrong is a WasmfleetError.
+    (`wasmfleet[fleet]`); `.delay`, `.apply_async`, `.many`, `.aio` and Celery's canvas publish. The arguments are those
+    of the operation's signature. Whatever goes wrong is a WasmfleetError.
     """
 
     abstract = True
@@ -79,16 +79,56 @@ class OperationTask(Task, Generic[P, R]):  # type: ignore[type-arg]
         """
         return _here(self.operation, "python", args, kwargs)  # type: ignore[no-any-return]
 
+    def delay(self, /, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
+        """Publish a call, and give its handle, whose `.get()` waits for the value. Raises what `apply_async` raises."""
+        return self.apply_async(args, kwargs)
+
+    @property
+    def aio(self) -> Aio[P, R]:
+        """The operation for programs with an event loop: `await op.aio(...)` publishes a call and gives its value."""
+        return Aio(self, {})
+
+    def options(self, **options: Unpack[Options]) -> Configured[P, R]:
+        """Give the operation with options for its calls: `op.options(lane="wasm", expires=30).delay(...)`.
+
+        Raises InvalidArguments for an option that there is not, or that cannot have this value.
+        """
+        call_options.check(self.name, options)
+        return Configured(self, options)
+
+    def item(self, /, *args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
+        """Give the arguments of a call by name, as `many` takes them; type checkers know their types here.
+
+        Raises InvalidArguments where one is given twice, or too many are. `many` checks their types.
+        """
+        return self.operation.contract.named(args, kwargs)
+
     def many(
         self, calls: Iterable[Mapping[str, Any]], *, lane: Lane | None = None, expires: float | None = None
     ) -> Batch[R]:
         """Publish any number of calls as few messages. Iterate over the result; see Batch.
 
-        `calls` are the arguments by name, a mapping a call; `lane` says who may serve them, by default WASMFLEET_LANE;
-        a message that no worker takes within `expires` seconds is withdrawn. Raises what `apply_async` raises; what
-        was published by then is withdrawn.
+        `calls` are the arguments by name, a mapping a call, such as `item` gives; `lane` says who may serve them, by
+        default WASMFLEET_LANE; a message that no worker takes within `expires` seconds is withdrawn. Raises what
+        `apply_async` raises; what was published by then is withdrawn.
         """
         return batch.publish(self.operation, calls, lane=lane, expires=expires)
+
+    def signature(self, args: Any = None, *by_place: Any, **options: Any) -> OperationSignature[R]:
+        """Make a signature, as Celery does, with the queue of the call's lane; see OperationSignature."""
+        options.setdefault("app", self.app)
+        made: OperationSignature[R] = OperationSignature(self, args, *by_place, **options)
+        if in_a_call():  # a message that is sent on keeps what it has
+            return made
+        return made.set(**made.options)
+
+    def s(self, *args: Any, **kwargs: Any) -> OperationSignature[R]:
+        """Make a signature of a call with these arguments; a call before it in a chain gives the first one."""
+        return self.signature(args, kwargs)
+
+    def si(self, *args: Any, **kwargs: Any) -> OperationSignature[R]:
+        """Make a signature of a call that takes nothing of the call before it."""
+        return self.signature(args, kwargs, immutable=True)
 
     def run(self, /, *args: Any, **kwargs: Any) -> Any:
         return self(*args, **kwargs)
@@ -110,39 +150,52 @@ class OperationTask(Task, Generic[P, R]):  # type: ignore[type-arg]
         args: Sequence[Any] | None = None,
         kwargs: Mapping[str, Any] | None = None,
         *positional: Any,
-        lane: Lane | None = None,
         **options: Any,
-    ) -> "AsyncResult[R]":
-        """Publish a call as Celery does (`Task.apply_async`, 5.7), after its arguments were checked.
+    ) -> Result[R]:
+        """Publish a call as Celery does (`Task.apply_async`, 5.7), after its arguments and options were checked.
 
-        `lane` says who may serve the call, by default WASMFLEET_LANE: `any`, `wasm` (a sandbox or nothing) or `python`.
-        Times among Celery's options are in seconds, and those that limit a call can only shorten the worker's limit.
+        Celery's options are there, and `lane`, which says who may serve the call, by default WASMFLEET_LANE: `any`,
+        `wasm` (a sandbox or nothing) or `python`. Times are in seconds, and those that limit a call can only shorten
+        the worker's limit.
 
-        Raises InvalidArguments and InputTooLarge, with nothing sent; UnknownKey where the call is to be sealed and its
-        key is not there; BrokerUnavailable and FleetBusy.
+        Raises InvalidArguments (also for an option that there is not) and InputTooLarge, with nothing sent; UnknownKey
+        where the call is to be sealed and its key is not there; BrokerUnavailable and FleetBusy.
 
         What follows a call (a link, the next of a chain) is checked where it arrives: there its failure has a row
         and a result, here it would be an error of the call before it.
         """
-        options |= zip(_BY_PLACE, positional, strict=False)
-        if self.app.conf.task_always_eager:
-            given = (options.get("headers") or {}) | {"wasmfleet": {"lane": lane or settings().lane}}
-            return super().apply_async(
-                tuple(args or ()), dict(kwargs or {}), **(options | {"headers": given})
-            )
-        options.setdefault("argsrepr", _short(args or ()))
-        options.setdefault("kwargsrepr", _short(kwargs or {}))
+        options = _by_name(self.name, positional, options)
+        args, kwargs = args or (), kwargs or {}
         if not in_a_call():
-            contract = self.operation.contract
-            check_size(self.name, len(contract.encode(contract.check(args or (), kwargs or {}))))
+            call_options.check(self.name, options)
+            _check_arguments(self.operation, args, kwargs)
+        if self.app.conf.task_always_eager:
+            at_once: Any = super().apply_async(tuple(args), dict(kwargs), **call_options.routed(options))
+            return at_once
         options |= sealed_calls.following(options)
-        args, kwargs = sealed_calls.sealed(self.name, args or (), kwargs or {})
-        chosen = lane or settings().lane
-        options.setdefault("queue", queues.of_call(QUEUES[chosen], options.get("priority"), settings()))
-        given = options.get("headers") or {}
-        options["headers"] = given | {"wasmfleet": stamp(chosen, options) | given.get("wasmfleet", {})}
-        result: AsyncResult[R] = publish(super().apply_async, args, kwargs, **options)
+        options.setdefault("argsrepr", _short(args))
+        options.setdefault("kwargsrepr", _short(kwargs))
+        args, kwargs = sealed_calls.sealed(self.name, args, kwargs)
+        options = call_options.routed(options)
+        header = options["headers"][HEADER]
+        options["headers"][HEADER] = stamp(header["lane"], options) | header
+        result: Result[R] = publish(super().apply_async, args, kwargs, **options)
         return result
+
+
+def _by_name(name: str, positional: Sequence[Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the options by name that were given by place. Raises InvalidArguments where there are too many."""
+    if len(positional) > len(_BY_PLACE):
+        raise InvalidArguments(
+            f"{name}: apply_async takes the arguments and {len(_BY_PLACE)} options by place"
+        )
+    return dict(zip(_BY_PLACE, positional, strict=False)) | dict(options)
+
+
+def _check_arguments(operation: Operation, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    if not isinstance(args, list | tuple) or not isinstance(kwargs, Mapping):
+        raise InvalidArguments(f"{operation.name}: give `args` as a list or tuple, and `kwargs` as a mapping")
+    check_size(operation.name, len(operation.contract.encode(operation.contract.check(args, kwargs))))
 
 
 class _UnderWay(threading.local):

@@ -54,13 +54,17 @@ class Contract:
 
     def check(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
         """Check a call's arguments and return them by name, with defaults filled in. Raises InvalidArguments."""
+        return self._convert(self.named(args, kwargs))
+
+    def named(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
+        """Return a call's arguments by name, with no default filled in and no type checked. Raises InvalidArguments."""
         if len(args) > len(self.wire):
             raise InvalidArguments(f"{self.name} takes {len(self.wire)} arguments, {len(args)} given")
         named = dict(zip(self.wire, args, strict=False))
         twice = named.keys() & kwargs.keys()
         if twice:
             raise InvalidArguments(f"{self.name}: `{min(twice)}` is given twice")
-        return self._convert(named | dict(kwargs))
+        return named | dict(kwargs)
 
     def _convert(self, given: Arguments) -> Arguments:
         try:

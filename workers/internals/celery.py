@@ -191,6 +191,8 @@ _RESULTS: Final = (
         ("client", "", "the connection to the store"),
         ("set_chord_size", "(self, group_id, chord_size)", "overridden: a lost store is a typed error"),
         ("apply_chord", "(self, header_result_args, body, **kwargs)", "overridden, as `set_chord_size`"),
+        ("_create_client", "(self, **params)", "`another_client`: a client with connections of its own"),
+        ("on_task_call", "(self, producer, task_id)", "overridden: does nothing"),
         ("ResultConsumer", "", "overridden: a consumer that waits for its store"),
     ),
     *within(

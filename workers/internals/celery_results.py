@@ -24,6 +24,10 @@ class RedisResults(_redis.RedisBackend):  # type: ignore[misc]
         kind = leaving(self.connparams.get("connection_class") or Connection)
         self.connparams.update(options, connection_class=kind)
 
+    def another_client(self, **options: Any) -> Any:
+        """Make a client of the store with connections of its own, which get these options of redis-py as well."""
+        return self._create_client(**(self.connparams | options))
+
     def task_id_of(self, key: Any) -> str:
         """Return the id of the call whose result is stored and published under this key."""
         found: str = self._strip_prefix(key)

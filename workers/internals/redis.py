@@ -38,6 +38,15 @@ INTERNALS: Final[tuple[Internal, ...]] = (
         ("mark_for_reconnect", "(self)", "lets a connection close after the command under way"),
     ),
     *within(
+        "redis.connection:AbstractConnection.",
+        ("send_command", "(self, *args, **kwargs)", "`Subscription` subscribes with it"),
+        (
+            "can_read",
+            "(self, timeout: float = 0) -> bool",
+            "`Subscription` reads what has arrived and no more",
+        ),
+    ),
+    *within(
         "redis.client:",
         ("PubSub.parse_response", "(self, block=True, timeout=0)", "is given a time limit in kombu's place"),
         ("PubSub.connection", "", "disconnected when the broker is lost"),

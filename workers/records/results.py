@@ -60,6 +60,13 @@ class Results(RedisResults):
             return dumps(data, serializer="msgpack")[2]
         return super().encode(data)
 
+    def on_task_call(self, producer: Any, task_id: Any) -> None:
+        """Do nothing when a call is published; Celery's subscribes to its result already.
+
+        Whoever waits subscribes, and reads what is stored already. Of a caller who does not, the results would pile up
+        in a connection that nobody reads.
+        """
+
     def mark_as_done(self, *args: Any, **kwargs: Any) -> Any:
         """Store a value, as Celery's does. Raises Again in a child where it cannot be stored."""
         with _stored_or_again():
