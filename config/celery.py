@@ -19,6 +19,8 @@ RESULT_TIMEOUT_S = 2.0  # short, because Celery's time limit still runs while a 
 PREFETCH_MULTIPLIER = (
     4  # messages a child: enough to hide the broker's round trip, few to redeliver after a death
 )
+HELD_BYTES = 48 * MIB  # of messages in the main process of a worker
+MAX_DEATHS = 5  # of main processes that held a message, after which no worker gets it any more
 BATCH_FACTOR = 6  # a batch may run so many times as long as one call
 CLIENT_PATIENCE: dict[str, float] = {
     "max_retries": 3,
@@ -159,7 +161,10 @@ def _own_transport(settings: Settings) -> dict[str, Any]:
         "limited_queues": tuple(lane_queues(settings)),
         "queue_weights": dict.fromkeys((ANY, WASM, PYTHON, DEFAULT), SINGLE_CALLS_A_BATCH),
         "visibility_timeout": _PLAIN_WORKERS_S,
+        "guarded": True,
         "message_bytes": message_bytes(settings),
+        "held_bytes": HELD_BYTES,
+        "max_deaths": MAX_DEATHS,
     }
 
 

@@ -156,7 +156,7 @@ def test_a_message_that_ended_workers_is_kept_under_the_tag_it_is_delivered_with
         headers = {"id": id, messages.LOST: 5}
         broker.lpush("q", json.dumps({"body": id, "properties": properties, "headers": headers}))
 
-    inbox = Inbox(connect(), "q").drain(2)
+    inbox = Inbox(connect(guarded=True, max_deaths=5), "q").drain(2)
 
     assert [message.headers["wasmfleet_refused"] for message in inbox] == ["deadly"] * 2
     kept = {message.headers["id"]: broker.hget("wasmfleet:deadly", message.delivery_tag) for message in inbox}

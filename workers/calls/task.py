@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final, Generic, ParamSpec, TypeVar, Unpack
 
+from wasmfleet.config.celery import SERIALIZER
 from wasmfleet.config.settings import Lane
 from wasmfleet.workers import extras
 from wasmfleet.workers.app import REQUEST, in_a_call
@@ -39,7 +40,7 @@ class OperationTask(AwaitedTask, Generic[P, R]):
     Request = REQUEST
     throws = (WasmfleetError,)
     max_retries = None
-    serializer = queues.SERIALIZER
+    serializer = SERIALIZER
     typing = False  # the contract checks more than Celery's signature check
 
     operation: ClassVar[Operation]
@@ -170,7 +171,9 @@ class OperationTask(AwaitedTask, Generic[P, R]):
             call_options.check(self.name, options)
             _check_arguments(self.operation, args, kwargs)
         if self.app.conf.task_always_eager:
-            at_once: Any = super().apply_async(tuple(args), dict(kwargs), **call_options.routed(options))
+            at_once: Result[R] = super().apply_async(
+                tuple(args), dict(kwargs), **call_options.routed(options)
+            )
             return at_once
         options |= sealed_calls.following(options)
         options.setdefault("argsrepr", _short(args))

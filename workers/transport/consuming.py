@@ -11,34 +11,28 @@ from typing import Any, Final
 from redis import ConnectionPool, Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from wasmfleet.workers.internals.kombu import RedisChannel
 from wasmfleet.workers.internals.redis_masters import LOST
 from wasmfleet.workers.transport import broadcasts, messages
 from wasmfleet.workers.transport.leases import Keeper, new_holder
+from wasmfleet.workers.transport.options import Options
 from wasmfleet.workers.transport.qos import QoS
-from wasmfleet.workers.transport.reconnecting import Reconnecting
-from wasmfleet.workers.transport.store import Fetch, Keys, Store, fetched
-from wasmfleet.workers.transport.turns import interleaved
+from wasmfleet.workers.transport.store import ANY, Fetch, Store, fetched
+from wasmfleet.workers.transport.turns import in_order, interleaved
 
 #: Seconds after which an idle consumer looks into its lists without a bell: plain Celery clients ring none.
 LOOK_S: Final = 0.25
 _MAX_FETCH: Final = 100
+_IN_TURNS: Final = "round_robin"
 _log = logging.getLogger("wasmfleet.transport")
 
 
-class Consuming(Reconnecting):
+class Consuming(Options):
     """A channel that takes each message from its list and books it under its own name in the same step.
 
     Kombu's takes it first and books it then; a worker that is killed in between loses the message.
     """
 
     QoS = QoS
-    queue_weights: dict[
-        str, int
-    ] = {}  # how many messages of a queue are taken before the next queue has its turn
-    message_bytes = 64 << 20  # what one message may have; in place of a larger one comes a stub
-    from_transport_options = (*RedisChannel.from_transport_options, "queue_weights", "message_bytes")
-
     fetching = ""  # the id of the fetch whose answer is awaited
     _window = (
         0  # how many messages may be held, without those that Celery adds for calls that wait for their time
@@ -52,22 +46,19 @@ class Consuming(Reconnecting):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._unbooked: set[str] = set()  # queues that are consumed from without acknowledgement
         self._turns: list[int] = []
+        self._order: list[int] = []  # the places of the queues where each comes after the one before is empty
         self._turn = 0
         self._fetch_ids = map(str, itertools.count())
         super().__init__(*args, **kwargs)
         self.brpop_timeout = LOOK_S
 
     @property
-    def keys(self) -> Keys:
-        """The names of the keys that the transport uses in this channel's database."""
-        return Keys(self.global_keyprefix, self.unacked_key, self.unacked_index_key)
-
-    @property
     def store(self) -> Store:
         """The broker's scripts, run in this channel's name."""
         if self._store is None:
             # Kombu's client with a key prefix would prefix the first key of a script only.
-            self._store = Store(Redis(connection_pool=self.pool), self.keys, new_holder())
+            client = Redis(connection_pool=self.pool)
+            self._store = Store(client, self.keys, new_holder(), self.deaths_to_set_aside)
         return self._store
 
     def create_client(self, asynchronous: bool = False) -> Any:
@@ -97,7 +88,9 @@ class Consuming(Reconnecting):
     def update_queues(self) -> None:
         """Work out the queues' turns anew when one was added or cancelled."""
         super().update_queues()
-        self._turns = interleaved([self.queue_weights.get(queue, 1) for queue in self.active_queues])
+        queues, strategy = self.active_queues, self.queue_order_strategy
+        self._order = [] if strategy == _IN_TURNS else in_order(queues, strategy)
+        self._turns = interleaved([self.queue_weights.get(queue, 1) for queue in queues])
         self._turn = 0
 
     def forget_connection(self, connection: Any) -> None:
@@ -121,6 +114,8 @@ class Consuming(Reconnecting):
         free = self.qos.can_consume_max_estimate()
         limit = _MAX_FETCH if free is None else min(free, _MAX_FETCH)
         # Wait until a quarter of the window is free: many small fetches would cost more than they bring.
+        if "can_consume" in vars(self.qos):  # Celery's `worker_disable_prefetch` judges message by message
+            limit = min(limit, 1)
         if limit * 4 < min(self._window, _MAX_FETCH) or self.qos.room_bytes() <= 0:
             limit = 0
         tags = self.qos.take()
@@ -143,10 +138,12 @@ class Consuming(Reconnecting):
         bells = [self.keys.bell(queue) for _ in self.priority_steps for queue in queues]
         flags = "".join("01"[queue in self._unbooked] for queue in queues) * len(self.priority_steps)
         turns = self._turns[self._turn :] + self._turns[: self._turn] if len(queues) > 1 else [0]
-        room_bytes, is_idle = self.qos.room_bytes(), not self.qos.held.size_bytes
-        first_bytes = max(room_bytes, self.message_bytes) if is_idle else room_bytes
-        sizes = (room_bytes, first_bytes, self.message_bytes, is_idle)
-        return Fetch(next(self._fetch_ids), limit, *sizes, lists, bells, flags, turns, tags)
+        if self._order and len(queues) > 1:
+            turns = [place for place in self._order for _ in range(limit)]
+        sizes = (self.qos.room_bytes(), self.qos.first_room_bytes(), self.message_bytes or ANY)
+        deaths = (self.alone_from, self.deaths_to_stub)
+        is_idle = not self.qos.held.size_bytes
+        return Fetch(next(self._fetch_ids), limit, *sizes, is_idle, *deaths, lists, bells, flags, turns, tags)
 
     def read_fetch(self) -> bool:
         """Read the awaited answer and deliver its messages. Raises queue.Empty where it brought none."""
@@ -235,7 +232,8 @@ class Consuming(Reconnecting):
     def parse_broadcast(self, client: Any, response: Any) -> Any:
         """Take a broadcast apart as kombu does (5.7), and empty one that must not be decoded, which drops it."""
         received = super().parse_broadcast(client, response)
-        if isinstance(received["data"], bytes) and (why := broadcasts.refusal(received["data"])):
+        data = received["data"]
+        if self.guarded and isinstance(data, bytes) and (why := broadcasts.refusal(data)):
             _log.warning("a broadcast is dropped: %s", why)
             received["data"] = b""
         return received

@@ -3,18 +3,18 @@
 --   for the next), the bells of those n lists, the hash of messages that ended workers
 -- ARGV: n, most messages to take, bytes that all may have together, that the first may have, that any may have,
 --   '1' where the holder works on nothing, holder, id of the fetch, a flag for each list ('1': its messages are not
---   booked), turns (places of queues), acknowledged tag...
+--   booked), turns (places of queues), deaths of workers that held a message after which it is taken alone, after which
+--   a stub is taken in its place, acknowledged tag...
 -- Returns {turns taken, list number, tag, message, list number, ...}; the tag of a message that is not booked is empty
 -- A message that is too large, or that ended each worker that held it, is replaced by a stub that says so.
-local FIRST_LIST, FIRST_TAG = 5, 11
+local FIRST_LIST, FIRST_TAG = 5, 13
 local lists, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
 local room, room_of_first, most = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local idle, holder, fetch, unbooked = ARGV[6] == '1', ARGV[7], ARGV[8], ARGV[9]
 -- No message is this large without its body. A table made of a larger one would take many times its bytes.
 local MOST_HEAD = 262144
--- After two deaths of workers that held it, a message is taken alone, so that further deaths are known to be its doing.
--- After five it goes to no worker any more.
-local SUSPECT_FROM, MOST_DEATHS = 2, 5
+-- A suspect message is taken alone, so that further deaths are known to be its doing.
+local SUSPECT_FROM, MOST_DEATHS = tonumber(ARGV[11]), tonumber(ARGV[12])
 
 for at = FIRST_TAG, #ARGV do
   -- Without a lease, the message was handed on meanwhile and is another holder's. Where two messages have one tag, it

@@ -96,7 +96,10 @@ class Keeper(threading.Thread):
     def __init__(self, channel: "Leasing", pool: ConnectionPool) -> None:
         super().__init__(name="wasmfleet-leases", daemon=True)
         self._channel, self._connections = weakref.ref(channel), pool
-        self._store = Store(Redis(connection_pool=pool), channel.keys, channel.store.holder)
+        own = channel.store
+        self._store = Store(Redis(connection_pool=pool), channel.keys, own.holder, own.max_deaths)
+        # Plain Celery workers on the same database take what was not renewed for so long for abandoned.
+        self._touch_every = max(1, min(_ALL_EVERY, int(channel.visibility_timeout / 3)))
         self._ended = threading.Event()
         self._seen: dict[
             str, tuple[str, int]
@@ -132,7 +135,7 @@ class Keeper(threading.Thread):
     def _beat(self, channel: "Leasing") -> None:
         leases, scores = self._store.renew()
         channel.qos.settle(self._store)  # in case the event loop stands still
-        if self._beats % _ALL_EVERY == 0:
+        if self._beats % self._touch_every == 0:
             self._store.touch(channel.qos.held)
         if leases > len(channel.qos.held) or self._beats % _ALL_EVERY == 0:
             self._hand_on_strays(channel)

@@ -81,6 +81,23 @@ def redelivered(booked: bytes, *, lost: bool = False) -> bytes:
         return booked[1:end] if end > 0 else booked
 
 
+def without_deaths(raw: bytes, at_least: int) -> bytes:
+    """Give a message without its count of deaths where that is so large; empty where it is not."""
+    try:
+        message, body = _opened(raw)
+        if _count(message["headers"].pop(LOST, 0)) < at_least:
+            return b""
+        return _with_body(message, body)
+    except Exception:  # noqa: BLE001 - kombu's decoders of typed values raise what they like
+        return b""
+
+
+def name_of(raw: bytes) -> str:
+    """Name a message for the log, by its task and id."""
+    headers = _opened(raw)[0]["headers"]
+    return f"{headers.get('task')}[{headers.get('id')}]"
+
+
 def _marked(booked: bytes, lost: bool) -> bytes:
     head, body = _split(booked[1:])
     _check_head(head)

@@ -7,20 +7,18 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, Final
 
 from redis.exceptions import RedisError
 
 from wasmfleet.workers.internals.kombu import RedisQoS
-from wasmfleet.workers.transport.messages import LOST
-from wasmfleet.workers.transport.store import Store
+from wasmfleet.workers.transport.messages import LOST, waits
+from wasmfleet.workers.transport.store import ANY, Store
 
 _MOST_TAGS: Final = 1000  # that one command carries
 _FETCH_BYTES: Final = 16 << 20  # that one fetch may bring
-#: Bytes of messages that a channel may hold: they are in its process's memory.
-HELD_BYTES: Final = 48 << 20
-#: Deaths of workers from which on a message is taken alone; fetch.lua has the same number.
-SUSPECT_FROM: Final = 2
+_SOON: Final = timedelta(seconds=1)
 
 
 class Held:
@@ -67,6 +65,8 @@ class QoS(RedisQoS):
     The keeper hands on what is booked for the channel and not held; see `leases`.
     """
 
+    delivering = False  # whether a consumer is being given a message at this moment
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.held = Held()
@@ -85,13 +85,31 @@ class QoS(RedisQoS):
 
     def room_bytes(self) -> int:
         """Bytes of messages that the next fetch may bring."""
-        return 0 if self._suspect in self.held else min(_FETCH_BYTES, HELD_BYTES - self.held.size_bytes)
+        if self._suspect in self.held:
+            return 0
+        most = self.channel.held_bytes
+        return min(_FETCH_BYTES, most - self.held.size_bytes) if most else _FETCH_BYTES
+
+    def first_room_bytes(self) -> int:
+        """Bytes that the first message of the next fetch may have.
+
+        With a limit on what is held, only an idle channel takes a message that is larger than its room.
+        """
+        if self.channel.held_bytes and self.held.size_bytes:
+            return self.room_bytes()
+        return max(self.room_bytes(), self.channel.message_bytes or ANY)
 
     def watch(self, tag: str, headers: Any) -> None:
-        """Take nothing beside a message that several workers died with, so that a further death is its doing."""
-        lost = (headers or {}).get(LOST)
-        if isinstance(lost, int) and lost >= SUSPECT_FROM:
+        """Take nothing beside a message that several workers died with, so that a further death is its doing.
+
+        A message that waits for its time keeps no other out.
+        """
+        headers = headers or {}
+        lost = headers.get(LOST)
+        if isinstance(lost, int) and lost >= self.channel.alone_from:
             self._suspect = tag
+        if "eta" in headers and waits(headers, _SOON):
+            self.put_off(tag)
 
     def put_off(self, tag: str) -> None:
         """Let a message that waits for its time keep no other from being taken."""
@@ -100,7 +118,11 @@ class QoS(RedisQoS):
             self._suspect = ""
 
     def ack(self, delivery_tag: str) -> None:
-        """Let the next fetch tell the broker; where no event loop would send one soon, tell it now."""
+        """Let the next fetch tell the broker; where no event loop would send one soon, tell it now.
+
+        The pool `solo` runs a task while it is delivered. With early acknowledgement the broker has to know before the
+        task begins.
+        """
         if self.channel.connection is None:
             return  # the channel is closed: what it held was handed on
         if delivery_tag in self._broadcasts:
@@ -109,7 +131,7 @@ class QoS(RedisQoS):
             return
         self._acknowledged.append(delivery_tag)
         self.note_settled(delivery_tag)
-        if threading.get_ident() != self.channel.connection.cycle.thread:
+        if self.delivering or threading.get_ident() != self.channel.connection.cycle.thread:
             # If the broker cannot be told, the keeper's next beat tells it.
             with contextlib.suppress(RedisError, OSError):
                 self.settle()

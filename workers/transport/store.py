@@ -1,6 +1,7 @@
 """The keys that the transport uses in the broker's database, and the scripts that work on them."""
 
 import itertools
+import logging
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from typing import Any, Final
 from redis import Redis
 
 from wasmfleet.workers.internals.kombu import SEPARATOR
-from wasmfleet.workers.transport.messages import redelivered
+from wasmfleet.workers.safe_text import shown
+from wasmfleet.workers.transport.messages import name_of, redelivered, without_deaths
 from wasmfleet.workers.untrusted.redis_reads import entries, heal, skip
 
 _MOST_TOUCHED: Final = 1000  # messages in one step
@@ -19,9 +21,14 @@ _MOST_HOLDERS: Final = 10_000
 _MOST_LEASES: Final = 1_000_000  # of one holder
 _MOST_LEASE_BYTES: Final = 2000
 _LEASE: Final = re.compile(r"([0-9]{1,18}) ([0-9]{1,18}) (.{1,1000})", re.DOTALL)
+#: A number of bytes, or of deaths, that no message has: numbers in Lua are exact up to here.
+ANY: Final = 1 << 53
+#: What is added to a queue's name for the queue of messages that ended their workers.
+DEADLY: Final = ".deadly"
 #: Seconds after which a bell that nobody waits for expires. No message is missed by that: a consumer looks into the
 #: lists before it waits for a bell.
 BELL_S: Final = 60
+_log = logging.getLogger("wasmfleet.transport")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,7 @@ class Keys:
     prefix: str
     unacked: str
     index: str
+    sep: str = SEPARATOR  # stands between a queue's name and a priority in a list's name
 
     @property
     def bookings(self) -> list[str]:
@@ -50,6 +58,10 @@ class Keys:
     def deadly(self) -> str:
         """The hash of messages that ended their workers, each whole, by their tags."""
         return f"{self.prefix}wasmfleet:deadly"
+
+    def queue_of(self, name: str) -> str:
+        """The name of the queue that a list belongs to."""
+        return name.removeprefix(self.prefix).partition(self.sep)[0]
 
     def bell(self, queue: str) -> str:
         """The sorted set that idle consumers of a queue wait at. Whoever puts something in rings it."""
@@ -78,8 +90,9 @@ class Lease:
 class Fetch:
     """What one fetch asks for: at most `limit` messages, of `room_bytes` together.
 
-    The first message may have `first_bytes`. In place of one of more than `message_bytes` comes a stub. A message that
-    several workers died with is taken only where the holder is `idle`, and then no other is.
+    The first message may have `first_bytes`. In place of one of more than `message_bytes`, or of one that ended
+    `max_deaths` workers, comes a stub. A message that ended `alone_from` workers is taken only where the holder is
+    `idle`, and then no other is.
 
     `lists` are those of the queues for the most urgent priority, then for the next one; `bells` has the bell of each.
     `flags` has "1" for a list whose messages are not booked. `turns` is the order in which the queues are asked, by
@@ -92,6 +105,8 @@ class Fetch:
     first_bytes: int
     message_bytes: int
     idle: bool
+    alone_from: int
+    max_deaths: int
     lists: Sequence[str]
     bells: Sequence[str]
     flags: str
@@ -100,10 +115,13 @@ class Fetch:
 
 
 class Store:
-    """The scripts, run in the name of one holder. Every method may raise redis.RedisError."""
+    """The scripts, run in the name of one holder. Every method may raise redis.RedisError.
 
-    def __init__(self, client: "Redis", keys: Keys, holder: str) -> None:
-        self._client, self.keys, self.holder = client, keys, holder
+    A message that ended `max_deaths` workers goes to a queue of such messages; 0 is any number.
+    """
+
+    def __init__(self, client: "Redis", keys: Keys, holder: str, max_deaths: int = 0) -> None:
+        self._client, self.keys, self.holder, self.max_deaths = client, keys, holder, max_deaths
         self._put_script = client.register_script(source("put"))
         self._touch_script = client.register_script(source("touch"))
         self._renew_script = client.register_script(source("renew"))
@@ -141,7 +159,7 @@ class Store:
 
     def settle(self, tags: Sequence[str]) -> None:
         """Drop acknowledged messages, without fetching any."""
-        self.fetch(Fetch("", 0, 0, 0, 0, True, (), (), "", (), tags))
+        self.fetch(Fetch("", 0, 0, 0, 0, True, ANY, ANY, (), (), "", (), tags))
 
     def renew(self) -> tuple[int, dict[str, str]]:
         """Renew this holder. Gives how many leases it has, and the scores of all holders as the broker wrote them."""
@@ -203,10 +221,25 @@ class Store:
         booked: Any = self._client.hget(self.keys.bookings[0], tag)
         # Where there is no booking, only the lease is left. The script removes it.
         message = redelivered(booked, lost=lost) if booked else b""
-        queue = lease.list.removeprefix(self.keys.prefix).partition(SEPARATOR)[0]
+        queue, place = self.keys.queue_of(lease.list), lease.list
+        deadly = without_deaths(message, self.max_deaths) if lost and self.max_deaths else b""
+        if deadly:
+            queue, message = queue + DEADLY, deadly
+            place = self.keys.prefix + queue
         own = [*self.keys.bookings, self.keys.holders, self.keys.leases(holder)]
-        arguments: list[Any] = [tag, message, "LPUSH" if last else "RPUSH", holder, score, str(lease)]
-        return bool(self._restore_script(keys=[*own, lease.list, self.keys.bell(queue)], args=arguments))
+        arguments: list[Any] = [
+            tag,
+            message,
+            "LPUSH" if last or deadly else "RPUSH",
+            holder,
+            score,
+            str(lease),
+        ]
+        done = bool(self._restore_script(keys=[*own, place, self.keys.bell(queue)], args=arguments))
+        if done and deadly:
+            told = shown(name_of(deadly)), self.max_deaths, shown(queue)
+            _log.error("%s ended %d workers that held it: it is kept in the queue %s, whole", *told)
+        return done
 
     def abandoned(self, seconds: float) -> dict[str, str]:
         """Give the tags, with their scores, of held messages that nobody renewed for so many seconds; 100 at most."""
@@ -236,7 +269,8 @@ class Store:
     def _fetch_arguments(self, wanted: Fetch) -> list[Any]:
         turns = " ".join(map(str, wanted.turns))
         sizes = [wanted.room_bytes, wanted.first_bytes, wanted.message_bytes]
-        own = ["01"[wanted.idle], self.holder, wanted.id, wanted.flags, turns]
+        deaths = [wanted.alone_from, wanted.max_deaths]
+        own = ["01"[wanted.idle], self.holder, wanted.id, wanted.flags, turns, *deaths]
         return [len(wanted.lists), wanted.limit, *sizes, *own, *wanted.acknowledged]
 
 
