@@ -182,6 +182,6 @@ def _connections(pids: set[int]) -> Iterator[tuple[int, int]]:
     ):  # a forked child shares its parent's: the parent, which is older, counts
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
             with contextlib.suppress(OSError):
-                found = re.fullmatch(r"socket:\[([0-9]+)\]", os.readlink(descriptor))
+                found = re.fullmatch(r"socket:\[([0-9]+)\]", str(descriptor.readlink()))
                 if found and found[1] in inodes:
                     yield inodes[found[1]], pid

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Final, Generic, ParamSpec, TypeVar, Unpack
+from typing import Any, ClassVar, Final, Generic, ParamSpec, TypeVar, Unpack, cast
 
 from wasmfleet.config.celery import SERIALIZER
 from wasmfleet.config.settings import Lane
@@ -171,10 +171,8 @@ class OperationTask(AwaitedTask, Generic[P, R]):
             call_options.check(self.name, options)
             _check_arguments(self.operation, args, kwargs)
         if self.app.conf.task_always_eager:
-            at_once: Result[R] = super().apply_async(
-                tuple(args), dict(kwargs), **call_options.routed(options)
-            )
-            return at_once
+            routed = call_options.routed(options)
+            return cast(Result[R], super().apply_async(tuple(args), dict(kwargs), **routed))
         options |= sealed_calls.following(options)
         options.setdefault("argsrepr", _short(args))
         options.setdefault("kwargsrepr", _short(kwargs))
