@@ -39,8 +39,19 @@ def _nobody_complains(fleet: CommandLine, neighbour: Neighbour) -> Iterator[None
     assert json.loads(fleet.run("quarantine", "list", "--format", "json").stdout) == []
 
 
+#: What kombu loads in every app of this virtual environment: the name of our transport, and nothing that uses it.
+_OF_THE_ENTRY_POINT = {
+    "wasmfleet",
+    "wasmfleet.transport",
+    "wasmfleet.workers",
+    "wasmfleet.workers.transport",
+}
+
+
 def test_a_stock_worker_starts_beside_the_fleet_and_knows_nothing_of_it(neighbour: Neighbour) -> None:
-    assert neighbour.client().send_task("stock_app.foreign_modules").get(timeout=30) == []
+    loaded = neighbour.client().send_task("stock_app.foreign_modules").get(timeout=30)
+
+    assert set(loaded) <= _OF_THE_ENTRY_POINT
     assert "mingle: sync with 2 nodes" in neighbour.output()
 
 

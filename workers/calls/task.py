@@ -169,10 +169,11 @@ class OperationTask(AwaitedTask, Generic[P, R]):
         args, kwargs = args or (), kwargs or {}
         if not in_a_call():
             call_options.check(self.name, options)
-            _check_arguments(self.operation, args, kwargs)
-        if self.app.conf.task_always_eager:
+        if self.app.conf.task_always_eager:  # Celery runs the call at once, which checks its arguments
             routed = call_options.routed(options)
             return cast(Result[R], super().apply_async(tuple(args), dict(kwargs), **routed))
+        if not in_a_call():
+            _check_arguments(self.operation, args, kwargs)
         options |= sealed_calls.following(options)
         options.setdefault("argsrepr", _short(args))
         options.setdefault("kwargsrepr", _short(kwargs))
