@@ -160,6 +160,7 @@ class OperationTask(AwaitedTask, Generic[P, R]):
         args, kwargs = args or (), kwargs or {}
         if not in_a_call():
             call_options.check(self.name, options)
+            call_options.check_following(options)
             _check_arguments(self.operation, args, kwargs)
             options |= sealed_calls.following(options)
         options.setdefault("argsrepr", _short(args))
