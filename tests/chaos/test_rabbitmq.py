@@ -68,6 +68,17 @@ def test_b_a_killed_child_costs_only_its_own_task_a_second_run(fleet: ChaosFleet
     figures("b  on RabbitMQ", **rows.child_killed(fleet, worker))
 
 
+def test_awaited_calls_are_published_to_rabbitmq_as_well(fleet: ChaosFleet, figures: Figures) -> None:
+    fleet.start_worker("wasm")
+    command = [sys.executable, Path(__file__).parents[1] / "acceptance" / "async_client.py", "crowd", "300"]
+    done = subprocess.run(command, env=fleet.environment, capture_output=True, text=True, timeout=200)
+
+    assert done.returncode == 0, done.stderr
+    took = json.loads(done.stdout)
+    figures("awaiting  300 calls on RabbitMQ", **took)
+    assert (took["calls"], took["threads"] <= 6) == (300, True)
+
+
 def test_c_a_killed_broker_loses_nothing(fleet: ChaosFleet, rabbit: RabbitMQ, figures: Figures) -> None:
     ids = fleet.publish(_TASKS, "chaos.nap", seconds=0.02)
     fleet.start_worker("python")

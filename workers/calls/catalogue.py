@@ -35,15 +35,15 @@ def operation(*, parity: Parity) -> Callable[[Callable[P, R]], OperationTask[P, 
     return register
 
 
-def alias(target: OperationTask[..., Any]) -> Callable[[Callable[P, R]], OperationTask[P, Any]]:
+def alias(target: OperationTask[..., R]) -> Callable[[Callable[P, Any]], OperationTask[P, R]]:
     """Make a function that only maps its arguments to another operation's an operation of its own name.
 
     Its body returns the target's arguments by name; it runs wherever the target runs.
     """
 
-    def register(function: Callable[P, R]) -> OperationTask[P, Any]:
+    def register(function: Callable[P, Any]) -> OperationTask[P, R]:
         of = target.operation
-        made: OperationTask[P, Any] = _registered(function, parity=of.parity, alias_of=of)
+        made: OperationTask[P, R] = _registered(function, parity=of.parity, alias_of=of)
         return made
 
     return register

@@ -20,8 +20,10 @@ from wasmfleet.config import celery as queues
 from wasmfleet.config.settings import Lane, settings
 from wasmfleet.workers.app import app, in_a_call
 from wasmfleet.workers.calls.publishing import QUEUES
+from wasmfleet.workers.contracts.operation import PREFIX
 from wasmfleet.workers.errors import InvalidArguments
 from wasmfleet.workers.safe_text import suggestion
+from wasmfleet.workers.secrecy.sealed_calls import CANVAS, FOLLOWING
 
 LANES: Final[tuple[Lane, ...]] = get_args(Lane)
 HEADER: Final = "wasmfleet"
@@ -77,6 +79,22 @@ def check(name: str, options: Mapping[str, Any]) -> None:
     for option, checked in _CHECKS.items():
         if (value := options.get(option)) is not None and (wrong := checked(value)):
             raise InvalidArguments(f"{name}: {option}={value!r} {wrong}")
+
+
+def check_following(options: Mapping[str, Any]) -> None:
+    """Check the options of the operations that follow a call: its links, the rest of its chain, its chord's body."""
+    found = [options.get(name) for name in FOLLOWING]
+    while found:
+        value = found.pop()
+        if isinstance(value, list | tuple):
+            found += value
+        elif isinstance(value, Mapping):
+            name, its_own = str(value.get("task")), _mapping(value.get("options"))
+            if name.startswith(PREFIX):
+                check(name, its_own)
+            found += [its_own.get(option) for option in FOLLOWING]
+            if name.startswith(CANVAS):
+                found += _mapping(value.get("kwargs")).values()
 
 
 def lane_of(name: str, lane: Any) -> Lane:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from wasmfleet.config.settings import Settings, settings
+from wasmfleet.workers.app import app
 from wasmfleet.workers.calls import catalogue
 from wasmfleet.workers.calls.task import OperationTask
 from wasmfleet.workers.contracts.contract import Arguments, Contract
@@ -45,8 +46,14 @@ def register(settings: Settings) -> dict[str, str]:
                 )
             else:
                 for operation, description in operations:
-                    catalogue.register(operation, __doc__=description, __reduce__=_named)
+                    if not _is_registered(operation, description):
+                        catalogue.register(operation, __doc__=description, __reduce__=_named)
     return refusals
+
+
+def _is_registered(operation: Operation, description: str) -> bool:
+    """Tell whether this is done already, with the same signature, which the description has."""
+    return operation.name in app.tasks and app.tasks[operation.name].__doc__ == description
 
 
 def find(name: str) -> OperationTask[..., Any]:

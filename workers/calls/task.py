@@ -169,6 +169,7 @@ class OperationTask(AwaitedTask, Generic[P, R]):
         args, kwargs = args or (), kwargs or {}
         if not in_a_call():
             call_options.check(self.name, options)
+            call_options.check_following(options)
         if self.app.conf.task_always_eager:  # Celery runs the call at once, which checks its arguments
             routed = call_options.routed(options)
             return cast(Result[R], super().apply_async(tuple(args), dict(kwargs), **routed))

@@ -232,6 +232,29 @@ _CALLS: Final = (
         ),
     ),
     *within(
+        "celery.canvas:Signature.",
+        (
+            "set",
+            "(self, immutable=None, **options)",
+            "overridden: checks options, and sets the queue of a lane",
+        ),
+        ("delay", "(self, *partial_args, **partial_kwargs)", "overridden: typed"),
+        (
+            "apply_async",
+            "(self, args=None, kwargs=None, route_name=None, **options)",
+            "overridden: typed",
+        ),
+    ),
+    *within(
+        "celery.result:AsyncResult.",
+        (
+            "get",
+            "",
+            "overridden: waits within tasks of other apps; its third argument by place is `interval`",
+        ),
+        ("wait", "", "overridden: the same as `get`"),
+    ),
+    *within(
         "celery.",
         (
             "app.base:Celery.send_task",

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from celery import states
 from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
@@ -26,7 +27,7 @@ _IDLE_S: Final = 30.0  # without anybody who waits; then the connections are clo
 _SILENCE_S: Final = 5.0  # after it the store is pinged; after twice as long it is lost
 _AGAIN_S: Final = (0.1, 1.0)  # between two attempts to connect
 #: How often everything that is waited for is looked up: a result that was stored and not published is found so.
-_SWEEP_S: Final = 15.0
+_SWEEP_S: Final = 5.0
 _KEYS_AT_ONCE: Final = 500
 _BYTES_AT_ONCE: Final = 1 << 20
 _PROBE: Final = "wasmfleet:probe"
@@ -120,7 +121,7 @@ class Reader:
         """Take a published result. What is none means that there is something to read: anybody may publish, and a
         large result is not published itself."""
         meta = self._backend.decode_result(content)
-        if meta.get("task_id"):
+        if meta.get("task_id") and meta["status"] in states.READY_STATES:
             self._found[key] = meta
         else:
             self._waiters.look([key])
@@ -145,7 +146,7 @@ class Reader:
         for key, content in zip(keys, stored, strict=True):
             if isinstance(content, ResponseError) and str(content).startswith("WRONGTYPE"):
                 error = UnreadableResult("what is stored as the call's result is no result: it is no text")
-                self._found[key] = {"status": "FAILURE", "result": error}
+                self._found[key] = {"status": states.FAILURE, "result": error}
             elif isinstance(content, Exception):
                 raise content
             elif content:

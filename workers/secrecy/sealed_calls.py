@@ -17,8 +17,9 @@ from wasmfleet.workers.secrecy.sealing import Seal
 Args = Sequence[Any]
 Kwargs = Mapping[str, Any]
 #: Celery's options that hold the calls that follow this one, and these may hold more of them (celery/canvas.py, 5.7).
-_FOLLOWING: Final = ("link", "link_error", "chain", "chord")
-_CANVAS: Final = "celery."
+FOLLOWING: Final = ("link", "link_error", "chain", "chord")
+#: How the names of Celery's own tasks begin; a group and a chord in a canvas are such.
+CANVAS: Final = "celery."
 #: Levels of lists in which results are looked for: a chord has one for each group within a group.
 _LEVELS: Final = 16
 _NESTING: Final = frozenset((dict, list))
@@ -45,7 +46,7 @@ def following(options: Mapping[str, Any]) -> dict[str, Any]:
     writes a wrong length: for a group, whose `len` counts its calls (celery/canvas.py, 5.7), and for the list that it
     has in a chain (celery/utils/functional.py, `_regen`). No worker can read such a message.
     """
-    return {name: _with_sealed(options[name]) for name in _FOLLOWING if options.get(name)}
+    return {name: _with_sealed(options[name]) for name in FOLLOWING if options.get(name)}
 
 
 def _with_sealed(value: Any) -> Any:
@@ -59,7 +60,7 @@ def _sealed_signature(signature: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(name, str):
         return signature
     args, kwargs = signature.get("args") or (), signature.get("kwargs") or {}
-    if name.startswith(_CANVAS):  # a group's tasks, a chord's header and body
+    if name.startswith(CANVAS):  # a group's tasks, a chord's header and body
         kwargs = {key: _with_sealed(value) for key, value in kwargs.items()}
     else:
         args, kwargs = sealed(name, args, kwargs)
