@@ -27,7 +27,9 @@ from wasmfleet.workers.fleet_state import heartbeats
 CPU_S: Final = 30.0
 COMMANDS_S: Final = 20.0
 _START_S: Final = 180.0
-_SETTLE_S: Final = 15.0  # modules are read twice before their files count as unchanged; Flower asks much at first
+_SETTLE_S: Final = (
+    15.0  # modules are read twice before their files count as unchanged; Flower asks much at first
+)
 _TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
 _COMMANDS: Final = {
     "broker": "valkey-server",
@@ -51,7 +53,10 @@ def idle(cpu_s: float = CPU_S, commands_s: float = COMMANDS_S) -> dict[str, dict
 
     Returns, by process, `cpu_percent` of one core and `commands_a_second`.
     """
-    with tempfile.TemporaryDirectory(prefix="wasmfleet-idle-") as folder, _fleet(Path(folder)) as (up, broker):
+    with (
+        tempfile.TemporaryDirectory(prefix="wasmfleet-idle-") as folder,
+        _fleet(Path(folder)) as (up, broker),
+    ):
         time.sleep(_SETTLE_S)
         processes = list(_processes(up))
         before, began = _cpu_s(processes), time.monotonic()
@@ -172,9 +177,11 @@ def _connections(pids: set[int]) -> Iterator[tuple[int, int]]:
         for table in ("tcp", "tcp6")
         for fields in map(str.split, Path(f"/proc/net/{table}").read_text().splitlines()[1:])
     }
-    for pid in sorted(pids, reverse=True):  # a forked child shares its parent's: the parent, which is older, counts
+    for pid in sorted(
+        pids, reverse=True
+    ):  # a forked child shares its parent's: the parent, which is older, counts
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
             with contextlib.suppress(OSError):
-                found = re.fullmatch(r"socket:\[([0-9]+)\]", os.readlink(descriptor))
+                found = re.fullmatch(r"socket:\[([0-9]+)\]", str(descriptor.readlink()))
                 if found and found[1] in inodes:
                     yield inodes[found[1]], pid

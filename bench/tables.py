@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.harness import Measured
+
 if TYPE_CHECKING:
     from bench.jobs import Job
 
@@ -42,7 +43,9 @@ def idle(found: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]
     """Print what each process of an idle fleet costs, and return it."""
     print("\nan idle fleet, as `make run` starts it")
     for name, of in found.items():
-        print(f"  {name:<30} {of['cpu_percent']:>8.2f} % of a core {of['commands_a_second']:>8.2f} commands/s")
+        print(
+            f"  {name:<30} {of['cpu_percent']:>8.2f} % of a core {of['commands_a_second']:>8.2f} commands/s"
+        )
     totals = {unit: sum(of[unit] for of in found.values()) for unit in ("cpu_percent", "commands_a_second")}
     print(
         f"  {'all':<30} {totals['cpu_percent']:>8.2f} % of a core {totals['commands_a_second']:>8.2f} commands/s"

@@ -80,8 +80,13 @@ class Cache:
         That is when one of its files changes, or the rights of a folder, and not when a neighbour's file comes or goes.
         None where a file is missing, or changed just now.
         """
-        files = [identity(self._folder / "key"), *(identity(self._path(digest, kind)) for kind in ("cwasm", "tag"))]
-        found = [one for one in (*files, rights(self._folder.parent), rights(self._folder)) if one is not None]
+        files = [
+            identity(self._folder / "key"),
+            *(identity(self._path(digest, kind)) for kind in ("cwasm", "tag")),
+        ]
+        found = [
+            one for one in (*files, rights(self._folder.parent), rights(self._folder)) if one is not None
+        ]
         return tuple(found) if len(found) == len(files) + 2 else None
 
     def store(self, digest: str, code: bytes) -> None:
