@@ -56,6 +56,12 @@ TOOLS: Final = [
     Tool("systemd-analyze", ("systemd",), ("systemd-analyze",), "the units in deploy/systemd"),
     Tool("setpriv", ("util-linux",), ("setpriv",), "a data folder in which even root cannot write"),
     Tool(
+        "unshare",
+        ("util-linux", "mount"),
+        ("unshare", "prlimit", "mount"),
+        "small address spaces, a read-only root, no /proc",
+    ),
+    Tool(
         "rust",
         ("rustc-web", "cargo-web", "rust-web-src", "lld-19"),
         ("/usr/bin/cargo", "/usr/bin/rustc", "wasm-ld-19", "/usr/lib/rustlib/src/rust/library/std"),

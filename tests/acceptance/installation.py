@@ -94,13 +94,16 @@ class Installation:
         """Make this installation reach its broker by another port, for example that of a proxy."""
         self.environment["WASMFLEET_BROKER_URL"] = "wasmfleet+" + embedded_url(self.data, port)
 
-    def start(self, role: str) -> int:
-        """Start a process of a role (`wasm`, `python`, `broker`, `flower`) and return its pid."""
+    def start(self, role: str, *, before: tuple[str, ...] = ()) -> int:
+        """Start a process of a role (`wasm`, `python`, `broker`, `flower`) and return its pid.
+
+        `before` is a command that becomes the one after it, such as `prlimit`.
+        """
         name = f"{role}-{next(self._numbers)}"
         words = ["worker", role] if role in ("wasm", "python") else [role]
         with (self.folder / f"{name}.log").open("wb") as output:
             process = lifeline.start(
-                [sys.executable, "-m", "wasmfleet", *words],
+                [*before, sys.executable, "-m", "wasmfleet", *words],
                 env=self.environment,
                 cwd=self.folder,
                 stdout=output,

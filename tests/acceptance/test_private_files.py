@@ -140,7 +140,7 @@ def test_what_is_loaded_is_what_was_verified_whatever_its_name_leads_to_by_then(
             path.unlink()
             path.write_bytes(b"not what was verified")
 
-        loaded = artefact.deserialize(Engine().wasmtime)
+        loaded = artefact.deserialize(Engine(1 << 20).wasmtime)
 
     assert {"memory", "call"} <= {export.name for export in loaded.exports}
 
@@ -152,7 +152,7 @@ def test_without_proc_the_bytes_that_were_verified_are_loaded(tmp_path: Path) ->
     with Cache(cached.data_dir / "compiled").artefact(binary.sha256) as artefact:
         elsewhere = Artefact(10**6, artefact.code)
 
-    loaded = elsewhere.deserialize(Engine().wasmtime)
+    loaded = elsewhere.deserialize(Engine(1 << 20).wasmtime)
 
     assert {"memory", "call"} <= {export.name for export in loaded.exports}
 

@@ -43,7 +43,7 @@ def _entered(engine: Engine, module: wasmtime.Module) -> str:
 
 
 if __name__ == "__main__":
-    engine = Engine()
+    engine = Engine(64 * MIB)
     for line in sys.stdin.buffer:
         sys.stdout.write(verdict(engine, msgspec.json.decode(line, type=bytes)) + "\n")
         sys.stdout.flush()

@@ -1,13 +1,16 @@
 """The checks of `wasmfleet doctor` on this machine: data folder, wasmtime, modules, hand-overs, keyring."""
 
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from wasmfleet.config.settings import Settings, SettingsError
 from wasmfleet.workers.cli import fleet_checkups
 from wasmfleet.workers.cli.checkup import Checkup, ok, problem, warning
+
+if TYPE_CHECKING:
+    from wasmfleet.workers.runtime.modules import NotReady
 
 _HOUR_S: Final = 3600.0
 
@@ -80,19 +83,28 @@ def _wasmtime() -> Checkup:
 
 
 def _modules(settings: Settings) -> Iterator[Checkup]:
+    """Tell each module's state; one that seems ready is loaded, and a guest of it is made."""
     from wasmfleet.workers.runtime import modules
 
+    tried = modules.Modules(settings)
     for name, (state, reason) in modules.states(settings).items():
-        what = f"module {name}"
+        what, found = f"module {name}", modules.NotReady(state, reason)
         if state == "ready":
-            yield ok(what, "ready")
-        else:
-            yield problem(what, f"{state}: {reason}", _module_mend(name, state))
+            try:
+                tried.ready(name)
+                yield ok(what, "ready")
+                continue
+            except modules.NotReady as error:
+                found = error
+        yield problem(what, f"{found.state}: {found}", _module_mend(name, found))
 
 
-def _module_mend(name: str, state: str) -> str:
+def _module_mend(name: str, found: "NotReady") -> str:
     from wasmfleet.workers.runtime import modules
 
+    state = found.state
+    if isinstance(found, modules.HostLacks):
+        return "raise the limit (ulimit -v, the container's), or set WASMFLEET_MEMORY_LIMIT lower"
     if state == "compiling":
         return "run `wasmfleet compile`"
     if name not in modules.manifest():

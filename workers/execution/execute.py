@@ -19,7 +19,7 @@ from wasmfleet.workers.execution.call import Item, Outcome
 from wasmfleet.workers.fleet_state import poison
 from wasmfleet.workers.node import digests
 from wasmfleet.workers.records import outcomes
-from wasmfleet.workers.runtime.modules import Loaded
+from wasmfleet.workers.runtime.modules import HostLacks, Loaded
 from wasmfleet.workers.safe_text import storable
 from wasmfleet.workers.secrecy import sealed_calls, sealing
 from wasmfleet.workers.secrecy.sealing import Seal
@@ -36,9 +36,9 @@ def here(operation: Operation, lane: Lane, args: Sequence[Any], kwargs: Mapping[
     item = _item(target, arguments)
     try:
         module = lanes.choose(target, lane)
+        _evaluate(target, [item], module, twin.Limits.from_now(settings().time_limit), lane)
     except (lanes.Wait, lanes.HandOver) as reason:
         raise RuntimeUnavailable(f"{operation.name} cannot run in a sandbox here: {reason}") from None
-    _evaluate(target, [item], module, twin.Limits.from_now(settings().time_limit))
     return _value(item.outcome)
 
 
@@ -99,11 +99,15 @@ def _evaluate_message(
     waiting: Sequence[Item],
     module: Loaded | None,
 ) -> None:
-    limits = twin.Limits.from_now(_time_limit(request))
+    limits, lane = twin.Limits.from_now(_time_limit(request)), lanes.of(request)
+
+    def evaluate(some: Sequence[Item]) -> None:
+        _evaluate(target, some, module, limits, lane)
+
     if len(items) > 1 and poison.demands_care(request):
-        item_by_item.evaluate(target, request, items, lambda item: _evaluate(target, [item], module, limits))
+        item_by_item.evaluate(target, request, items, lambda item: evaluate([item]))
     else:
-        _evaluate(target, waiting, module, limits)
+        evaluate(waiting)
 
 
 def _checked(operation: Operation, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Item:
@@ -125,12 +129,22 @@ def _item(target: Operation, arguments: Arguments, seal: Seal | None = None) -> 
     return Item(complete, request, Outcome(input_bytes=len(wire), input_digest=digest), seal)
 
 
-def _evaluate(target: Operation, items: Sequence[Item], module: Loaded | None, limits: twin.Limits) -> None:
+def _evaluate(
+    target: Operation, items: Sequence[Item], module: Loaded | None, limits: twin.Limits, lane: Lane
+) -> None:
+    """Run items in the sandbox, or by the twin where there is no module.
+
+    Raises HandOver or Wait where the host cannot give a guest what it needs.
+    """
+    if module is not None:
+        try:
+            _run_sandbox(target, items, module, limits.time_s)
+        except HostLacks as error:
+            lanes.refuse_unless_twin_may(target, lane, str(error))
+            module = None
     if module is None:
         for item in items:
             _run_twin(target, item, limits)
-    else:
-        _run_sandbox(target, items, module, limits.time_s)
     for item in items:
         _seal(item)
 

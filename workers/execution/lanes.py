@@ -65,11 +65,16 @@ def choose(operation: Operation, lane: Lane) -> Loaded | None:
     try:
         return sandbox.modules().ready(operation.module)
     except NotReady as error:
-        if lane == "wasm" or not has_twin:
-            raise Wait(str(error)) from None
-        if process.role == "here":
-            return None
-        raise HandOver(str(error)) from None
+        refuse_unless_twin_may(operation, lane, str(error))
+        return None
+
+
+def refuse_unless_twin_may(operation: Operation, lane: Lane, reason: str) -> None:
+    """Raise HandOver or Wait, for want of a sandbox, unless the twin may serve the call here."""
+    if lane == "wasm" or operation.twin is None:
+        raise Wait(reason) from None
+    if process.role != "here":
+        raise HandOver(reason) from None
 
 
 def hand_over(task: Any, request: Any, reason: str) -> Ignore:

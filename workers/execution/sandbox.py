@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from wasmfleet.config.celery import BATCH_FACTOR
 from wasmfleet.config.settings import MIB, settings
 from wasmfleet.workers.errors import UnknownOperation
-from wasmfleet.workers.runtime.modules import Loaded, Modules, wasmtime_part
+from wasmfleet.workers.runtime.modules import HostLacks, Loaded, Modules, wasmtime_part
 
 if TYPE_CHECKING:
     from wasmfleet.workers.runtime.invoke import Reply
@@ -34,7 +34,8 @@ def share_memory(among: int) -> None:
 def run(module: Loaded, function: str, requests: Sequence[bytes], time_s: float) -> "list[Reply]":
     """Run a module's function once for each encoded request, and return one reply for each, in order.
 
-    `time_s` limits each request. Raises UnknownOperation where the module has no such function.
+    `time_s` limits each request. Raises UnknownOperation where the module has no such function, and HostLacks where the
+    host cannot give a guest what it needs; the module is then out of use for a second.
     """
     invoke = wasmtime_part("invoke")
     operation = module.binary.operations.get(function)
@@ -47,5 +48,9 @@ def run(module: Loaded, function: str, requests: Sequence[bytes], time_s: float)
         reply_bytes=settings().max_output * MIB,
         reply_values=settings().max_values,
     )
-    replies: list[Reply] = invoke.run(module, operation, requests, limits)
+    try:
+        replies: list[Reply] = invoke.run(module, operation, requests, limits)
+    except HostLacks as error:
+        modules().fail(module.binary.name, error)
+        raise
     return replies

@@ -2,8 +2,12 @@
 
 import resource
 from pathlib import Path
+from typing import Final
 
 from wasmfleet.config.settings import MIB
+
+#: MiB that a child may have beside the memory of its guests: arguments, results, machine code.
+CHILDS_OWN_MIB: Final = 512
 
 
 def allow(mebibytes: int) -> None:

@@ -63,7 +63,7 @@ def publish(path: Path, record: Record) -> None:
 def owner(path: Path, kind: type[R]) -> R | None:
     """Read a record whose process is alive; None where there is none. Raises NotPrivate as `last`."""
     record = last(path, kind)
-    return record if record and _started_ticks(record.pid) == record.started_ticks else None
+    return record if record and liveness.is_running(record.pid, record.started_ticks) else None
 
 
 def last(path: Path, kind: type[R]) -> R | None:
@@ -83,8 +83,8 @@ def _try_lock(held: int) -> bool:
 
 
 def _started_ticks(pid: int) -> int:
-    """Return when a process started, in the kernel's ticks; -1 for one that is gone or a zombie."""
+    """Return when a process started, in the kernel's ticks; liveness.UNKNOWN where that cannot be read."""
     try:
         return liveness.started_ticks(pid)
     except OSError:
-        return -1
+        return liveness.UNKNOWN

@@ -22,6 +22,7 @@ from wasmfleet.workers.fleet_state.heartbeats import Presence, Told
 from wasmfleet.workers.reception.intake import intake
 from wasmfleet.workers.records.outcomes import Log
 from wasmfleet.workers.runtime import modules
+from wasmfleet.workers.runtime.trial import Trial
 
 _FORGET_EVERY_S: Final = 3600.0
 _CHECKPOINT_EVERY_S: Final = 60.0
@@ -47,6 +48,7 @@ class Heart:
         self._on_fleet = on_fleet
         self._stopped = threading.Event()
         self._compiler: Any = None
+        self._trial = Trial()
         self._last_accelerated = self._last_forgotten = self._last_checkpoint = time.monotonic()
         self._said: dict[str, tuple[str, str]] = {}
         self._cancelled: bytes | None = None
@@ -106,6 +108,8 @@ class Heart:
         states: dict[str, tuple[str, str]] = dict(modules.states(self._settings))
         if any(state == "compiling" for state, _ in states.values()):
             self._compile()
+        else:
+            states |= self._trial.failed(frozenset(n for n, (state, _) in states.items() if state == "ready"))
         self._say_changes(states)
         return states
 

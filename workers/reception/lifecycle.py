@@ -30,8 +30,6 @@ _SERVES_ANY = {
     True: "no accelerated worker is seen; this one serves the lane 'any' as well",
     False: "an accelerated worker is seen again; this one leaves the lane 'any' to it",
 }
-#: MiB that a child may have beside the memory of its guests: arguments, results, machine code.
-_CHILDS_OWN_MIB: Final = 512
 #: How long a child waits at its end for the worker to take its answers; in vain where another was killed before.
 _LAST_ANSWERS_S: Final = 2.0
 _log = logging.getLogger("wasmfleet.worker")
@@ -78,7 +76,7 @@ def _start_child(**_: Any) -> None:
     """Prepare a child before its first call: bind its life to the worker's, limit its memory, load the modules."""
     billiard.end_with_parent()  # or it would go on with a call that another worker is given
     lanes.process.has_own_twin_process = True
-    memory.allow(settings().memory_limit + _CHILDS_OWN_MIB)
+    memory.allow(settings().memory_limit + memory.CHILDS_OWN_MIB)
     if lanes.process.role == "wasm":
         sandbox.modules().load_all()
 

@@ -23,11 +23,21 @@ def refuse_network_filesystem(folder: Path) -> None:
 
 
 def kind(folder: Path) -> str:
-    """Find the type of the filesystem that holds the folder: that of the longest mount point above it."""
+    """Find the type of the filesystem that holds the folder: that of the longest mount point above it.
+
+    Where /proc is not mounted, it is an unknown one.
+    """
     whole, best, name = folder.resolve(), "", "an unknown filesystem"
-    for line in Path("/proc/mounts").read_text().splitlines():
+    for line in _mounts():
         _, point, found, *_ = line.split(" ")
         place = Path(point.replace("\\040", " "))
         if (whole == place or place in whole.parents) and len(point) >= len(best):
             best, name = point, found
     return name
+
+
+def _mounts() -> list[str]:
+    try:
+        return Path("/proc/mounts").read_text().splitlines()
+    except OSError:
+        return []

@@ -7,6 +7,7 @@ compiled in one more process (`compiler.py`), which has limits on time and memor
 import hashlib
 import logging
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -31,7 +32,7 @@ _CALM: Final = {
 
 
 class _Ended(Exception):
-    """The compiling process was ended from outside."""
+    """The compiling process was ended from outside, or the host lacks something; the module is not to blame."""
 
 
 def start() -> "subprocess.Popen[bytes]":
@@ -80,6 +81,8 @@ def _compile(binary: Binary, cache: Cache) -> None:
         cache.store(binary.sha256, done.stdout)
     elif done.returncode == compiler.REFUSED:
         cache.store_failure(binary.sha256, shown(done.stdout.decode(errors="replace")))
+    elif done.returncode == compiler.HOST_LACKS or _is_short_of_address_space(done.stderr):
+        raise _Ended("the host gives too little memory or address space to compile it")
     else:
         cache.store_failure(binary.sha256, _end(done.returncode, done.stderr))
 
@@ -90,10 +93,19 @@ def _end(code: int, said: bytes) -> str:
         raise _Ended(f"the compiler was ended by {signal.Signals(-code).name}")
     if -code == signal.SIGXCPU:
         return f"compiling it takes more than {compiler.CPU_S} s of CPU time"
-    if b"memory allocation of" in said or b"MemoryError" in said:
+    if _is_out_of_memory(said):
         return f"compiling it takes more than {compiler.MEMORY_BYTES // MIB:,} MiB of memory"
     how = signal.Signals(-code).name if code < 0 else f"code {code}"
     return f"the compiler ended with {how}"
+
+
+def _is_out_of_memory(said: bytes) -> bool:
+    return b"memory allocation of" in said or b"MemoryError" in said
+
+
+def _is_short_of_address_space(said: bytes) -> bool:
+    """Whether memory was wanting where a limit on address space stands, which is the host's and not the compiler's."""
+    return _is_out_of_memory(said) and resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
 
 
 def _log_to_stderr() -> None:

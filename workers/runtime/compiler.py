@@ -15,14 +15,16 @@ from wasmfleet.workers.runtime.engine import compiler
 from wasmfleet.workers.runtime.interface import Unfit
 from wasmfleet.workers.safe_text import storable
 
-#: Limits of the process; the largest built-in module takes 5 s and 200 MiB. REFUSED is its exit status with a reason.
+#: Limits of the process; the largest built-in module takes 5 s and 200 MiB. The last two are exit statuses with which a
+#: reason comes: what is wrong with the module, or what the kernel did not give.
 CPU_S: Final = 60
 MEMORY_BYTES: Final = 1 << 30
 REFUSED: Final = 3
+HOST_LACKS: Final = 4
 
 
 def main() -> int:
-    """Return the exit status: 0 with machine code on stdout, or REFUSED with a reason there."""
+    """Return the exit status: 0 with machine code on stdout, or REFUSED or HOST_LACKS with a reason there."""
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_CPU, CPU_S)
     _limit(resource.RLIMIT_DATA, MEMORY_BYTES)
@@ -34,7 +36,7 @@ def main() -> int:
         sys.stdout.buffer.write(module.serialize())
     except (wasmtime.WasmtimeError, Unfit) as error:
         sys.stdout.write(storable(error).partition("\n")[0])
-        return REFUSED
+        return HOST_LACKS if "os error" in str(error) else REFUSED
     return 0
 
 

@@ -11,18 +11,19 @@ from typing import Final
 
 import wasmtime
 
-from wasmfleet.workers.runtime.switches import PARALLEL, SWITCHES
+from wasmfleet.workers.runtime.switches import PARALLEL, RESERVED, SWITCHES
 from wasmfleet.workers.runtime.wasmtime_internals import bindings
 
 TICK_S: Final = 0.02
 _IDLE_TICKS_BEFORE_REST: Final = 50
 
 
-def _config(*, parallel: bool) -> wasmtime.Config:
+def _config(*, parallel: bool, memory_bytes: int = 0) -> wasmtime.Config:
     """Set every switch as the table says, through Wasmtime's C API: its Python class lacks some of them (50.0)."""
     config = wasmtime.Config()
+    given = {PARALLEL: parallel, RESERVED: memory_bytes}
     for switch in SWITCHES:
-        value = parallel if switch is PARALLEL else switch.value
+        value = given.get(switch, switch.value)
         if value is not None:
             getattr(bindings, f"wasmtime_config_{switch.name}")(config.ptr(), value)
     return config
@@ -51,11 +52,13 @@ def _cpu_lines() -> list[str]:
 class Engine:
     """The engine of one process, made after the fork, for it has a thread.
 
-    Wasmtime measures a guest's time in epochs. The thread advances the epoch every 20 ms while a guest runs.
+    Each guest gets address space for `memory_bytes` beyond the memory that its module begins with. Wasmtime measures a
+    guest's time in epochs. The thread advances the epoch every 20 ms while a guest runs.
     """
 
-    def __init__(self) -> None:
-        self.wasmtime = wasmtime.Engine(_config(parallel=False))
+    def __init__(self, memory_bytes: int) -> None:
+        self.memory_bytes = memory_bytes
+        self.wasmtime = wasmtime.Engine(_config(parallel=False, memory_bytes=memory_bytes))
         self._running = 0
         self._lock = threading.Lock()
         self._wake = threading.Event()

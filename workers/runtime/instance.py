@@ -16,10 +16,12 @@ from typing import Any, Final, NamedTuple
 import cffi
 import wasmtime
 
-from wasmfleet.workers.errors import HostileReply, MemoryLimitExceeded, SandboxTrap, WasmfleetError
+from wasmfleet.workers.errors import HostileReply, MemoryLimitExceeded, SandboxTrap
+from wasmfleet.workers.runtime import host
 from wasmfleet.workers.runtime import wasmtime_internals as internals
 from wasmfleet.workers.runtime.engine import Engine, ticks
-from wasmfleet.workers.runtime.modules import first_line
+from wasmfleet.workers.runtime.modules import HostLacks, first_line
+from wasmfleet.workers.runtime.switches import GUARD_BYTES
 from wasmfleet.workers.runtime.traps import code_of, error_of
 
 
@@ -72,8 +74,9 @@ class Progress:
 class Guest:
     """A fresh instance with its own memory, of at most `memory_bytes`. Not thread-safe, and of no use after an error.
 
-    Any method may raise the typed error of a trap. The loader must have checked the module's interface: through an
-    export of another type a guest could reach the host's memory.
+    Any method may raise the typed error of a trap, and HostLacks where the host cannot give the guest its memory, which
+    is no error of the call. The loader must have checked the module's interface: through an export of another type a
+    guest could reach the host's memory.
     """
 
     def __init__(
@@ -108,10 +111,16 @@ class Guest:
         except wasmtime.Trap as trap:
             raise error_of(code_of(trap)) from None
         except wasmtime.WasmtimeError as error:
-            reason = first_line(error)
-            raise MemoryLimitExceeded(f"the module does not fit into its limits: {reason}") from None
+            raise self._not_made(first_line(error)) from None
         finally:
             self._engine.leave()
+
+    def _not_made(self, reason: str) -> Exception:
+        """Return the error of an instance that could not be made: the module asks too much, or the host lacks it."""
+        if "limit" in reason:  # only the errors of the store's limits have this word (50.0)
+            return MemoryLimitExceeded(f"the module does not fit into its limits: {reason}")
+        lack = host.lacks_address_space(self._engine.memory_bytes + 2 * GUARD_BYTES)
+        return HostLacks(lack or f"the host cannot give a guest its memory: {reason}")
 
     def _export(self, slot: int, name: bytes) -> int:
         """Return the host address of an export, which stays valid as long as `self._exports` lives."""
@@ -200,13 +209,16 @@ class Guest:
         if self._trap:
             raise self._trapped()
 
-    def _trapped(self) -> WasmfleetError:
-        """Take the trap, free it, and return its typed error."""
+    def _trapped(self) -> Exception:
+        """Take the trap, free it, and return its typed error, or HostLacks where the host lacks memory."""
         trap = internals.trap_from(ctypes.cast(self._trap, ctypes.POINTER(internals.CTrap)))
         self._trap.value = None
         code = code_of(trap)
         error = error_of(code)
         if type(error) is SandboxTrap and self._ran_out_of_memory():
+            left_bytes = self._memory_bytes - _memory_bytes(self._context_at, self._memory)
+            if lack := host.lacks_memory(left_bytes):
+                return HostLacks(lack)
             limit = self._memory_bytes >> 20
             return MemoryLimitExceeded(f"the call needed more than its limit of {limit} MiB", error.details)
         return error

@@ -9,7 +9,7 @@ from typing import Final
 from wasmfleet.workers.errors import DeadlineExceeded, InternalError, WasmfleetError
 from wasmfleet.workers.runtime.engine import ticks
 from wasmfleet.workers.runtime.instance import Guest
-from wasmfleet.workers.runtime.modules import Loaded
+from wasmfleet.workers.runtime.modules import HostLacks, Loaded
 from wasmfleet.workers.runtime.replies import Budget, decoded
 from wasmfleet.workers.runtime.replies import Reply as Reply
 from wasmfleet.workers.runtime.section import Declared
@@ -33,6 +33,7 @@ def run(module: Loaded, operation: Declared, requests: Sequence[bytes], limits: 
     """Run an operation over requests and return one reply for each, in order.
 
     A reply holds a value or a typed error; nothing a guest does is raised. After a trap the rest runs in a fresh guest.
+    Raises HostLacks where the host cannot give a guest what it needs.
     """
     at_once = 1 if operation.codec == "bytes" else len(requests)
     budget = Budget(limits.reply_bytes, limits.reply_values)
@@ -66,6 +67,8 @@ def _attempt(
         if operation.codec == "bytes":
             return [_bytes(guest, operation, requests[0], budget)]
         return decoded(guest, guest.call(operation.index, framed(requests)), len(requests), budget)
+    except HostLacks:
+        raise
     except WasmfleetError as error:
         died: WasmfleetError = error
     except Exception as error:  # noqa: BLE001 - whatever goes wrong here, the call gets its row and its answer
@@ -76,7 +79,7 @@ def _attempt(
 
 
 def new_guest(module: Loaded, limits: Limits) -> Guest:
-    """Make a guest under these limits. Raises MemoryLimitExceeded and SandboxTrap."""
+    """Make a guest under these limits. Raises MemoryLimitExceeded, SandboxTrap and HostLacks."""
     return Guest(module.engine, module.pre, memory_bytes=limits.memory_bytes, time_s=limits.time_s)
 
 

@@ -17,6 +17,7 @@ import msgspec
 
 from wasmfleet.config.celery import BATCH
 from wasmfleet.config.settings import MIB, Settings, SettingsError
+from wasmfleet.workers.errors import WasmfleetError
 from wasmfleet.workers.runtime import module_file
 from wasmfleet.workers.runtime.interface import Interface, Unfit
 from wasmfleet.workers.runtime.module_file import Absent, Identity, Unreadable
@@ -31,6 +32,7 @@ BUILT_IN: Final = Path(__file__).parents[2] / "wasm_bin"
 _FAMILIES: Final = Path(__file__).parents[2] / "tasks"
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 _RETRY_S: Final = 1.0
+_TRIAL_S: Final = 1.0
 
 State = Literal["absent", "compiling", "ready", "failed"]
 
@@ -41,6 +43,13 @@ class NotReady(Exception):
     def __init__(self, state: State, reason: str) -> None:
         super().__init__(reason)
         self.state = state
+
+
+class HostLacks(NotReady):
+    """The host cannot give a guest what it needs; no call is to blame for it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("failed", reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +155,19 @@ class Modules:
         if failure and time.monotonic() < failure.until:
             raise failure.error
         try:
-            loaded = self._loaded[name] = self._load(name)
+            self._loaded[name] = self._load(name)
+        except MemoryError:
+            self.fail(name, HostLacks("the host does not give the memory to load the module"))
         except NotReady as error:
-            self._failures[name] = _Failure(error)
-            raise
-        return loaded
+            self.fail(name, error)
+        if name not in self._loaded:
+            raise self._failures[name].error
+        return self._loaded[name]
+
+    def fail(self, name: str, error: NotReady) -> None:
+        """Take a module out of use; it is loaded and tried again after 1 s."""
+        self._loaded.pop(name, None)
+        self._failures[name] = _Failure(error)
 
     def load_all(self) -> None:
         """Load all modules that can be loaded, so that the first call need not wait for it."""
@@ -167,11 +184,16 @@ class Modules:
         binary = read(name, path)
         _check_memory(binary, self._settings)
         engine = self._started_engine()
-        return Loaded(binary, engine, _deserialized(engine, binary, self._settings))
+        loaded = Loaded(binary, engine, _deserialized(engine, binary, self._settings))
+        _try_out(loaded, self._settings)
+        return loaded
 
     def _started_engine(self) -> "Engine":
         if self._engine is None:
-            self._engine = wasmtime_part("engine").Engine()
+            try:
+                self._engine = wasmtime_part("engine").Engine(self._settings.memory_limit * MIB)
+            except (OSError, RuntimeError) as error:  # no thread left, or no memory for one
+                raise HostLacks(f"the sandbox's engine cannot be started: {first_line(error)}") from None
         return self._engine
 
 
@@ -205,7 +227,7 @@ def wasmtime_part(name: str) -> Any:
     """Import a file of this room that imports wasmtime. Raises NotReady where wasmtime cannot be imported."""
     try:
         return importlib.import_module(f"wasmfleet.workers.runtime.{name}")
-    except (ImportError, OSError) as error:
+    except (ImportError, MemoryError, OSError) as error:
         importlib.invalidate_caches()
         raise NotReady("failed", f"wasmtime cannot be loaded: {first_line(error)}") from None
 
@@ -239,6 +261,14 @@ def _artefact(binary: Binary, settings: Settings) -> "Iterator[Artefact]":
         raise NotReady("failed", f"{binary.path.name} does not compile: {error}") from None
     except SettingsError as error:
         raise NotReady("failed", str(error)) from None
+
+
+def _try_out(loaded: Loaded, settings: Settings) -> None:
+    """Make a guest and drop it. Raises HostLacks where the host cannot give what it needs."""
+    instance = wasmtime_part("instance")
+    # A module that traps as it starts is not the host's failure: its calls get that error.
+    with contextlib.suppress(WasmfleetError):
+        instance.Guest(loaded.engine, loaded.pre, memory_bytes=settings.memory_limit * MIB, time_s=_TRIAL_S)
 
 
 def _deserialized(engine: "Engine", binary: Binary, settings: Settings) -> Any:

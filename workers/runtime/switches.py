@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 WASM_STACK_BYTES: Final = 2 << 20
+GUARD_BYTES: Final = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +92,24 @@ _CODE: Final = [
     *_left("cache_config_load", why="the cache of this package checks whose code it is"),
     *_left("macos_use_mach_ports_set", why="without signals there is nothing to choose"),
 ]
+#: Differs between processes: machine code is not bound to it, for it is room that a process gives at run time.
+RESERVED: Final = Switch(
+    "memory_reservation_for_growth_set", None, "bytes of address space that a memory may grow by, and no more"
+)
 _MEMORY: Final = [
-    *_left(
-        "memory_may_move_set", "memory_init_cow_set", why="a fresh instance shares pages until it writes them"
-    ),
-    *_left(
-        "memory_reservation_set",
-        "memory_reservation_for_growth_set",
+    *_left("memory_init_cow_set", why="a fresh instance shares pages until it writes them"),
+    Switch("memory_reservation_set", 0, "a guest's address space is its first memory and the room to grow"),
+    RESERVED,
+    Switch("memory_may_move_set", False, "it grows within that room, so the code need not look where it is"),
+    Switch(
         "memory_guard_size_set",
-        why="address space only; the store's limit bounds what is used",
+        GUARD_BYTES,
+        "bytes before and behind a memory; each access is checked anyway",
     ),
     *_left("host_memory_creator_set", "host_stack_creator_set", why="memory is Wasmtime's own"),
     *_left("async_stack_size_set", why="no call is asynchronous"),
 ]
-#: The one switch that differs between processes. Machine code is not bound to it: it changes how code is made only.
+#: Differs between processes: machine code is not bound to it, for it changes how code is made only.
 PARALLEL: Final = Switch(
     "parallel_compilation_set", None, "only in the process that compiles; a worker may not start threads"
 )
@@ -131,6 +136,8 @@ def markdown() -> str:
 def _shown(switch: Switch) -> str:
     if switch is PARALLEL:
         return "on and off"
+    if switch is RESERVED:
+        return "`WASMFLEET_MEMORY_LIMIT`"
     if isinstance(switch.value, bool):
         return "on" if switch.value else "off"
     return "left at its default" if switch.value is None else f"{switch.value:,}"

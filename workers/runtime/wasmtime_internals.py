@@ -12,7 +12,7 @@ import wasmtime
 from wasmtime import _bindings, _ffi
 
 from wasmfleet.workers.internals.named import Internal
-from wasmfleet.workers.runtime.switches import PARALLEL, SWITCHES
+from wasmfleet.workers.runtime.switches import PARALLEL, RESERVED, SWITCHES
 
 READ_IN: Final = "50.0.1"
 
@@ -114,6 +114,6 @@ INTERNALS: Final = (
             f"wasmtime._bindings:wasmtime_config_{switch.name}", "(arg0: Any, arg1: Any) -> None", _SWITCH
         )
         for switch in SWITCHES
-        if switch.value is not None or switch is PARALLEL
+        if switch.value is not None or switch in (PARALLEL, RESERVED)
     ),
 )

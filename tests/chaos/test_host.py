@@ -1,0 +1,139 @@
+"""Row aa: a host that gives little. The fleet works within that, or the sandbox's lane is out with its reason."""
+
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.installation import until
+from tests.chaos.conftest import Figures
+from tests.chaos.fleet import ChaosFleet, chaos_fleet, children
+from tests.needs import need
+from wasmfleet.config.settings import MIB
+
+_LIMIT_MIB = 512  # WASMFLEET_MEMORY_LIMIT here
+_ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+_NO_ROOM = "MiB address space, "
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[ChaosFleet]:
+    """A fleet whose broker and plain-Python worker run; guests may have 512 MiB."""
+    with chaos_fleet(tmp_path, MEMORY_LIMIT=str(_LIMIT_MIB)) as made:
+        made.start("broker")
+        until(made.answers, what="the broker answers")
+        made.start_worker("python")
+        yield made
+
+
+def engine_of(fleet: ChaosFleet) -> tuple[str, str]:
+    """Send a call to the lane any; return which engine served it and why it was handed over."""
+    result = fleet.call("digest.digest", data=b"abc")
+    assert result.get(timeout=30) == _ABC
+    [row] = fleet.rows(result.id)
+    assert row["outcome"] == "ok"
+    return row["engine"], row["handed_over"] or ""
+
+
+def reasons(fleet: ChaosFleet, state: str) -> set[str]:
+    """Return what the accelerated worker's heartbeat says of its modules in this state."""
+    [worker] = [worker for worker in fleet.workers() if worker.role == "wasm"]
+    return {reason for found, reason in worker.modules.values() if found == state}
+
+
+def allow(pids: list[int], address_space: int) -> None:
+    for pid in pids:
+        resource.prlimit(pid, resource.RLIMIT_AS, (address_space, resource.RLIM_INFINITY))
+
+
+def address_space_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
+
+
+def test_aa_a_small_address_space_takes_the_lane_out_until_it_is_larger(
+    fleet: ChaosFleet, figures: Figures
+) -> None:
+    need("unshare")
+    worker = fleet.start("wasm", before=("prlimit", f"--as={_LIMIT_MIB * MIB}:"))
+    until(lambda: len(fleet.workers()) == 2, what="its heartbeat", log=fleet.output)
+
+    engine, why = engine_of(fleet)
+    waiting = fleet.call("digest.digest", lane="wasm", data=b"abc")
+
+    assert (engine, _NO_ROOM in why) == ("python", True), why
+    until(
+        lambda: any(_NO_ROOM in reason for reason in reasons(fleet, "failed")), what="the heartbeat says so"
+    )
+    assert reasons(fleet, "ready") == set()
+    said = fleet.command("doctor")
+    assert said.returncode == 1
+    assert _NO_ROOM in said.stdout, said.stdout
+    assert not waiting.ready()
+
+    allow([worker, *children(worker)], resource.RLIM_INFINITY)
+    assert waiting.get(timeout=20) == _ABC
+    assert fleet.rows(waiting.id)[0]["engine"] == "wasm"
+    until(lambda: engine_of(fleet)[0] == "wasm", seconds=10, what="back to the sandbox")
+    until(lambda: reasons(fleet, "failed") == set(), what="the heartbeat says ready", log=fleet.output)
+    figures("aa small address space", given_MiB=_LIMIT_MIB, reason=repr(why))
+
+
+def test_aa_an_address_space_for_one_guest_is_enough(fleet: ChaosFleet, figures: Figures) -> None:
+    need("unshare")
+    given = (_LIMIT_MIB + 640) * MIB
+    fleet.start("wasm", before=("prlimit", f"--as={given}:"))
+    until(lambda: len(fleet.workers()) == 2, what="its heartbeat", log=fleet.output)
+
+    served = {engine_of(fleet) for _ in range(20)}
+    large = fleet.call("compression.compress", data=os.urandom(20 * MIB), codec="gzip", lane="wasm")
+
+    assert served == {("wasm", "")}
+    assert len(large.get(timeout=60)) > 20 * MIB
+    assert reasons(fleet, "failed") == set()
+    figures("aa address space for one guest", given_MiB=given // MIB, limit_MiB=_LIMIT_MIB)
+
+
+def test_aa_what_the_host_takes_back_is_no_error_of_a_call(fleet: ChaosFleet, figures: Figures) -> None:
+    worker = fleet.start_worker("wasm")
+    until(lambda: engine_of(fleet)[0] == "wasm", what="the sandbox serves")
+    before = {child: address_space_of(child) for child in children(worker)}
+    for child, size in before.items():
+        allow([child], size + 64 * MIB)
+
+    engine, why = engine_of(fleet)
+    waiting = fleet.call("digest.digest", lane="wasm", data=b"abc")
+
+    assert (engine, _NO_ROOM in why) == ("python", True), why
+    until(lambda: fleet.queued() + fleet.held() > 0, what="it waits")
+    assert not waiting.ready()
+    allow(list(before), resource.RLIM_INFINITY)
+    assert waiting.get(timeout=20) == _ABC
+    figures("aa address space taken back", reason=repr(why))
+
+
+def _in_mounts(commands: str) -> tuple[str, ...]:
+    """Return a command that starts another one in mounts of its own, which these shell commands have changed."""
+    need("unshare")
+    script = f'mount --make-rprivate / && {commands} && exec "$@"'
+    return ("unshare", "--mount", "sh", "-ec", script, "sh")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has mounts of its own")
+@pytest.mark.parametrize(
+    ("what", "commands"),
+    [
+        ("read-only root", "mount -t tmpfs none /var/tmp && mount --bind {data} {data} && mount -o remount,bind,ro /"),
+        ("no /proc", "mount -t tmpfs none /proc"),
+    ],
+)
+def test_aa_without_a_writable_root_or_proc_the_sandbox_serves(
+    fleet: ChaosFleet, figures: Figures, what: str, commands: str
+) -> None:
+    fleet.start("wasm", before=_in_mounts(commands.format(data=fleet.data)))
+    until(lambda: len(fleet.workers()) == 2, what="its heartbeat", log=fleet.output)
+
+    until(lambda: engine_of(fleet)[0] == "wasm", seconds=90, what="the sandbox serves", log=fleet.output)
+    until(lambda: reasons(fleet, "failed") == set(), what="its heartbeat says ready", log=fleet.output)
+    figures(f"aa {what}", served_by="the sandbox")
