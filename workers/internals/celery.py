@@ -1,8 +1,8 @@
 """List of the private and undocumented parts of Celery that Wasmfleet depends on.
 
 Public names are listed too if Wasmfleet overrides them or uses them beyond Celery's documentation. The code that
-touches the private names is in two other files, because a client must not load what only a worker needs:
-`celery_results.py` for the store of results, `celery_worker.py` for a worker's main process.
+touches the private names is in other files, because a client must not load what only a worker needs:
+`celery_app.py` for the app, `celery_results.py` for the store of results, `celery_worker.py` for a main process.
 """
 
 from typing import Final
@@ -246,6 +246,7 @@ _CALLS: Final = (
             "(cls, d, app=None)",
             "makes calls of mappings; follow-ups are checked before",
         ),
+        ("app.base:Celery._after_fork", "(self)", "`renew_after_fork`: forgets the pools of connections"),
         ("bin.celery:celery", "", "Celery's command line, to which Flower's command is added"),
         ("bin.celery:main", "() -> int", "runs it"),
     ),
