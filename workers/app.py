@@ -13,6 +13,7 @@ from wasmfleet.config.celery import options
 from wasmfleet.config.settings import settings
 from wasmfleet.workers import transport
 from wasmfleet.workers.again import Again
+from wasmfleet.workers.internals.celery_app import renew_after_fork
 from wasmfleet.workers.node import broker
 
 #: The class of a message in a worker's main process, as the name by which Celery imports it.
@@ -43,6 +44,7 @@ app = Fleet(
     control="wasmfleet.workers.reception.remote:Control",
     set_as_current=False,
 )
+renew_after_fork(app)
 app.conf.update(options(settings(), broker.celery_url(settings()), broker.address(settings())))
 
 

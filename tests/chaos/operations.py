@@ -55,3 +55,9 @@ def _end(request: Any, **_: Any) -> None:
 def devour(*, mebibytes: int) -> int:
     """Allocate this much memory and use it."""
     return sum(map(len, [bytes(1 << 20) for _ in range(mebibytes)])) >> 20
+
+
+@operation(parity="exact")
+def lengths(values: list[str]) -> list[int]:
+    """Return how long each of these texts is, as the body of a chord."""
+    return [len(value) for value in values]

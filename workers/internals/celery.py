@@ -1,8 +1,8 @@
 """List of the private and undocumented parts of Celery that Wasmfleet depends on.
 
 Public names are listed too if Wasmfleet overrides them or uses them beyond Celery's documentation. The code that
-touches the private names is in two other files, because a client must not load what only a worker needs:
-`celery_results.py` for the store of results, `celery_worker.py` for a worker's main process.
+touches the private names is in other files, because a client must not load what only a worker needs:
+`celery_app.py` for the app, `celery_results.py` for the store of results, `celery_worker.py` for a main process.
 """
 
 from typing import Final
@@ -188,11 +188,20 @@ _RESULTS: Final = (
         ("retry_policy", "", "the pauses between the tries of `ensure`"),
         ("get", "(self, key)", "overridden: tries again, and reads no more than a result may have"),
         ("set", "(self, key, value, expires=None, **retry_policy)", "overridden: refuses what is too large"),
-        ("client", "", "the connection to the store"),
         ("set_chord_size", "(self, group_id, chord_size)", "overridden: a lost store is a typed error"),
         ("apply_chord", "(self, header_result_args, body, **kwargs)", "overridden, as `set_chord_size`"),
         ("_create_client", "(self, **params)", "`another_client`: a client with connections of its own"),
         ("on_task_call", "(self, producer, task_id)", "overridden: does nothing"),
+        ("client", "", "the connection to the store; forgotten in a forked child"),
+        (
+            "_chord_part_return_script",
+            "",
+            "`renew`: forgotten in a forked child, with the client that it has",
+        ),
+        ("_chord_cleanup_script", "", "`renew`, as the one before"),
+        ("_chord_claim_extend_script", "", "`renew`, as the one before"),
+        ("_pending_results", "", "`renew`: the results that the parent of a forked child waits for"),
+        ("_pending_messages", "", "`renew`: results that nobody waited for yet"),
         ("ResultConsumer", "", "overridden: a consumer that waits for its store"),
     ),
     *within(
@@ -202,6 +211,11 @@ _RESULTS: Final = (
         ("_ensure", "", "`subscribe_all`: the backend's `ensure`"),
         ("_get_key_for_task", "", "`subscribe_all`: the backend's `get_key_for_task`"),
         ("_reconnect_pubsub", "(self)", "overridden: `reconnect`; subscribes to all of `subscribed_to` anew"),
+        ("_pubsub_read", "", "`wake`: threads wait for it while another one reads"),
+        ("_reset_sync", "(self)", "`renew`: makes new locks"),
+        ("drainer", "", "`renew`: what reads in the background, or in a waiting thread"),
+        ("buckets", "", "`renew`: results that iterators of the parent wait for"),
+        ("on_message", "", "`renew`: a function of the parent's"),
         ("_pending_unsubscribe", "", "`awaited_keys`: keys that nobody waits for any more"),
         ("subscribed_to", "", "the keys of the calls that somebody waits for"),
         ("start", "(self, initial_task_id, **kwargs)", "overridden: a lost store is waited for"),
@@ -266,6 +280,7 @@ _CALLS: Final = (
             "(cls, d, app=None)",
             "makes calls of mappings; follow-ups are checked before",
         ),
+        ("app.base:Celery._after_fork", "(self)", "`renew_after_fork`: forgets the pools of connections"),
         ("bin.celery:celery", "", "Celery's command line, to which Flower's command is added"),
         ("bin.celery:main", "() -> int", "runs it"),
     ),

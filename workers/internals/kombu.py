@@ -115,6 +115,8 @@ INTERNALS: Final[tuple[Internal, ...]] = (
     *within(
         "kombu.",
         ("transport:TRANSPORT_ALIASES", "", "our scheme is added"),
+        ("pools:connections", "", "`celery_app.py` empties it in a forked child"),
+        ("pools:producers", "", "`celery_app.py` empties it in a forked child"),
         ("utils.json:object_hook", "(o: 'dict')", "for one decoder; kombu makes one a message"),
         ("compression:get_encoder", "(t)", "gives an encoder and the content type behind a short name"),
         ("compression:register", "(encoder, decoder, content_type, aliases=None)", "replaces the decoders"),

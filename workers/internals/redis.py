@@ -34,6 +34,7 @@ INTERNALS: Final[tuple[Internal, ...]] = (
             "overridden: no replica is accepted",
         ),
         ("check_health", "(self)", "overridden: asks now and then whether the server is still the master"),
+        ("register_connect_callback", "(self, callback)", "tells that a subscription was opened again"),
         ("handshake_metadata", "", "the server's answer to HELLO, with its role"),
         ("mark_for_reconnect", "(self)", "lets a connection close after the command under way"),
     ),

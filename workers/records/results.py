@@ -26,7 +26,8 @@ from wasmfleet.workers.errors import BrokerUnavailable, OutputTooLarge, Unreadab
 from wasmfleet.workers.internals.celery_results import RedisResults
 from wasmfleet.workers.internals.redis_masters import LOST
 from wasmfleet.workers.records import stored
-from wasmfleet.workers.records.awaited import PatientConsumer
+from wasmfleet.workers.records.awaited import NOTE, PUBLISHED_BYTES, PatientConsumer
+from wasmfleet.workers.records.repeating import REPEATED_BYTES, repeating
 from wasmfleet.workers.safe_text import storable
 from wasmfleet.workers.secrecy import sealed_calls
 
@@ -130,7 +131,7 @@ class Results(RedisResults):
             ) from None
         return _small(found)
 
-    def set(self, key: Any, value: Any, **policy: Any) -> Any:
+    def set(self, key: Any, value: Any, expires: int | None = None, **policy: Any) -> Any:
         """Store a value as Celery's does, and tell of a large one by an error of its own.
 
         A store that is too slow or too small for a large result may take others all the same.
@@ -138,11 +139,25 @@ class Results(RedisResults):
         if len(value) > most_bytes():
             raise _Large(f"it has {len(value):,} bytes, and nobody reads more than {most_bytes():,}")
         try:
-            return super().set(key, value, **policy)
+            return self.ensure(self._store, (key, value, expires), **policy)
         except RedisError as error:
             if len(value) < _LARGE_BYTES:
                 raise
             raise _Large(f"it has {len(value):,} bytes: {error}") from error
+
+    def _store(self, key: Any, value: Any, expires_s: int | None) -> None:
+        """Store a result and publish it, as Celery does; a large one for a caller with this package is announced only.
+
+        Who reads JSON is a client without this package. It takes nothing but the result itself, so a large one is
+        published again later if it has not come through.
+        """
+        is_announced = len(value) > PUBLISHED_BYTES and not _is_json(value)
+        with self.client.pipeline() as pipe:
+            pipe.set(key, value, ex=(self.expires if expires_s is None else expires_s) or None)
+            pipe.publish(key, NOTE if is_announced else value)
+            pipe.execute()
+        if len(value) >= REPEATED_BYTES and not is_announced:
+            repeating.note(self.client, key)
 
     def ensure(self, fun: Any, args: Any, **policy: Any) -> Any:
         """Call a function of redis-py until it answers, for at most 3 seconds; Celery's counts tries, not seconds."""
@@ -189,7 +204,7 @@ class Results(RedisResults):
     def decode(self, payload: Any) -> Any:
         """Decode JSON or MessagePack, whichever the first byte tells; Celery's reads one serializer alone."""
         content = payload.encode() if isinstance(payload, str) else payload
-        if content[:1] in (b"{", b"["):
+        if _is_json(content):
             return super().decode(payload)
         return loads(
             content,
@@ -230,6 +245,11 @@ def _again_for(error: RedisError) -> type[Again]:
 def most_bytes() -> int:
     """Return how many bytes a stored result may have: a batch's answers are one result, larger than one reply."""
     return 4 * settings().max_output * MIB
+
+
+def _is_json(content: bytes | str) -> bool:
+    """Tell JSON from MessagePack. The latter begins a mapping of up to 15 entries, or a list, with another byte."""
+    return content[:1] in (b"{", b"[", "{", "[")
 
 
 def _small(payload: Any) -> Any:
