@@ -114,10 +114,10 @@ class Consuming(Options):
         free = self.qos.can_consume_max_estimate()
         limit = _MAX_FETCH if free is None else min(free, _MAX_FETCH)
         # Wait until a quarter of the window is free: many small fetches would cost more than they bring.
-        if "can_consume" in vars(self.qos):  # Celery's `worker_disable_prefetch` judges message by message
-            limit = min(limit, 1)
         if limit * 4 < min(self._window, _MAX_FETCH) or self.qos.room_bytes() <= 0:
             limit = 0
+        if "can_consume" in vars(self.qos):  # Celery's `worker_disable_prefetch` judges before each message
+            limit = int(self.qos.can_consume())
         tags = self.qos.take()
         if not limit and not tags:
             return []
