@@ -47,7 +47,7 @@ def _publish(app: Stock, count: int, seconds: float) -> None:
 
 
 def _settle(app: Stock, broker: Server, count: int) -> dict[str, int]:
-    """Wait until nothing waits and nothing is held, or nothing more happens; count what is missing and what ran twice."""
+    """Wait until nothing waits and nothing is held; count what is missing and what ran twice."""
     seen, moved = -1, time.monotonic()
     while not (broker.client.llen("celery") == broker.client.hlen("unacked") == 0):
         if (now := len(app.marks())) != seen:

@@ -31,6 +31,18 @@ def test_a_worker_that_stops_ends_what_it_does_and_gives_the_rest_back(
     assert not broker.keys("unacked*")
 
 
+def test_a_solo_worker_stops_after_the_task_that_it_runs(make_stock: MakeStock, broker: "Redis") -> None:
+    app = make_stock(task_acks_late=True)
+    for number in range(4):
+        app.send("slow", number, 2)
+    worker = app.worker("--pool=solo", ready=False)
+    app.wait_for(2, "begun")
+    app.stop(worker)
+
+    assert app.marks() == ["0", "1"]
+    assert broker.llen("celery") == 2
+
+
 def _cold(app: Stock, pid: int) -> None:
     os.kill(pid, signal.SIGQUIT)
 

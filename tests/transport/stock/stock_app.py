@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 
 from celery import Celery
 
@@ -14,7 +15,7 @@ app.conf.update(json.loads(os.environ.get("STOCK_OPTIONS", "{}")))
 
 def mark(name, word):
     """Append a line, which is whole or not there, however this process ends."""
-    with open(os.environ["STOCK_MARKS"], "ab", buffering=0) as marks:
+    with Path(os.environ["STOCK_MARKS"]).open("ab", buffering=0) as marks:
         marks.write(f"{name} {word} {os.getpid()}\n".encode())
 
 
