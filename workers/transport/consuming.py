@@ -36,9 +36,7 @@ class Consuming(Options):
 
     QoS = QoS
     fetching = ""  # the id of the fetch whose answer is awaited
-    _window = (
-        0  # how many messages may be held, without those that Celery adds for calls that wait for their time
-    )
+    _window = 0  # how many messages may be held, without those that wait for their time
     _runs_inline = False  # whether the consumer works on a message while it is delivered
     _awaits_bell = False  # whether the awaited answer is that to the wait for a bell
     _asked: Fetch | None = None
