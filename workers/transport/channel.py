@@ -1,6 +1,5 @@
 """The channel that kombu's transport opens. This file has its publishing half; `consuming` has the other."""
 
-from collections.abc import Callable, Container
 from typing import Any
 
 from kombu.utils.json import dumps
@@ -13,19 +12,6 @@ from wasmfleet.workers.transport.store import BELL_S
 
 class Channel(Consuming):
     """A channel that wakes idle consumers when it publishes, and that refuses to fill a queue past its limit."""
-
-    def delivery(self) -> tuple[Callable[[Any, str], Any], Container[str]]:
-        """Hand out messages as kombu does, and let `qos` know while one is being delivered."""
-        deliver, consumed = super().delivery()
-
-        def deliver_one(message: Any, queue: str) -> None:
-            self.qos.delivering = True
-            try:
-                deliver(message, queue)
-            finally:
-                self.qos.delivering = False
-
-        return deliver_one, consumed
 
     def basic_publish(self, *args: Any, **kwargs: Any) -> Any:
         """Publish as kombu does, but fail on a closed channel with an error that kombu answers with another try.

@@ -22,12 +22,12 @@ class _Address:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         _check(connection)
+        if connection.hostname.startswith("socket:"):
+            return  # kombu's channel reads such a URL itself
         parts = parse_url(connection.hostname)
-        is_socket = parts["transport"] == "socket"  # kombu's channel reads the URL of a socket itself
-        self.hostname = connection.hostname if is_socket else parts["hostname"]
-        self.port = parts["port"]
+        self.hostname, self.port = parts["hostname"], parts["port"]
         self.userid, self.password = parts["userid"], parts["password"]
-        self.virtual_host = parts.get("db", connection.virtual_host) if is_socket else parts["virtual_host"]
+        self.virtual_host = parts["virtual_host"]
         self.credential_provider = connection.credential_provider or parts.get("credential_provider")
         secure = {"ssl_cert_reqs": "required"} if parts["transport"] == "rediss" else False
         self.ssl = connection.ssl or parts.get("ssl") or secure

@@ -6,6 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Container
 from queue import Empty
+from time import monotonic
 from typing import Any, Final
 
 from redis import ConnectionPool, Redis
@@ -22,6 +23,7 @@ from wasmfleet.workers.transport.turns import in_order, interleaved
 #: Seconds after which an idle consumer looks into its lists without a bell: plain Celery clients ring none.
 LOOK_S: Final = 0.25
 _MAX_FETCH: Final = 100
+_INLINE_S: Final = 0.25  # a delivery that takes longer is a task that runs, as in Celery's pool `solo`
 _IN_TURNS: Final = "round_robin"
 _log = logging.getLogger("wasmfleet.transport")
 
@@ -34,9 +36,8 @@ class Consuming(Options):
 
     QoS = QoS
     fetching = ""  # the id of the fetch whose answer is awaited
-    _window = (
-        0  # how many messages may be held, without those that Celery adds for calls that wait for their time
-    )
+    _window = 0  # how many messages may be held, without those that wait for their time
+    _runs_inline = False  # whether the consumer works on a message while it is delivered
     _awaits_bell = False  # whether the awaited answer is that to the wait for a bell
     _asked: Fetch | None = None
     _keeper: Keeper | None = None
@@ -114,10 +115,12 @@ class Consuming(Options):
         free = self.qos.can_consume_max_estimate()
         limit = _MAX_FETCH if free is None else min(free, _MAX_FETCH)
         # Wait until a quarter of the window is free: many small fetches would cost more than they bring.
-        if "can_consume" in vars(self.qos):  # Celery's `worker_disable_prefetch` judges message by message
-            limit = min(limit, 1)
         if limit * 4 < min(self._window, _MAX_FETCH) or self.qos.room_bytes() <= 0:
             limit = 0
+        if "can_consume" in vars(self.qos):  # Celery's `worker_disable_prefetch` judges before each message
+            limit = int(self.qos.can_consume())
+        if self._runs_inline:  # it can acknowledge, obey and stop between two fetches only
+            limit = min(limit, 1)
         tags = self.qos.take()
         if not limit and not tags:
             return []
@@ -193,8 +196,11 @@ class Consuming(Options):
         waiting = deque(taken)
         try:
             while waiting:
-                number, tag, raw = waiting.popleft()
+                (number, tag, raw), began = waiting.popleft(), monotonic()
                 self._deliver_one(deliver, consumed, asked.lists[number], tag, raw)
+                self._runs_inline = monotonic() - began > _INLINE_S
+                while self._runs_inline and waiting:
+                    self.qos.hand_back(waiting.pop()[1])
         finally:  # where a consumer failed, the keeper finds the rest booked but not held, and hands it on
             self.qos.held.discard(*(tag for _, tag, _ in waiting))
 

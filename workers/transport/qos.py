@@ -65,8 +65,6 @@ class QoS(RedisQoS):
     The keeper hands on what is booked for the channel and not held; see `leases`.
     """
 
-    delivering = False  # whether a consumer is being given a message at this moment
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.held = Held()
@@ -118,11 +116,7 @@ class QoS(RedisQoS):
             self._suspect = ""
 
     def ack(self, delivery_tag: str) -> None:
-        """Let the next fetch tell the broker; where no event loop would send one soon, tell it now.
-
-        The pool `solo` runs a task while it is delivered. With early acknowledgement the broker has to know before the
-        task begins.
-        """
+        """Let the next fetch tell the broker; where no event loop would send one soon, tell it now."""
         if self.channel.connection is None:
             return  # the channel is closed: what it held was handed on
         if delivery_tag in self._broadcasts:
@@ -131,7 +125,7 @@ class QoS(RedisQoS):
             return
         self._acknowledged.append(delivery_tag)
         self.note_settled(delivery_tag)
-        if self.delivering or threading.get_ident() != self.channel.connection.cycle.thread:
+        if threading.get_ident() != self.channel.connection.cycle.thread:
             # If the broker cannot be told, the keeper's next beat tells it.
             with contextlib.suppress(RedisError, OSError):
                 self.settle()
