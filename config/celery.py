@@ -10,7 +10,8 @@ from wasmfleet.config.settings import MIB, OWN_TRANSPORT, Settings
 
 SERIALIZER = "msgpack"  # of calls of operations: only workers of a fleet read them, and bytes need no base64
 ANY, WASM, PYTHON = "wasmfleet.any", "wasmfleet.wasm", "wasmfleet.python"
-DEFAULT = "celery"
+DEFAULT = "celery"  # Celery's default queue, which clients that name none use, and other apps as well
+OURS = "wasmfleet."  # what the name of each of our tasks begins with
 BATCH = "wasmfleet.batch"  # the task of many calls
 LATER_FROM = 3  # the priority from which a call is less urgent: the second of kombu's four steps
 SINGLE_CALLS_A_BATCH = 4  # so many single calls are taken for each batch while both wait
@@ -63,13 +64,6 @@ def queues_of(lane_queue: str, settings: Settings) -> list[str]:
 def of_call(lane_queue: str, priority: int | None, settings: Settings) -> str:
     """Name the queue of a single call with this priority, from 0 (first) to 9."""
     return of_later(lane_queue) if settings.amqp and (priority or 0) >= LATER_FROM else lane_queue
-
-
-def queues_of_any(settings: Settings) -> list[str]:
-    """Name the queues of the lane `any`: its own, and Celery's default queue, which clients without this package use,
-    where the settings have it served."""
-    served = settings.embedded if settings.serve_default_queue is None else settings.serve_default_queue
-    return [*queues_of(ANY, settings), DEFAULT] if served else queues_of(ANY, settings)
 
 
 def lane_queues(settings: Settings) -> list[str]:
@@ -159,7 +153,9 @@ def _own_transport(settings: Settings) -> dict[str, Any]:
     return {
         "queue_limit": settings.queue_limit,
         "limited_queues": tuple(lane_queues(settings)),
-        "queue_weights": dict.fromkeys((ANY, WASM, PYTHON, DEFAULT), SINGLE_CALLS_A_BATCH),
+        "queue_weights": dict.fromkeys((ANY, WASM, PYTHON), SINGLE_CALLS_A_BATCH),
+        # Clients that name no queue use Celery's default one, and so do other apps: only what is ours is taken from it.
+        "claim": (DEFAULT, OURS, ANY) if settings.serves_default_queue else None,
         "visibility_timeout": _PLAIN_WORKERS_S,
         "guarded": True,
         "message_bytes": message_bytes(settings),

@@ -105,7 +105,9 @@ class Settings:
     )
     serve_default_queue: bool | None = field(
         default=None,
-        metadata={"doc": "serve the queue `celery` as lane any; unset: only on the embedded broker"},
+        metadata={
+            "doc": "take calls of wasmfleet.* from the queue `celery`; unset: unless the broker is redis:// or amqp://"
+        },
     )
     remote_control: Literal["safe", "all"] = field(
         default="safe", metadata={"doc": "orders obeyed; all: also to stop, to change limits, to end calls"}
@@ -128,6 +130,11 @@ class Settings:
     def own_transport(self) -> bool:
         """Whether messages travel by this package's own transport, which has leases."""
         return self.embedded or self.broker_url.startswith(OWN_TRANSPORT)
+
+    @property
+    def serves_default_queue(self) -> bool:
+        """Whether calls that name no queue are taken from Celery's default one."""
+        return self.own_transport and self.serve_default_queue is not False
 
     @property
     def embedded(self) -> bool:
@@ -153,6 +160,7 @@ def load(environment: Mapping[str, str]) -> Settings:
     settings = Settings(**values)
     _check_flower(settings)
     _check_state(settings)
+    _check_default_queue(settings)
     _check_seal(settings)
     return settings
 
@@ -256,6 +264,14 @@ def _check_flower(settings: Settings) -> None:
             "flower_address",
             settings.flower_address,
             "127.0.0.1, or any address together with WASMFLEET_FLOWER_AUTH",
+        )
+
+
+def _check_default_queue(settings: Settings) -> None:
+    if settings.serve_default_queue and not settings.own_transport:
+        raise SettingsError(
+            f"{PREFIX}SERVE_DEFAULT_QUEUE=true needs a broker reached as {OWN_TRANSPORT}redis://: over redis:// and "
+            "amqp:// a worker cannot leave in the queue what is other programs'; name the queue wasmfleet.any in calls"
         )
 
 

@@ -1,6 +1,7 @@
 """The checks of `wasmfleet doctor` on the fleet: broker, workers, quarantine, Flower."""
 
 import socket
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _BROKER_S: Final = 1.0
 _FLOWER_S: Final = 1.0
+_DEFAULT_QUEUE_S: Final = 0.5
 
 
 def examine(settings: Settings) -> Iterator[Checkup]:
@@ -46,6 +48,7 @@ def examine(settings: Settings) -> Iterator[Checkup]:
                 yield from _durability(settings, url)
             yield from _workers(heartbeats.present(connection))
             yield from _quarantine(quarantine.count())
+        yield from _default_queue(settings)
     except RedisError as error:
         yield problem(
             "workers", f"the heartbeats cannot be read: {error}", "check WASMFLEET_STATE_URL and its server"
@@ -147,6 +150,22 @@ def _quarantine(count: int) -> Iterator[Checkup]:
         yield warning(
             "quarantine", f"{count:,} messages are set aside", "see `wasmfleet quarantine list` for why"
         )
+
+
+def _default_queue(settings: Settings) -> Iterator[Checkup]:
+    """Report messages that wait in Celery's default queue; calls of this fleet may be under way there for a moment."""
+    from amqp.exceptions import AMQPError
+
+    from wasmfleet.workers.fleet_state import neglected
+
+    try:
+        before = neglected.look(settings)
+        time.sleep(_DEFAULT_QUEUE_S if before.messages else 0)
+        finding, mend = neglected.complaint(settings, neglected.look(settings) if before.messages else before)
+    except (AMQPError, OSError) as error:
+        finding, mend = f"the queue `celery` cannot be looked at: {error}", "check WASMFLEET_BROKER_URL"
+    if finding:
+        yield warning("default queue", finding, mend)
 
 
 def _worker(worker: "Presence") -> Checkup:

@@ -56,7 +56,7 @@ def _queues(role: str, settings: Settings) -> list[str]:
 
     if role == "python":
         return queues.queues_of(queues.PYTHON, settings)
-    return [*queues.queues_of(queues.WASM, settings), *queues.queues_of_any(settings)]
+    return [*queues.queues_of(queues.WASM, settings), *queues.queues_of(queues.ANY, settings)]
 
 
 def _quiet() -> list[str]:

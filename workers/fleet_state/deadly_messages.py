@@ -12,7 +12,8 @@ from wasmfleet.workers.errors import InvalidArguments
 from wasmfleet.workers.fleet_state import state
 from wasmfleet.workers.node import broker
 from wasmfleet.workers.transport import messages
-from wasmfleet.workers.transport.store import Keys, Store
+from wasmfleet.workers.transport.keys import Keys
+from wasmfleet.workers.transport.store import Store
 
 
 def send_again(tag: str, queue: str, id: str) -> None:

@@ -25,8 +25,8 @@ INTERNALS: Final[tuple[Internal, ...]] = (
         (
             "read_response",
             "",
-            "reads the answer to a fetch that was sent in an earlier turn of the event loop; overridden: an error "
-            "of a server that is no master is a lost connection",
+            "reads the answer to a fetch that was sent in an earlier turn of the event loop; `read_any`; overridden: "
+            "an error of a server that is no master is a lost connection",
         ),
         (
             "on_connect_check_health",
@@ -68,6 +68,14 @@ INTERNALS: Final[tuple[Internal, ...]] = (
 def socket_of(connection: Any) -> Any:
     """Return the socket of a connection; None while it is closed."""
     return connection._sock
+
+
+def read_any(connection: Any, timeout_s: float) -> Any:
+    """Read what comes next on a connection that speaks RESP3.
+
+    Gives an answer, or None where the broker told that a key has changed (CLIENT TRACKING).
+    """
+    return connection.read_response(push_request=True, timeout=timeout_s)
 
 
 def telling_before_close(kind: Any, before_close: Callable[[Any], None]) -> Any:

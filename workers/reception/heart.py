@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 import redis
 
 from wasmfleet.config.settings import Settings
-from wasmfleet.workers.fleet_state import cancelled, heartbeats, state
+from wasmfleet.workers.fleet_state import cancelled, heartbeats, neglected, state
 from wasmfleet.workers.fleet_state.heartbeats import Presence, Told
 from wasmfleet.workers.reception.intake import intake
 from wasmfleet.workers.records.outcomes import Log
@@ -52,6 +52,7 @@ class Heart:
         self._last_accelerated = self._last_forgotten = self._last_checkpoint = time.monotonic()
         self._said: dict[str, tuple[str, str]] = {}
         self._cancelled: bytes | None = None
+        self._neglected = neglected.Watch(settings)
 
     def start(self) -> None:
         """Start the thread."""
@@ -69,6 +70,7 @@ class Heart:
                 intake.probe()
                 self._heed(self._beat(connection))
                 self._tidy(log)
+                self._neglected.look()
             except (redis.RedisError, sqlite3.OperationalError):
                 continue  # the broker or the log is away; the next beat tries again
             except Exception:  # noqa: BLE001 - the thread must live

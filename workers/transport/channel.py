@@ -26,7 +26,7 @@ class Channel(Consuming):
     def put(self, queue: str, message: Any) -> None:
         """Queue a message and ring the queue's bell in one step. Raises FleetBusy where the queue is full."""
         name = self.list_of(queue, self.priority_of(message, reverse=False))
-        limit = self.queue_limit if queue in self.limited_queues else 0
+        limit = self.limit_of(queue)
         lists = [self.list_of(queue, step) for step in self.priority_steps]
         if self.store.put(name, self.keys.bell(queue), dumps(message), limit, lists) < 0:
             raise FleetBusy(f"{limit:,} messages wait in {queue} already; nothing was queued")

@@ -2,33 +2,32 @@
 
 import contextlib
 import itertools
-import logging
 from collections import deque
 from collections.abc import Callable, Container
 from queue import Empty
 from time import monotonic
 from typing import Any, Final
 
-from redis import ConnectionPool, Redis
+from redis import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from wasmfleet.workers.internals.redis_masters import LOST
-from wasmfleet.workers.transport import broadcasts, messages
+from wasmfleet.workers.transport import messages
 from wasmfleet.workers.transport.leases import Keeper, new_holder
-from wasmfleet.workers.transport.options import Options
+from wasmfleet.workers.transport.looking import Looking
 from wasmfleet.workers.transport.qos import QoS
-from wasmfleet.workers.transport.store import ANY, Fetch, Store, fetched
+from wasmfleet.workers.transport.store import ANY, Fetch, Store, as_text, fetched
 from wasmfleet.workers.transport.turns import in_order, interleaved
 
-#: Seconds after which an idle consumer looks into its lists without a bell: plain Celery clients ring none.
-LOOK_S: Final = 0.25
+#: Seconds after which an idle consumer looks into its lists though no bell rang. The lookout rings it for those who
+#: do not; it may be missed only where a lookout or another consumer was killed.
+WAIT_S: Final = 4.0
 _MAX_FETCH: Final = 100
 _INLINE_S: Final = 0.25  # a delivery that takes longer is a task that runs, as in Celery's pool `solo`
 _IN_TURNS: Final = "round_robin"
-_log = logging.getLogger("wasmfleet.transport")
 
 
-class Consuming(Options):
+class Consuming(Looking):
     """A channel that takes each message from its list and books it under its own name in the same step.
 
     Kombu's takes it first and books it then; a worker that is killed in between loses the message.
@@ -38,7 +37,8 @@ class Consuming(Options):
     fetching = ""  # the id of the fetch whose answer is awaited
     _window = 0  # how many messages may be held, without those that wait for their time
     _runs_inline = False  # whether the consumer works on a message while it is delivered
-    _awaits_bell = False  # whether the awaited answer is that to the wait for a bell
+    _awaits_bell = False  # whether the awaited answer, or else the next one, is that to the wait for a bell
+    _is_outdated = False  # whether the last fetch asked for other queues than are consumed from now
     _asked: Fetch | None = None
     _keeper: Keeper | None = None
     _kept_client: Any = None
@@ -51,7 +51,7 @@ class Consuming(Options):
         self._turn = 0
         self._fetch_ids = map(str, itertools.count())
         super().__init__(*args, **kwargs)
-        self.brpop_timeout = LOOK_S
+        self.brpop_timeout = WAIT_S
 
     @property
     def store(self) -> Store:
@@ -92,7 +92,16 @@ class Consuming(Options):
         queues, strategy = self.active_queues, self.queue_order_strategy
         self._order = [] if strategy == _IN_TURNS else in_order(queues, strategy)
         self._turns = interleaved([self.queue_weights.get(queue, 1) for queue in queues])
-        self._turn = 0
+        self._turn, self._is_outdated = 0, True
+        if not self.awaited:
+            self._awaits_bell = False
+        elif self._awaits_bell:
+            self._end_wait()
+
+    def _end_wait(self) -> None:
+        """Let the broker answer the wait for a bell: it has rung this channel's own one."""
+        with contextlib.suppress(RedisError, OSError):
+            self.store.ring(self._own_bell)
 
     def forget_connection(self, connection: Any) -> None:
         """Forget a connection that was closed, and the fetch whose answer it would have brought."""
@@ -107,8 +116,17 @@ class Consuming(Options):
         if command:
             self.send_awaited(command)
 
+    @property
+    def patience_s(self) -> float:
+        return super().patience_s + (WAIT_S if self._awaits_bell else 0.0)
+
+    @property
+    def _own_bell(self) -> str:
+        """The bell that only this channel waits at."""
+        return self.keys.bell(self.store.holder)
+
     def _bell_command(self) -> list[Any]:
-        return ["BZPOPMIN", *map(self.keys.bell, self.active_queues), LOOK_S]
+        return ["BZPOPMIN", *map(self.keys.bell, self.active_queues), self._own_bell, WAIT_S]
 
     def _fetch_command(self) -> list[Any]:
         """The command of the next fetch; empty where there is neither room for messages nor anything to acknowledge."""
@@ -125,14 +143,14 @@ class Consuming(Options):
         if not limit and not tags:
             return []
         self._start_keeper()
-        self._asked = self.fetch_of(self.active_queues, limit, tags)
+        self._asked, self._is_outdated = self.fetch_of(self.active_queues, limit, tags), False
         self.fetching = self._asked.id
         return self.store.fetch_command(self._asked)
 
     def _start_keeper(self) -> None:
         """Start the thread that renews this channel's leases, unless it runs."""
         if self._keeper is None:
-            self._keeper = Keeper(self, ConnectionPool(**self.connection_options()))
+            self._keeper = Keeper(self, self.connection_options())
             self._keeper.start()
 
     def fetch_of(self, queues: list[str], limit: int, tags: list[str]) -> Fetch:
@@ -185,7 +203,7 @@ class Consuming(Options):
             if tag:
                 self.qos.held.add(tag, len(raw))
         self.fetching = ""
-        self._awaits_bell = len(taken) < asked.limit
+        self._awaits_bell = len(taken) < asked.limit and not self._is_outdated
         if not taken:
             raise Empty
         self._deliver_all(asked, taken)
@@ -219,30 +237,6 @@ class Consuming(Options):
             if self.qos.is_unanswered(tag) or not tag:
                 raise  # kombu could read the message; the failure is its consumer's
             deliver(messages.wrapped(raw, tag, queue), queue)
-
-    def read_broadcasts(self) -> Any:
-        """Read the broadcasts that have arrived. One that cannot be read is dropped, whatever reading it raises."""
-        try:
-            received = super().read_broadcasts()
-        except LOST as error:
-            self.stop_listening()
-            self.lose(error)
-            return False
-        except Exception as error:  # noqa: BLE001 - whatever a broadcast carries, it ends no worker
-            self.stop_listening()
-            _log.warning("a broadcast cannot be read; it is dropped: %s", type(error).__name__)
-            return False
-        self.note_success()
-        return received
-
-    def parse_broadcast(self, client: Any, response: Any) -> Any:
-        """Take a broadcast apart as kombu does (5.7), and empty one that must not be decoded, which drops it."""
-        received = super().parse_broadcast(client, response)
-        data = received["data"]
-        if self.guarded and isinstance(data, bytes) and (why := broadcasts.refusal(data)):
-            _log.warning("a broadcast is dropped: %s", why)
-            received["data"] = b""
-        return received
 
     def basic_get(self, queue: str, no_ack: bool = False, **kwargs: Any) -> Any:
         """Take one message as kombu does; without acknowledgement, end its booking at once."""
@@ -290,11 +284,16 @@ class Consuming(Options):
 
     def _finish_fetch(self) -> None:
         """Wait for the awaited answer: what it took has to be booked before it can be handed back."""
-        connection = self.awaited
+        connection, awaits_bell = self.awaited, self._awaits_bell
         self.stop_awaiting()
-        if connection:
-            try:
-                connection.read_response()
-            except (RedisError, OSError):
-                connection.disconnect()
-            self.qos.take_back()
+        if not connection:
+            return
+        if awaits_bell:
+            self._end_wait()
+        try:
+            heard = connection.read_response()
+            if awaits_bell and heard and as_text(heard[0]) != self._own_bell:
+                self.store.ring(heard[0])  # it rang for a message that another consumer has to fetch now
+        except (RedisError, OSError):
+            connection.disconnect()
+        self.qos.take_back()

@@ -11,8 +11,6 @@ local FIRST_LIST, FIRST_TAG = 5, 13
 local lists, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
 local room, room_of_first, most = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local idle, holder, fetch, unbooked = ARGV[6] == '1', ARGV[7], ARGV[8], ARGV[9]
--- No message is this large without its body. A table made of a larger one would take many times its bytes.
-local MOST_HEAD = 262144
 -- A suspect message is taken alone, so that further deaths are known to be its doing.
 local SUSPECT_FROM, MOST_DEATHS = tonumber(ARGV[11]), tonumber(ARGV[12])
 
@@ -33,27 +31,6 @@ redis.call('HLEN', KEYS[4])
 
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
-
--- A message decoded without its body, which may be megabytes of base64; an empty table where it cannot be decoded.
-local function head(message)
-  local body = message:match('^{%s*"body"%s*:%s*"()')
-  local close = body and message:find('"', body, true)
-  local escape = close and message:find('\\', body, true)
-  if close and (not escape or escape > close) then
-    message = '{"body": ""' .. message:sub(close + 1)
-  end
-  if #message > MOST_HEAD then return {} end
-  local ok, decoded = pcall(cjson.decode, message)
-  return ok and type(decoded) == 'table' and decoded or {}
-end
-
-local function text(value)
-  return type(value) == 'string' and value or ''
-end
-
-local function part(found, name)
-  return type(found[name]) == 'table' and found[name] or {}
-end
 
 -- How many workers ended while they may have been working on this message.
 local function deaths(found)

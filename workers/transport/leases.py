@@ -20,10 +20,13 @@ from redis import ConnectionPool, Redis
 from redis.exceptions import RedisError, ResponseError
 
 from wasmfleet.workers.node.liveness import started_ticks
-from wasmfleet.workers.transport.store import Keys, Store
+from wasmfleet.workers.transport.keys import Keys
+from wasmfleet.workers.transport.lookout import Look, Lookout
+from wasmfleet.workers.transport.store import Store
 from wasmfleet.workers.untrusted.redis_reads import skip
 
 BEAT_S: Final = 1.0
+_FIRST_BEAT_S: Final = 0.05  # soon, because nobody hears of messages without a bell before that
 LEASE_BEATS: Final = 15
 _ABANDONED_EVERY: Final = 60  # beats between two looks for what plain Celery workers abandoned
 _HOLDER: Final = re.compile(r"(?P<node>[^|]*)\|(?P<process>(?P<pid>[0-9]{1,10}):[0-9]*)\|[0-9]+")
@@ -86,6 +89,12 @@ class Leasing(Protocol):
     @property
     def store(self) -> Store: ...
 
+    @property
+    def roles(self) -> list[str]: ...
+
+    def look_of(self, roles: list[str]) -> Look:
+        """Say what a lookout with these roles looks at."""
+
     def restore_unleased(self, tag: str) -> None:
         """Put back a message that a plain Celery worker took."""
 
@@ -93,11 +102,14 @@ class Leasing(Protocol):
 class Keeper(threading.Thread):
     """A thread that renews one channel's leases and hands on what dead holders held, on a connection of its own."""
 
-    def __init__(self, channel: "Leasing", pool: ConnectionPool) -> None:
+    def __init__(self, channel: "Leasing", options: dict[str, Any]) -> None:
+        """Take a channel, and the options of its connections."""
         super().__init__(name="wasmfleet-leases", daemon=True)
-        self._channel, self._connections = weakref.ref(channel), pool
-        own = channel.store
-        self._store = Store(Redis(connection_pool=pool), channel.keys, own.holder, own.max_deaths)
+        self._channel, self._connections = weakref.ref(channel), ConnectionPool(**options)
+        own, client = channel.store, Redis(connection_pool=self._connections)
+        self._store = Store(client, channel.keys, own.holder, own.max_deaths)
+        self._lookout = Lookout(options)
+        self._roles: list[str] = []
         # Plain Celery workers on the same database take what was not renewed for so long for abandoned.
         self._touch_every = max(1, min(_ALL_EVERY, int(channel.visibility_timeout / 3)))
         self._ended = threading.Event()
@@ -109,7 +121,9 @@ class Keeper(threading.Thread):
         _living.add(self._store.holder)
 
     def run(self) -> None:
-        while not self._ended.wait(BEAT_S) and (channel := self._channel()) is not None:
+        pause_s = _FIRST_BEAT_S
+        while not self._ended.wait(pause_s) and (channel := self._channel()) is not None:
+            pause_s = BEAT_S
             try:
                 if channel.fails:
                     self._store.heal(channel.active_queues)
@@ -128,12 +142,14 @@ class Keeper(threading.Thread):
 
     def _end(self) -> None:
         _living.discard(self._store.holder)
+        self._lookout.end()
         with contextlib.suppress(RedisError, OSError):
             self._hand_on(self._store.holder, score="")
         self._connections.disconnect()
 
     def _beat(self, channel: "Leasing") -> None:
-        leases, scores = self._store.renew()
+        leases, self._roles, scores = self._store.renew(channel.roles)
+        self._lookout.look_at(channel.look_of(self._roles) if self._roles else None)
         channel.qos.settle(self._store)  # in case the event loop stands still
         if self._beats % self._touch_every == 0:
             self._store.touch(channel.qos.held)
@@ -183,7 +199,7 @@ class Keeper(threading.Thread):
         ]
         if restored and is_dead:
             _log.warning("handed on %d messages that the lost worker %s held", len(restored), holder)
-        self._store.forget(holder, score)
+        self._store.forget(holder, score, () if is_dead else self._roles)
 
     def _hand_on_abandoned(self, channel: "Leasing") -> None:
         """Put back what plain Celery workers abandoned: held for longer than `visibility_timeout`, as kombu judges it,

@@ -2,13 +2,14 @@
 
 from typing import Final
 
+from wasmfleet.workers.transport.keys import Keys
 from wasmfleet.workers.transport.reconnecting import Reconnecting
-from wasmfleet.workers.transport.store import ANY, Keys
+from wasmfleet.workers.transport.store import ANY
 
 _DEATHS_ALONE: Final = 3
 _OWN: Final = (
     *("max_deaths", "queue_limit", "limited_queues", "queue_weights"),
-    *("guarded", "message_bytes", "held_bytes"),  # of a fleet
+    *("guarded", "message_bytes", "held_bytes", "claim"),  # of a fleet
 )
 
 
@@ -33,6 +34,7 @@ class Options(Reconnecting):
         False  # whether the consumer is a fleet's, which gets a stub of a message that it should not have
     )
     message_bytes = 0  # what one message may have where `guarded`; 0 for any number
+    claim: tuple[str, str, str] | None = None  # a Claim: what is ours in a queue that other programs use too
     held_bytes = 0  # what all messages that this channel holds may have; 0 for any number
     from_transport_options = (
         *(option for option in Reconnecting.from_transport_options if option != "ack_emulation"),
@@ -43,6 +45,10 @@ class Options(Reconnecting):
     def keys(self) -> Keys:
         """The names of the keys that the transport uses in this channel's database."""
         return Keys(self.global_keyprefix, self.unacked_key, self.unacked_index_key, self.sep)
+
+    def limit_of(self, queue: str) -> int:
+        """How many messages may wait in a queue; 0 for any number."""
+        return self.queue_limit if queue in self.limited_queues else 0
 
     @property
     def alone_from(self) -> int:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wasmfleet.workers.transport.poller import Poller
 
 _BROADCAST_S: Final = 1.0  # a broadcast whose first bytes are there is complete within this time
-_OVERDUE_S: Final = 3.0  # an answer that is later than this is taken for lost
+_OVERDUE_S: Final = 3.0  # an answer that is later than it should be by this is taken for lost
 _SAY_EVERY: Final = 60  # failures between two lines of the log: about a minute
 _RETRY_S: Final = (0.0, 0.1, 0.2, 0.5, 1.0)  # pauses after the first failure, the second, …
 _log = logging.getLogger("wasmfleet.transport")
@@ -95,10 +95,15 @@ class Reconnecting(RedisChannel):
         if self.active_fanout_queues:
             cycle.watch_broadcasts(self)
 
+    @property
+    def patience_s(self) -> float:
+        """Seconds after which the awaited answer is taken for lost."""
+        return _OVERDUE_S
+
     def _check_overdue(self) -> None:
         """Raises redis.TimeoutError where an answer will not come, or has come and stays unread for a whole turn."""
         awaited = self.awaited
-        overdue = bool(awaited) and self.awaited_for_s > _OVERDUE_S
+        overdue = bool(awaited) and self.awaited_for_s > self.patience_s
         if overdue and not is_readable(awaited):
             raise RedisTimeoutError("no answer to a fetch")
         if overdue and self._was_overdue and self.qos.can_consume():

@@ -1,4 +1,4 @@
-"""The keys that the transport uses in the broker's database, and the scripts that work on them."""
+"""The scripts that work on the keys of the transport in the broker's database."""
 
 import itertools
 import logging
@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from redis import Redis
 
-from wasmfleet.workers.internals.kombu import SEPARATOR
 from wasmfleet.workers.safe_text import shown
+from wasmfleet.workers.transport.keys import Keys
 from wasmfleet.workers.transport.messages import name_of, redelivered, without_deaths
 from wasmfleet.workers.untrusted.redis_reads import entries, heal, skip
 
@@ -20,6 +20,7 @@ _MOST_TOUCHED: Final = 1000  # messages in one step
 _MOST_HOLDERS: Final = 10_000
 _MOST_LEASES: Final = 1_000_000  # of one holder
 _MOST_LEASE_BYTES: Final = 2000
+_LOOKOUT_MS: Final = 2500  # after which another consumer takes over from a lookout that does not renew
 _LEASE: Final = re.compile(r"([0-9]{1,18}) ([0-9]{1,18}) (.{1,1000})", re.DOTALL)
 #: A number of bytes, or of deaths, that no message has: numbers in Lua are exact up to here.
 ANY: Final = 1 << 53
@@ -28,44 +29,8 @@ DEADLY: Final = ".deadly"
 #: Seconds after which a bell that nobody waits for expires. No message is missed by that: a consumer looks into the
 #: lists before it waits for a bell.
 BELL_S: Final = 60
+_READS_HEADS: Final = ("fetch", "look", "peek")
 _log = logging.getLogger("wasmfleet.transport")
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """The names of the keys, each with the prefix that kombu's option `global_keyprefix` sets."""
-
-    prefix: str
-    unacked: str
-    index: str
-    sep: str = SEPARATOR  # stands between a queue's name and a priority in a list's name
-
-    @property
-    def bookings(self) -> list[str]:
-        """Kombu's two: the hash of held messages by their tags, and the times at which they were taken or renewed."""
-        return [self.prefix + self.unacked, self.prefix + self.index]
-
-    @property
-    def holders(self) -> str:
-        """The sorted set of holders; the score says when each was renewed."""
-        return f"{self.prefix}{self.unacked}_holders"
-
-    def leases(self, holder: str) -> str:
-        """The hash of a holder's leases by their tags."""
-        return f"{self.prefix}{self.unacked}_leases:{holder}"
-
-    @property
-    def deadly(self) -> str:
-        """The hash of messages that ended their workers, each whole, by their tags."""
-        return f"{self.prefix}wasmfleet:deadly"
-
-    def queue_of(self, name: str) -> str:
-        """The name of the queue that a list belongs to."""
-        return name.removeprefix(self.prefix).partition(self.sep)[0]
-
-    def bell(self, queue: str) -> str:
-        """The sorted set that idle consumers of a queue wait at. Whoever puts something in rings it."""
-        return f"{self.prefix}_wasmfleet.bell.{queue}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +126,19 @@ class Store:
         """Drop acknowledged messages, without fetching any."""
         self.fetch(Fetch("", 0, 0, 0, 0, True, ANY, ANY, (), (), "", (), tags))
 
-    def renew(self) -> tuple[int, dict[str, str]]:
-        """Renew this holder. Gives how many leases it has, and the scores of all holders as the broker wrote them."""
-        count, *reply = self._renew_script(
-            keys=[self.keys.holders, self.keys.leases(self.holder)], args=[self.holder, _MOST_HOLDERS]
+    def renew(self, roles: Sequence[str] = ()) -> tuple[int, list[str], dict[str, str]]:
+        """Renew this holder, and what it looks after for other consumers.
+
+        Gives how many leases it has, those of `roles` that are this holder's now, and the scores of all holders as the
+        broker wrote them.
+        """
+        count, flags, *reply = self._renew_script(
+            keys=[self.keys.holders, self.keys.leases(self.holder), *map(self.keys.lookout, roles)],
+            args=[self.holder, _MOST_HOLDERS, _LOOKOUT_MS],
         )
-        texts = [_text(part) for part in reply]
-        return count, dict(zip(texts[::2], texts[1::2], strict=True))
+        texts = [as_text(part) for part in reply]
+        own = [role for role, flag in zip(roles, as_text(flags), strict=True) if flag == "1"]
+        return count, own, dict(zip(texts[::2], texts[1::2], strict=True))
 
     def touch(self, tags: Iterable[str]) -> None:
         """Renew held messages where plain Celery workers look, in short steps that do not hold up the broker."""
@@ -183,10 +154,10 @@ class Store:
         key = self.keys.leases(holder)
         leases: dict[str, Lease] = {}
         for tag, text in entries(self._client, key, _MOST_LEASES, _MOST_LEASE_BYTES, page=1000):
-            if (lease := Lease.parse(_text(text))) is not None:
-                leases[_text(tag)] = lease
+            if (lease := Lease.parse(as_text(text))) is not None:
+                leases[as_text(tag)] = lease
             else:
-                skip("the lease", f"{_text(tag)} of {holder}", "it cannot be read")
+                skip("the lease", f"{as_text(tag)} of {holder}", "it cannot be read")
         return dict(
             sorted(leases.items(), key=lambda held: (int(held[1].fetch), held[1].place), reverse=True)
         )
@@ -194,7 +165,7 @@ class Store:
     def lease(self, tag: str) -> Lease | None:
         """Give this holder's lease of a message; None where it has none."""
         found: Any = self._client.hget(self.keys.leases(self.holder), tag)
-        return Lease.parse(_text(found)) if found else None
+        return Lease.parse(as_text(found)) if found else None
 
     def booked(self, tag: str) -> bytes:
         """Give the entry of a held message in `unacked`. Raises LookupError where there is none."""
@@ -243,7 +214,9 @@ class Store:
 
     def abandoned(self, seconds: float) -> dict[str, str]:
         """Give the tags, with their scores, of held messages that nobody renewed for so many seconds; 100 at most."""
-        texts = [_text(part) for part in self._abandoned_script(keys=self.keys.bookings[1:], args=[seconds])]
+        texts = [
+            as_text(part) for part in self._abandoned_script(keys=self.keys.bookings[1:], args=[seconds])
+        ]
         return dict(zip(texts[::2], texts[1::2], strict=True))
 
     def unlist(self, tag: str) -> None:
@@ -255,12 +228,18 @@ class Store:
         kinds = {self.keys.holders: "zset", self.keys.leases(self.holder): "hash"}
         heal(self._client, kinds | {self.keys.bell(queue): "zset" for queue in queues})
 
-    def forget(self, holder: str, score: str) -> None:
+    def forget(self, holder: str, score: str, roles: Sequence[str] = ()) -> None:
         """Remove a holder that holds nothing, or one that was found dead with this score, whatever it holds.
 
-        `score` is empty for a holder that ends by itself.
+        `score` is empty for a holder that ends by itself; it also gives up its `roles`.
         """
-        self._forget_script(keys=[self.keys.holders, self.keys.leases(holder)], args=[holder, score])
+        keys = [self.keys.holders, self.keys.leases(holder), *map(self.keys.lookout, roles)]
+        self._forget_script(keys=keys, args=[holder, score])
+
+    def ring(self, bell: str | bytes) -> None:
+        """Wake one consumer that waits at a bell, or the next one that comes."""
+        self._client.zadd(bell, {"": 0})
+        self._client.expire(bell, BELL_S)
 
     def _fetch_keys(self, wanted: Fetch) -> list[str]:
         own = [*self.keys.bookings, self.keys.holders, self.keys.leases(self.holder)]
@@ -278,16 +257,18 @@ def fetched(reply: list[Any]) -> list[tuple[int, str, bytes]]:
     """Give each message of a fetch's answer as (place of its list, tag, message); the tag is empty without booking."""
     flat = reply[1:]
     return [
-        (number, _text(tag), raw) for number, tag, raw in zip(flat[::3], flat[1::3], flat[2::3], strict=True)
+        (number, as_text(tag), raw)
+        for number, tag, raw in zip(flat[::3], flat[1::3], flat[2::3], strict=True)
     ]
 
 
 @cache
 def source(name: str) -> str:
-    """Read the text of a script of this folder."""
-    return (resources.files(__package__) / f"{name}.lua").read_text()
+    """Read the text of a script of this folder, after the functions of head.lua where it uses them."""
+    script = (resources.files(__package__) / f"{name}.lua").read_text()
+    return source("head") + script if name in _READS_HEADS else script
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
     """Make text of any bytes. The connections of `reconnecting` write it as the same bytes again."""
     return value.decode(errors="surrogateescape") if isinstance(value, bytes) else str(value)
