@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from wasmfleet.tasks.twins import languages, syntax
-from wasmfleet.tasks.twins.minify import refuse_jsx, walk
+from wasmfleet.tasks.twins.minify import refuse_jsx
+from wasmfleet.tasks.twins.tokens import walk
 from wasmfleet.workers.errors import NotSupportedInLane
 
 _BLANKED: Final = {

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from wasmfleet.tasks.twins import languages, syntax
 from wasmfleet.tasks.twins.literals import value
-from wasmfleet.tasks.twins.minify import walk
+from wasmfleet.tasks.twins.tokens import walk
 from wasmfleet.tasks.twins.naming import class_name, function_name, is_function
 from wasmfleet.tasks.twins.positions import Positions
 
