@@ -11,11 +11,11 @@ from wasmfleet.workers.errors import NotSupportedInLane
 _WHOLE: Final = {"string", "regex", "number", "hash_bang_line", "private_property_identifier"}
 _COMMENTS: Final = {"comment", "html_comment"}
 #: White space, line ends and comments of ECMA-262; tree-sitter's own idea of them is not relied on.
-_BETWEEN: Final = re.compile(
+BETWEEN: Final = re.compile(
     r"(?:[\t\v\f\n\r \xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]"
     r"|//[^\n\r\u2028\u2029]*|/\*(?:[^*]|\*(?!/))*\*/)*"
 )
-_LINE_END: Final = re.compile(r"[\n\r\u2028\u2029]")
+LINE_END: Final = re.compile(r"[\n\r\u2028\u2029]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,21 @@ def walk(root: Any) -> Iterator[Any]:
         waiting += reversed(node.children)
 
 
+def leaves(root: Any) -> Iterator[Any]:
+    """Give the nodes without parts that have a text and are no comments, of a tree that may have errors."""
+    for node in walk(root):
+        if not node.children and node.end_byte > node.start_byte and node.type not in _COMMENTS:
+            yield node
+
+
 def tokens(source: bytes, root: Any) -> Iterator[Token]:
     """Give the tokens of a tree without errors. Raises NotSupportedInLane where it is in doubt what a token is."""
     before = 0
     for kind, start, end in _spans(root):
         between = source[before:start].decode()
-        if between and not _BETWEEN.fullmatch(between):
+        if between and not BETWEEN.fullmatch(between):
             raise NotSupportedInLane("plain Python cannot tell the tokens of this source apart; use a sandbox")
-        is_on_new_line = bool(between) and _LINE_END.search(between) is not None
+        is_on_new_line = bool(between) and LINE_END.search(between) is not None
         yield Token(kind, source[start:end].decode(), start, end, bool(between), is_on_new_line)
         before = end
 
