@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from wasmfleet.tasks.twins import languages, syntax
+from wasmfleet.tasks.twins.bindings import unneeded
 from wasmfleet.tasks.twins.erasure import Erased, erased, refuse_ambiguous
 from wasmfleet.tasks.twins.minify import refuse_jsx
 from wasmfleet.tasks.twins.structure import structure
@@ -14,7 +15,8 @@ from wasmfleet.tasks.twins.tokens import LINE_END, leaves, walk
 from wasmfleet.workers.errors import NotSupportedInLane
 
 _EMPTY_EXPORT: Final = b"export {};"
-_UNCHECKED: Final = [syntax.UNCHECKED, "imports used only as types are kept"]
+#: An import is kept if its name occurs outside types, even where that is another name.
+_UNCHECKED: Final = [syntax.UNCHECKED, "imports used only as types, where something else has their name"]
 #: What a statement can begin with that would go on with the statement before, or be a directive.
 _GOES_ON: Final = tuple(b"([`+-/*<.,\"'")
 _BLANK, _SEMICOLON, _LINE_ENDS = ord(" "), ord(";"), b"\r\n"
@@ -39,11 +41,13 @@ def transform(source: str, filename: str, language: str, target: str, source_map
 def _without_types(source: bytes, root: Any) -> str:
     refuse_ambiguous(list(leaves(root)))
     gone = list(erased(source, root))
+    gone = sorted([*gone, *unneeded(root, gone)], key=lambda one: one.start)
     text = bytearray(source)
     for one in gone:
         _blank(text, one)
     for one in gone:
-        if one.is_member or (one.is_statement and _next_token(text, one.end) in _GOES_ON):
+        may_go_on = one.is_statement or one.is_first_in_member
+        if one.is_member or (may_go_on and _next_token(text, one.end) in _GOES_ON):
             text[one.start] = _SEMICOLON
     _refuse_changes(root, bytes(text), gone)
     return _as_module(text, root, {one.start for one in gone if one.is_statement}).decode()

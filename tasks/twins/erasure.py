@@ -72,6 +72,8 @@ class Erased:
     end: int
     is_statement: bool = False
     is_member: bool = False
+    #: What follows may go on with the member before, once this word is gone.
+    is_first_in_member: bool = False
     #: No line may end here, or what is around would be read otherwise.
     is_joined: bool = False
 
@@ -144,25 +146,31 @@ def _refuse_broken_types(source: bytes, node: Any) -> None:
 def _whole(node: Any) -> Erased | None:
     """The stretch of a node that goes as a whole, with what belongs to it."""
     if node.type in _TYPES:
-        return Erased(node.start_byte, node.end_byte, is_joined=_is_before_arrow(node))
+        return Erased(
+            node.start_byte,
+            node.end_byte,
+            is_first_in_member=_is_first_in_member(node),
+            is_joined=node.parent.type == "arrow_function",
+        )
     if node.type in _STATEMENTS:
         return _statement(node.parent if node.parent.type == "export_statement" else node)
     if node.type in ("import_statement", "export_statement") and _is_of_types(node):
         return _statement(node)
     if node.type in _MEMBERS or (node.type == "public_field_definition" and _is_declared_only(node)):
-        return Erased(node.start_byte, _end_with(node, ";"), is_member=True)
+        return Erased(node.start_byte, end_with(node, ";"), is_member=True)
     if node.type == "required_parameter" and node.children[0].type == "this":
-        return Erased(node.start_byte, _end_with(node, ","))
+        return Erased(node.start_byte, end_with(node, ","))
     if node.type in ("import_specifier", "export_specifier") and _has(node, "type"):
-        return Erased(node.start_byte, _end_with(node, ","))
+        return Erased(node.start_byte, end_with(node, ","))
     return None
 
 
 def _statement(node: Any) -> Erased:
-    return Erased(node.start_byte, _end_with(node, ";"), is_statement=True)
+    return Erased(node.start_byte, end_with(node, ";"), is_statement=True)
 
 
-def _end_with(node: Any, mark: str) -> int:
+def end_with(node: Any, mark: str) -> int:
+    """Give the end of a node with the mark that follows it, if it does."""
     following = node.next_sibling
     end: int = following.end_byte if following is not None and following.type == mark else node.end_byte
     return end
@@ -176,8 +184,9 @@ def _is_declared_only(field: Any) -> bool:
     return _has(field, "declare") or _has(field, "abstract")
 
 
-def _is_before_arrow(node: Any) -> bool:
-    return node.parent.type == "arrow_function"
+def _is_first_in_member(node: Any) -> bool:
+    member = node.parent
+    return member.parent is not None and member.parent.type == "class_body" and member.children[0] == node
 
 
 def _is_of_types(statement: Any) -> bool:
@@ -213,7 +222,7 @@ def _parts(node: Any) -> Iterator[Erased]:
         if not child.is_named and (
             child.type in _MODIFIERS or (child.type in ("?", "!") and node.type in _OPTIONAL)
         ):
-            yield Erased(child.start_byte, child.end_byte)
+            yield Erased(child.start_byte, child.end_byte, is_first_in_member=_is_first_in_member(child))
 
 
 @cache
