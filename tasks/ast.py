@@ -208,6 +208,7 @@ def optimize(
     compress: bool = True,
     mangle: bool = True,
     source_map: bool = False,
+    keep_names: bool = False,
 ) -> Optimized:
     """Make a source small: remove comments and white space, fold code, shorten local names.
 

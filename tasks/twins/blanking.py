@@ -1,42 +1,25 @@
-"""Turn TypeScript into JavaScript by writing blanks over the types: every other character keeps its place."""
+"""Turn TypeScript into JavaScript by writing blanks over the types: every other character keeps its place.
+
+The result is read again as JavaScript: it must be the tree of the source without its types, or the source is refused.
+"""
 
 from collections.abc import Iterator
 from typing import Any, Final
 
 from wasmfleet.tasks.twins import languages, syntax
-from wasmfleet.tasks.twins.minify import refuse_jsx, walk
+from wasmfleet.tasks.twins.bindings import unneeded
+from wasmfleet.tasks.twins.erasure import Erased, erased, refuse_ambiguous
+from wasmfleet.tasks.twins.minify import refuse_jsx
+from wasmfleet.tasks.twins.structure import structure
+from wasmfleet.tasks.twins.tokens import LINE_END, leaves, walk
 from wasmfleet.workers.errors import NotSupportedInLane
 
-_BLANKED: Final = {
-    "abstract_method_signature",
-    "accessibility_modifier",
-    "ambient_declaration",
-    "asserts_annotation",
-    "function_signature",
-    "implements_clause",
-    "index_signature",
-    "interface_declaration",
-    "method_signature",
-    "override_modifier",
-    "type_alias_declaration",
-    "type_annotation",
-    "type_arguments",
-    "type_parameters",
-    "type_predicate_annotation",
-}
-_REFUSED: Final = {
-    "decorator": "decorators",
-    "enum_declaration": "enums",
-    "export_assignment": "`export =`",
-    "import_alias": "import aliases",
-    "import_require_clause": "`import = require()`",
-    "internal_module": "namespaces",
-    "module": "modules",
-    "type_assertion": "type assertions in angle brackets",
-}
 _EMPTY_EXPORT: Final = b"export {};"
-_OPTIONAL_HOLDERS: Final = {"optional_parameter", "public_field_definition", "method_definition"}
-_UNCHECKED: Final = ["early errors", "imports used only as types are kept"]
+#: An import is kept if its name occurs outside types, even where that is another name.
+_UNCHECKED: Final = [syntax.UNCHECKED, "imports used only as types, where something else has their name"]
+#: What a statement can begin with that would go on with the statement before, or be a directive.
+_GOES_ON: Final = tuple(b"([`+-/*<.,\"'")
+_BLANK, _SEMICOLON, _LINE_ENDS = ord(" "), ord(";"), b"\r\n"
 
 
 def transform(source: str, filename: str, language: str, target: str, source_map: bool) -> Any:
@@ -49,19 +32,70 @@ def transform(source: str, filename: str, language: str, target: str, source_map
     refuse_jsx(root)
     typed = chosen in ("typescript", "tsx")
     return {
-        "code": _blanked(source.encode(), root) if typed else source,
+        "code": _without_types(source.encode(), root) if typed else source,
         "map": None,
         "unchecked": _UNCHECKED,
     }
 
 
-def _blanked(source: bytes, root: Any) -> str:
-    text, blanked = bytearray(source), list(_types(root))
-    for start, end in blanked:
-        for at in range(start, end):
-            if text[at] not in b"\r\n":
-                text[at] = ord(" ")
-    return _as_module(text, root, {start for start, _ in blanked}).decode()
+def _without_types(source: bytes, root: Any) -> str:
+    refuse_ambiguous(list(leaves(root)))
+    gone = list(erased(source, root))
+    gone = sorted([*gone, *unneeded(root, gone)], key=lambda one: one.start)
+    text = bytearray(source)
+    for one in gone:
+        _blank(text, one)
+    for one in gone:
+        may_go_on = one.is_statement or one.is_first_in_member
+        if one.is_member or (may_go_on and _next_token(text, one.end) in _GOES_ON):
+            text[one.start] = _SEMICOLON
+    _refuse_changes(root, bytes(text), gone)
+    return _as_module(text, root, {one.start for one in gone if one.is_statement}).decode()
+
+
+def _blank(text: bytearray, one: Erased) -> None:
+    for at in range(one.start, one.end):
+        if one.is_joined or text[at] not in _LINE_ENDS:
+            text[at] = _BLANK
+
+
+def _next_token(text: bytearray, at: int) -> int:
+    """The first byte behind a statement that is neither white space nor in a comment; 0 at the end."""
+    while rest := bytes(text[at : at + 2]):
+        if rest == b"//":
+            at = _found(text, b"\n", at)
+        elif rest == b"/*":
+            at = _found(text, b"*/", at) + 1
+        elif not rest[:1].isspace():
+            return rest[0]
+        at += 1
+    return 0
+
+
+def _found(text: bytearray, mark: bytes, at: int) -> int:
+    place = text.find(mark, at)
+    return len(text) if place < 0 else place
+
+
+def _refuse_changes(root: Any, text: bytes, gone: list[Erased]) -> None:
+    after = languages.parse(text, "javascript").root_node
+    same = not after.has_error and list(structure(root, gone)) == list(structure(after, []))
+    if not same or any(map(_is_broken, _before_arrows(after))):
+        raise NotSupportedInLane("plain Python cannot erase the types here without a change; use a sandbox")
+
+
+def _before_arrows(root: Any) -> Iterator[str]:
+    """What stands between `async`, the parameters and the arrow of each arrow function: no line may end there."""
+    for node in walk(root):
+        if node.type == "arrow_function":
+            before = [child for child in node.children if child.type != "comment"]
+            arrow = next(at for at, child in enumerate(before) if child.type == "=>")
+            for child, following in zip(before[:arrow], before[1 : arrow + 1], strict=True):
+                yield node.text[child.end_byte - node.start_byte : following.start_byte - node.start_byte].decode()
+
+
+def _is_broken(between: str) -> bool:
+    return LINE_END.search(between) is not None
 
 
 def _as_module(text: bytearray, root: Any, blanked: set[int]) -> bytearray:
@@ -71,53 +105,3 @@ def _as_module(text: bytearray, root: Any, blanked: set[int]) -> bytearray:
         start = statements[0].start_byte
         text[start : start + len(_EMPTY_EXPORT)] = _EMPTY_EXPORT
     return text
-
-
-def _types(root: Any) -> Iterator[tuple[int, int]]:
-    for node in walk(root):
-        if node.type in _REFUSED and node.is_named and node.parent is not None:
-            raise NotSupportedInLane(f"plain Python cannot lower {_REFUSED[node.type]}; use a sandbox")
-        if node.type in _BLANKED:
-            yield _statement(node)
-        else:
-            yield from _within(node)
-
-
-def _statement(node: Any) -> tuple[int, int]:
-    """Give the span of a node in bytes, with the `export` before it and the semicolon behind it."""
-    if node.type == "accessibility_modifier" and node.parent.type == "required_parameter":
-        raise NotSupportedInLane("plain Python cannot lower parameter properties; use a sandbox")
-    outer = node.parent if node.parent.type == "export_statement" else node
-    following = outer.next_sibling
-    end = following.end_byte if following is not None and following.type == ";" else outer.end_byte
-    return outer.start_byte, end
-
-
-def _within(node: Any) -> Iterator[tuple[int, int]]:
-    """Give the spans that are blanked inside a node that stays."""
-    children = node.children
-    if node.type in ("as_expression", "satisfies_expression"):
-        yield children[0].end_byte, node.end_byte
-    elif node.type == "required_parameter" and children[0].type == "this":
-        yield node.start_byte, _with_comma(node)
-    elif node.type == "non_null_expression":
-        yield children[-1].start_byte, node.end_byte
-    elif node.type in ("import_statement", "export_statement") and any(
-        child.type == "type" for child in children
-    ):
-        yield node.start_byte, node.end_byte
-    elif node.type in ("import_specifier", "export_specifier") and any(
-        child.type == "type" for child in children
-    ):
-        yield node.start_byte, _with_comma(node)
-    for child in children:
-        if child.type in ("readonly", "declare", "abstract") and not child.is_named:
-            yield child.start_byte, child.end_byte
-        if child.type in ("?", "!") and node.type in _OPTIONAL_HOLDERS | {"variable_declarator"}:
-            yield child.start_byte, child.end_byte
-
-
-def _with_comma(node: Any) -> int:
-    following = node.next_sibling
-    end: int = following.end_byte if following is not None and following.type == "," else node.end_byte
-    return end

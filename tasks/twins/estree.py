@@ -17,8 +17,7 @@ def parse(source: str, filename: str, language: str, source_type: str, objects: 
     chosen = languages.name(filename, language)
     if chosen in ("typescript", "tsx"):
         raise NotSupportedInLane("plain Python cannot parse TypeScript; use a sandbox")
-    syntax.parsed(source, chosen)
-    tree = _in_spans(_parsed(source, filename, source_type))
+    tree = _in_spans(_parsed(source, filename, chosen, source_type))
     _end_at_tokens(tree, [token["end"] for token in tree.pop("tokens")])
     tree |= {"start": 0, "end": len(source)}
     return {
@@ -28,12 +27,13 @@ def parse(source: str, filename: str, language: str, source_type: str, objects: 
     }
 
 
-def _parsed(source: str, filename: str, source_type: str) -> Any:
+def _parsed(source: str, filename: str, chosen: str, source_type: str) -> Any:
     kind = source_type if source_type != "auto" else _kind(source, filename)
     parser = esprima.parseModule if kind == "module" else esprima.parseScript
     try:
         return esprima.toDict(parser(source, {"range": True, "jsx": True, "tokens": True}))
     except esprima.Error as error:
+        syntax.parsed(source, chosen)
         place = {"line": error.lineNumber, "column": error.column, "offset": error.index}
         reason = f"plain Python knows ECMAScript 2017 only: {error.message}; use a sandbox"
         raise NotSupportedInLane(reason, place) from None

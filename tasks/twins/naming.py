@@ -1,5 +1,6 @@
 """Name functions and classes: by their own name, or by that of what holds them."""
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from wasmfleet.tasks.twins.literals import value
@@ -89,3 +90,28 @@ def _assigned(left: Any) -> str:
 
 def _plain(node: Any) -> str:
     return value(node) if node.type == "identifier" else ""
+
+
+def declared_names(declaration: Any) -> Iterator[str]:
+    """Give the names that a declaration binds."""
+    if declaration.type == "ambient_declaration":
+        declaration = declaration.named_children[0]
+    if declaration.type in ("lexical_declaration", "variable_declaration"):
+        for declarator in (
+            child for child in declaration.named_children if child.type == "variable_declarator"
+        ):
+            yield from _pattern_names(declarator.child_by_field_name("name"))
+    elif (name := declaration.child_by_field_name("name")) is not None:
+        yield value(name)
+
+
+def _pattern_names(pattern: Any) -> Iterator[str]:
+    if pattern.type in ("identifier", "shorthand_property_identifier_pattern"):
+        yield value(pattern)
+    elif pattern.type == "pair_pattern":
+        yield from _pattern_names(pattern.child_by_field_name("value"))
+    elif pattern.type in ("assignment_pattern", "object_assignment_pattern"):
+        yield from _pattern_names(pattern.child_by_field_name("left"))
+    else:
+        for child in pattern.named_children:
+            yield from _pattern_names(child)

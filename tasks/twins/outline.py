@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from wasmfleet.tasks.twins import languages, syntax
 from wasmfleet.tasks.twins.literals import value
-from wasmfleet.tasks.twins.minify import walk
-from wasmfleet.tasks.twins.naming import class_name, function_name, is_function
+from wasmfleet.tasks.twins.tokens import walk
+from wasmfleet.tasks.twins.naming import class_name, declared_names, function_name, is_function
 from wasmfleet.tasks.twins.positions import Positions
 
 _DECISIONS: Final = {
@@ -151,31 +151,7 @@ def _exported(statement: Any) -> Iterator[str]:
             for one in (one for one in child.named_children if one.type == "export_specifier"):
                 yield value(one.child_by_field_name("alias") or one.child_by_field_name("name"))
     if declaration is not None:
-        yield from _declared(declaration)
-
-
-def _declared(declaration: Any) -> Iterator[str]:
-    if declaration.type == "ambient_declaration":
-        declaration = declaration.named_children[0]
-    if declaration.type in ("lexical_declaration", "variable_declaration"):
-        for declarator in (
-            child for child in declaration.named_children if child.type == "variable_declarator"
-        ):
-            yield from _pattern_names(declarator.child_by_field_name("name"))
-    elif (name := declaration.child_by_field_name("name")) is not None:
-        yield value(name)
-
-
-def _pattern_names(pattern: Any) -> Iterator[str]:
-    if pattern.type in ("identifier", "shorthand_property_identifier_pattern"):
-        yield value(pattern)
-    elif pattern.type == "pair_pattern":
-        yield from _pattern_names(pattern.child_by_field_name("value"))
-    elif pattern.type in ("assignment_pattern", "object_assignment_pattern"):
-        yield from _pattern_names(pattern.child_by_field_name("left"))
-    else:
-        for child in pattern.named_children:
-            yield from _pattern_names(child)
+        yield from declared_names(declaration)
 
 
 def _todos(root: Any, source: str, positions: Positions) -> Iterator[dict[str, Any]]:

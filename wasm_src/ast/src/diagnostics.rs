@@ -54,6 +54,11 @@ pub fn describe(source: &str, mut found: Vec<(Check, OxcDiagnostic)>) -> Vec<Dia
         .collect()
 }
 
+/// Returns where a span begins.
+pub fn place_of(source: &str, span: Span) -> Place {
+    Walker::new(source).place(span.start as usize)
+}
+
 pub fn place(source: &str, diagnostic: &OxcDiagnostic) -> Place {
     Walker::new(source).place(start(diagnostic))
 }

@@ -4,9 +4,13 @@
 
 mod carried;
 mod diagnostics;
+mod faithful;
 mod found;
 mod language;
 mod lower;
+mod merged;
+mod newer;
+mod patterns;
 mod positions;
 mod print;
 mod source;

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
-use abi::Outcome;
+use abi::{Fault, Outcome};
 use oxc_allocator::Allocator;
 use oxc_ast::ast::Program;
 use oxc_semantic::{Scoping, SemanticBuilder};
 use oxc_transformer::{JsxOptions, TransformOptions, Transformer};
 
+use crate::diagnostics;
+use crate::merged;
 use crate::source::Source;
 
 /// Lowers a tree in place and returns its scopes.
@@ -24,6 +26,9 @@ pub fn lower<'a>(
         .build(program);
     source.refuse_errors(&analysed.diagnostics)?;
     let scoping = analysed.semantic.into_scoping();
+    if let Some((span, why)) = merged::difference(program, &scoping) {
+        return Err(Fault::not_supported_in_lane(why).at(diagnostics::place_of(source.text, span)));
+    }
     let done = Transformer::new(arena, Path::new(filename), options).build_with_scoping(scoping, program);
     source.refuse_errors(&done.diagnostics)?;
     Ok(done.scoping)

@@ -2,9 +2,12 @@
 
 use abi::Outcome;
 use oxc_codegen::CodegenOptions;
-use oxc_minifier::{CompressOptions, MangleOptions, Minifier, MinifierOptions};
+use oxc_minifier::{
+    CompressOptions, CompressOptionsKeepNames, MangleOptions, MangleOptionsKeepNames, Minifier, MinifierOptions,
+};
 use serde::{Deserialize, Serialize};
 
+use crate::faithful;
 use crate::language::{Kind, Language};
 use crate::lower;
 use crate::print;
@@ -19,6 +22,7 @@ pub struct Args<'a> {
     compress: bool,
     mangle: bool,
     source_map: bool,
+    keep_names: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -37,7 +41,11 @@ pub fn run(args: Args) -> Outcome<Optimized> {
     if source.source_type.is_typescript() {
         lower::strip_types(&source, &arena, &mut program)?;
     }
-    let minified = Minifier::new(options(&args)).minify(&arena, &mut program);
+    let options = if faithful::has_with(&program) { untouched() } else { options(&args) };
+    if options.compress.is_some() {
+        faithful::settle_deletes(&arena, &mut program);
+    }
+    let minified = Minifier::new(options).minify(&arena, &mut program);
     let codegen = CodegenOptions {
         source_map_path: print::map_path(args.filename, args.source_map),
         ..CodegenOptions::minify()
@@ -53,10 +61,27 @@ pub fn run(args: Args) -> Outcome<Optimized> {
 }
 
 fn options(args: &Args) -> MinifierOptions {
+    let kept = args.keep_names;
+    let names = CompressOptionsKeepNames { function: kept, class: kept };
     MinifierOptions {
-        mangle: args.mangle.then(MangleOptions::default),
-        compress: args.compress.then(CompressOptions::smallest),
-        ..MinifierOptions::default()
+        mangle: args.mangle.then(|| MangleOptions {
+            keep_names: MangleOptionsKeepNames::from(kept),
+            ..MangleOptions::default()
+        }),
+        compress: args.compress.then(|| CompressOptions {
+            keep_names: names,
+            ..CompressOptions::smallest()
+        }),
+        ..untouched()
+    }
+}
+
+/// Neither folds nor renames anything.
+fn untouched() -> MinifierOptions {
+    MinifierOptions {
+        mangle: None,
+        compress: None,
+        mangle_properties: None,
     }
 }
 
@@ -65,6 +90,10 @@ mod tests {
     use super::*;
 
     fn optimized(source: &str, filename: &str) -> String {
+        with_names(source, filename, false)
+    }
+
+    fn with_names(source: &str, filename: &str, keep_names: bool) -> String {
         let args = Args {
             source,
             filename,
@@ -73,6 +102,7 @@ mod tests {
             compress: true,
             mangle: true,
             source_map: false,
+            keep_names,
         };
         run(args).expect("the source is sound").code
     }
@@ -85,5 +115,25 @@ mod tests {
     #[test]
     fn types_go() {
         assert_eq!(optimized("export const a: number = 1;", "a.ts"), "export const a=1;");
+    }
+
+    #[test]
+    fn names_inside_with_stay() {
+        let source = "function f(o,long){with(o)return long===undefined}";
+        assert_eq!(optimized(source, "a.js"), source);
+    }
+
+    #[test]
+    fn a_delete_of_a_value_stays_true() {
+        assert!(!optimized("x = delete (0/0)", "a.js").contains("delete"));
+        assert_eq!(optimized("x = delete a.b", "a.js"), "x=delete a.b;");
+    }
+
+    #[test]
+    fn names_of_functions_and_classes_are_kept_on_request() {
+        let source = "export const f = function long() {}, c = class Long {};";
+        assert_eq!(optimized(source, "a.js"), "export const f=function(){},c=class{};");
+        let kept = with_names(source, "a.js", true);
+        assert!(kept.contains("function long") && kept.contains("class Long"), "{kept}");
     }
 }

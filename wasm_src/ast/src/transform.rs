@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::language::{Kind, Language};
 use crate::lower;
+use crate::newer::{NEWEST, Newer};
 use crate::print;
 use crate::source::Source;
 
@@ -35,7 +36,7 @@ pub enum Jsx {
 pub struct Transformed {
     code: String,
     map: Option<String>,
-    unchecked: [&'static str; 0],
+    unchecked: Vec<String>,
 }
 
 pub fn run(args: Args) -> Outcome<Transformed> {
@@ -43,13 +44,20 @@ pub fn run(args: Args) -> Outcome<Transformed> {
     let arena = source.arena();
     let mut program = source.parse_whole(&arena)?.program;
     let options = options(args.target, args.jsx)?;
+    let patterns = Newer::in_patterns(&program);
     let scoping = lower::lower(&source, args.filename, &arena, &mut program, &options)?;
+    let unchecked = patterns.and_in(&program).than(edition(args.target));
     let codegen = CodegenOptions {
         source_map_path: print::map_path(args.filename, args.source_map),
         ..CodegenOptions::default()
     };
     let printed = print::print(&program, codegen, Some(scoping));
-    Ok(Transformed { code: printed.code, map: printed.map, unchecked: [] })
+    Ok(Transformed { code: printed.code, map: printed.map, unchecked })
+}
+
+/// The year of a target's edition.
+fn edition(target: &str) -> u16 {
+    target.strip_prefix("es").and_then(|year| year.parse().ok()).unwrap_or(NEWEST)
 }
 
 fn options(target: &str, jsx: Jsx) -> Outcome<TransformOptions> {
@@ -80,6 +88,10 @@ mod tests {
     use super::*;
 
     fn transformed(source: &str, filename: &str, target: &str) -> String {
+        whole(source, filename, target).expect("the source is sound").code
+    }
+
+    fn whole(source: &str, filename: &str, target: &str) -> Outcome<Transformed> {
         let args = Args {
             source,
             filename,
@@ -89,7 +101,11 @@ mod tests {
             jsx: Jsx::Automatic,
             source_map: false,
         };
-        run(args).expect("the source is sound").code
+        run(args)
+    }
+
+    fn left(source: &str, target: &str) -> Vec<String> {
+        whole(source, "a.ts", target).expect("the source is sound").unchecked
     }
 
     #[test]
@@ -102,5 +118,50 @@ mod tests {
     fn types_and_jsx_go() {
         let code = transformed("export const a: number = <b/>;", "a.tsx", "esnext");
         assert!(!code.contains("number") && code.contains("react/jsx-runtime"), "{code}");
+    }
+
+    #[test]
+    fn what_is_left_is_named() {
+        for (source, left_in) in [
+            ("@d class A {}", "decorators"),
+            ("class A { accessor a }", "`accessor` fields"),
+            ("a = /(?i:b)/", "modifiers in a regular expression"),
+            ("a = /(?<b>c)/", "named groups in a regular expression"),
+            ("await a; export {}", "top-level `await`"),
+            ("a = 1n", "BigInt literals"),
+            ("import a from 'a' with {}; a", "import attributes"),
+        ] {
+            let found = left(source, "es2015");
+            assert!(found.iter().any(|said| said.contains(left_in)), "{source}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_lowered_is_not_named() {
+        let source = "async function* f() { a ??= b?.c ** {...d}; for await (e of g); try {} catch {} }";
+        assert_eq!(left(source, "es2015"), Vec::<String>::new());
+        assert_eq!(left("class A { #a = 1; static { a } b() { return #a in this } }", "es2015"), Vec::<String>::new());
+        assert_eq!(left("await 1n; a = /(?i:b)/v; export {}", "esnext"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_would_be_lowered_to_other_code_is_refused() {
+        for source in [
+            "namespace A { export const x = 1 } namespace A { f(x) }",
+            "namespace A { export const x = 1 } namespace A { namespace B { f(x) } }",
+            "namespace A.B { export const x = 1 } namespace A { export namespace B { f(x) } }",
+            "namespace A { export let x = 1; x++ }",
+            "enum A { B } enum A { C = B }",
+        ] {
+            assert!(whole(source, "a.ts", "esnext").is_err(), "{source}");
+        }
+        for source in [
+            "namespace A { export const x = 1; f(x) }",
+            "namespace A { export const x = 1 } namespace A { f(A.x); const x = 2; f(x) }",
+            "namespace A { export type x = 1 } namespace A { let y: x }",
+            "declare namespace A { let x; } namespace A { f(x) }",
+        ] {
+            assert!(whole(source, "a.ts", "esnext").is_ok(), "{source}");
+        }
     }
 }
