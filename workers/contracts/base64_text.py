@@ -18,12 +18,12 @@ def takes_bytes(hint: Any) -> bool:
 
 
 def with_bytes(value: Any, hint: Any) -> Any:
-    """Return a value in which each text that stands where its type has bytes, and no text, is decoded.
+    """Return a value in which each text that stands where its type has bytes is decoded.
 
     Raises NotBase64.
     """
     if isinstance(value, str):
-        return decoded(value) if bytes in _choices(hint) and str not in _choices(hint) else value
+        return decoded(value) if bytes in _choices(hint) else value
     for choice in filter(takes_bytes, _choices(hint)):
         if isinstance(value, list) and get_origin(choice) is list:
             return [with_bytes(inner, get_args(choice)[0]) for inner in value]

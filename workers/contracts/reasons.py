@@ -28,7 +28,7 @@ def explained(reason: str, given: Mapping[str, Any], types: Mapping[str, Any]) -
 def _bounded(what: str, hint: Any) -> str:
     meta = bounds.of(hint)
     told = meta and bounds.told(meta)
-    return _BOUND.sub(lambda found: f"`{found[1]}`: {told}", what) if told else what
+    return _BOUND.sub(lambda found: f"`{found[1]}[{told}]`", what) if told else what
 
 
 def _followed(path: str, given: Mapping[str, Any], types: Mapping[str, Any]) -> tuple[str, Any]:
