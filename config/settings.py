@@ -15,7 +15,9 @@ from urllib.parse import urlsplit
 import msgspec
 from platformdirs import user_data_path
 
-PREFIX: Final = "WASMFLEET_"
+from wasmfleet.config import foreign
+from wasmfleet.config.foreign import PREFIX
+
 Lane = Literal["any", "wasm", "python"]
 MIB: Final = 1 << 20
 OWN_TRANSPORT: Final = "wasmfleet+"
@@ -142,20 +144,26 @@ class Settings:
         return not self.broker_url
 
 
+#: The variables of all settings.
+NAMES: Final = tuple(PREFIX + field.name.upper() for field in fields(Settings))
+
+
 def load(environment: Mapping[str, str]) -> Settings:
-    """Read the settings from an environment. Raises SettingsError for an unknown variable or a wrong value."""
-    known = {field.name: field for field in fields(Settings)}
-    given = {
-        name[len(PREFIX) :].lower(): text for name, text in environment.items() if name.startswith(PREFIX)
-    }
-    unknown = sorted(given.keys() - known.keys())
-    if unknown:
-        allowed = ", ".join(PREFIX + name.upper() for name in known)
-        raise SettingsError(f"{PREFIX}{unknown[0].upper()} is not a setting; known are {allowed}")
+    """Read the settings from an environment. Raises SettingsError for a wrong value, or a setting that is misspelt.
+
+    A variable that only begins as ours do is ignored, with a warning unless Kubernetes or Docker sets it for a service.
+    """
+    known = dict(zip(NAMES, fields(Settings), strict=True))
+    foreigners = {one.variable: one for one in foreign.found(environment, known)}
+    for variable, one in foreigners.items():
+        if one.meant:
+            allowed = f"known are {', '.join(known)}; did you mean {one.meant}?"
+            raise SettingsError(f"{variable} is not a setting; {allowed}")
+        one.warn()
     values = {
-        name: _parse(name, text, known[name].metadata)
-        for name, text in given.items()
-        if text and name in known
+        field.name: _parse(field.name, environment[variable], field.metadata)
+        for variable, field in known.items()
+        if environment.get(variable) and variable not in foreigners
     }
     settings = Settings(**values)
     _check_flower(settings)

@@ -1,10 +1,15 @@
 """Compress and decompress bytes, with limits on what comes out."""
 
-from typing import Final, Literal, TypedDict
+from typing import Annotated, Final, Literal, TypedDict
+
+from msgspec import Meta
 
 from wasmfleet.workers.calls.catalogue import operation
+from wasmfleet.workers.contracts.bounds import Size
 
 Codec = Literal["gzip", "deflate", "zlib", "brotli", "lz4"]
+Level = Annotated[int, Meta(ge=0, le=12)]
+Milliseconds = Annotated[float, Meta(ge=0, le=3_600_000)]
 MAX_SIZE: Final = 64 << 20
 
 
@@ -26,7 +31,7 @@ class Best(TypedDict):
 
 
 @operation(parity="equivalent")
-def compress(data: bytes, *, codec: Codec = "gzip", level: int | None = None) -> bytes:
+def compress(data: bytes, *, codec: Codec = "gzip", level: Level | None = None) -> bytes:
     """Make bytes smaller. The lanes give different bytes of the same meaning.
 
     Arguments:
@@ -45,18 +50,19 @@ def compress(data: bytes, *, codec: Codec = "gzip", level: int | None = None) ->
 
 
 @operation(parity="exact")
-def decompress(data: bytes, *, codec: Codec = "gzip", max_size: int = MAX_SIZE) -> bytes:
+def decompress(data: bytes, *, codec: Codec = "gzip", max_size: Size = MAX_SIZE) -> bytes:
     """Give compressed bytes as they were: all of them, or an error.
 
     Arguments:
 
-    - `data`: one stream; gzip members, or LZ4 frames, one after the other are one stream.
+    - `data`: one stream; gzip members, or LZ4 frames, one after the other are one stream. Skippable LZ4 frames are
+      skipped; LZ4's legacy frames, and frames that need a dictionary, are not read.
     - `codec`: as for `compress`.
     - `max_size`: bytes that may come out, by default 64 MiB. Decompression stops there.
 
-    Raises InvalidArguments for a negative `max_size`; OutputTooLarge for more than `max_size` bytes; CorruptData for an
-    empty, unfinished or damaged stream and for anything after its end, with the offset in `data` as near as the codec
-    knows. A damaged stream that is also too large raises whichever the lane's decoder meets first.
+    Raises OutputTooLarge for more than `max_size` bytes; CorruptData for an empty, unfinished or damaged stream and for
+    anything after its end, zeros too, with the offset in `data` as near as the codec knows. A damaged stream that is
+    also too large raises whichever the lane's decoder meets first.
     """
     from wasmfleet.tasks.twins import codecs
 
@@ -67,15 +73,15 @@ def decompress(data: bytes, *, codec: Codec = "gzip", max_size: int = MAX_SIZE) 
 def best(
     data: bytes,
     *,
-    codecs: list[Codec] = ["gzip", "brotli", "lz4"],  # noqa: B006
-    budget_ms: float = 50.0,
+    codecs: Annotated[list[Codec], Meta(min_length=1)] = ["gzip", "brotli", "lz4"],  # noqa: B006
+    budget_ms: Milliseconds = 50.0,
 ) -> Best:
     """Give the smallest result that some codecs reach within a budget, and what each attempt came to.
 
     Arguments:
 
     - `data`: the bytes.
-    - `codecs`: what to try; InvalidArguments where it is empty.
+    - `codecs`: what to try.
     - `budget_ms`: milliseconds that all attempts together may cost by estimate: fixed nanoseconds a byte for each
       codec and level, since a guest has no clock.
 

@@ -3,6 +3,7 @@
 from typing import TypedDict
 
 from wasmfleet.workers.calls.catalogue import operation
+from wasmfleet.workers.contracts.bounds import Finite
 
 
 class Bucket(TypedDict):
@@ -30,7 +31,7 @@ class Summary(TypedDict):
 
 
 @operation(parity="exact")
-def aggregate(series: dict[str, list[float | None]], *, edges: list[float] = []) -> dict[str, Summary]:  # noqa: B006
+def aggregate(series: dict[str, list[Finite | None]], *, edges: list[Finite] = []) -> dict[str, Summary]:  # noqa: B006
     """Summarise each series of samples: count, failures, spread, percentiles and histogram.
 
     Arguments:
@@ -40,9 +41,10 @@ def aggregate(series: dict[str, list[float | None]], *, edges: list[float] = [])
     - `edges`: the upper bounds of the histogram's buckets, inclusive and rising; none given, they are 1, 2 and 5 of
       each decade from 0.001 to 100,000.
 
+    Sums are exact and rounded once, so every mean of finite samples is finite, and no large sample hides small ones.
     `stdev` is that of the sample (n - 1). Percentiles interpolate linearly between the closest ranks (type 7 of
-    Hyndman and Fan, 1996). Raises InvalidArguments for samples or edges that are not finite, and for edges that do
-    not rise. The lanes agree to a relative difference of 1e-12.
+    Hyndman and Fan, 1996). Raises InvalidArguments for edges that do not rise, and for a series whose standard
+    deviation is over 1.8e308, the largest number. The lanes agree to a relative difference of 1e-12.
     """
     from wasmfleet.tasks.twins import statistics
 

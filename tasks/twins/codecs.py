@@ -1,13 +1,14 @@
 """Compress and decompress with zlib, brotli and lz4, piece by piece so that a bomb stops at its limit."""
 
-import sys
 import zlib
 from typing import Any, Final
 
 import brotli
 import lz4.frame
 
-from wasmfleet.workers.errors import CorruptData, InvalidArguments, OutputTooLarge
+from wasmfleet.tasks.twins import lz4_frames
+from wasmfleet.tasks.twins.lz4_frames import corrupt
+from wasmfleet.workers.errors import InvalidArguments, OutputTooLarge
 
 _WINDOW_BITS: Final = {"gzip": 31, "deflate": -15, "zlib": 15}
 _LEVELS: Final = {
@@ -18,7 +19,6 @@ _LEVELS: Final = {
     "lz4": (0, 12, 0),
 }
 _CHUNK_BYTES: Final = 1 << 16
-_LARGEST_SIZE: Final = sys.maxsize - 1  # the codecs count in a C type, up to one byte more than is allowed
 # Estimated nanoseconds a byte, in the order of cost; wasm_src/compression/src/best.rs has the same table.
 _CANDIDATES: Final = [
     ("lz4", 0, 4.0),
@@ -58,8 +58,6 @@ def _compressed(data: bytes, codec: str, level: int) -> bytes:
 
 
 def best(data: bytes, codecs: list[Any], budget_ms: float) -> Any:
-    if not codecs:
-        raise InvalidArguments("codecs: name at least one codec")
     results = [
         (codec, level, _compressed(data, codec, level))
         for codec, level in _affordable(data, codecs, budget_ms)
@@ -84,34 +82,36 @@ def _affordable(data: bytes, codecs: list[Any], budget_ms: float) -> list[tuple[
 
 
 def decompress(data: bytes, codec: str, max_size: int) -> bytes:
-    if max_size < 0:
-        raise InvalidArguments(f"max_size: {max_size} is below 0")
-    max_size = min(max_size, _LARGEST_SIZE)
     if not data:
-        raise _corrupt("it is empty", 0)
+        raise corrupt("it is empty", 0)
     if codec in _WINDOW_BITS:
         return _inflate(data, codec, max_size)
     return _unbrotli(data, max_size) if codec == "brotli" else _unlz4(data, max_size)
 
 
 def _inflate(data: bytes, codec: str, max_size: int) -> bytes:
-    output = bytearray()
-    rest = data
-    while True:
-        stream = zlib.decompressobj(_WINDOW_BITS[codec])
-        start = len(data) - len(rest)
+    output, end = bytearray(), 0
+    while end < len(data):
+        if end and codec != "gzip":
+            raise corrupt("there is more after its end", end)
+        end = _inflate_one(memoryview(data), end, codec, output, max_size)
+    return bytes(output)
+
+
+def _inflate_one(data: memoryview, start: int, codec: str, output: bytearray, max_size: int) -> int:
+    """Append what the stream at `start` holds, and return where it ends."""
+    stream, at = zlib.decompressobj(_WINDOW_BITS[codec]), start
+    while not stream.eof:
+        if at == len(data):
+            raise corrupt("it ends too early", at)
+        chunk = data[at : at + _CHUNK_BYTES]
         try:
-            output += stream.decompress(rest, max_size - len(output) + 1)
+            output += stream.decompress(chunk, max_size - len(output) + 1)
         except zlib.error as error:
-            raise _corrupt(str(error), start) from None
+            raise corrupt(str(error), start) from None
         _bounded(output, max_size)
-        if not stream.eof:
-            raise _corrupt("it ends too early", len(data))
-        rest = stream.unused_data
-        if not rest:
-            return bytes(output)
-        if codec != "gzip":
-            raise _corrupt("there is more after its end", len(data) - len(rest))
+        at += len(chunk) - len(stream.unused_data)
+    return at
 
 
 def _unbrotli(data: bytes, max_size: int) -> bytes:
@@ -120,9 +120,9 @@ def _unbrotli(data: bytes, max_size: int) -> bytes:
         for start in range(0, len(data), _CHUNK_BYTES):
             _drain(stream, data[start : start + _CHUNK_BYTES], output, max_size)
     except brotli.error as error:
-        raise _corrupt(str(error), 0) from None
+        raise corrupt(str(error), 0) from None
     if not stream.is_finished():
-        raise _corrupt("it ends too early", len(data))
+        raise corrupt("it ends too early", len(data))
     return bytes(output)
 
 
@@ -138,30 +138,29 @@ def _drain(stream: Any, chunk: bytes, output: bytearray, max_size: int) -> None:
 
 
 def _unlz4(data: bytes, max_size: int) -> bytes:
-    output = bytearray()
-    rest = data
-    while rest:
-        more, rest = _unlz4_frame(rest, len(data) - len(rest), max_size - len(output))
-        output += more
+    output, end = bytearray(), 0
+    while end < len(data):
+        start, end = end, lz4_frames.end(data, end)
+        if not lz4_frames.is_skippable(data, start):
+            before = len(output)
+            _unlz4_frame(data[start:end], start, output, max_size)
+            lz4_frames.check_size(data, start, len(output) - before)
     return bytes(output)
 
 
-def _unlz4_frame(data: bytes, start: int, max_size: int) -> tuple[bytes, bytes]:
-    stream = lz4.frame.LZ4FrameDecompressor()
-    try:
-        output = stream.decompress(data, max_length=max_size + 1)
-    except RuntimeError as error:
-        raise _corrupt(str(error), start) from None
-    _bounded(output, max_size)
-    if not stream.eof:
-        raise _corrupt("it ends too early", start + len(data))
-    return output, stream.unused_data or b""
+def _unlz4_frame(frame: bytes, start: int, output: bytearray, max_size: int) -> None:
+    stream, chunk = lz4.frame.LZ4FrameDecompressor(), frame
+    while not stream.eof:
+        try:
+            output += stream.decompress(chunk, max_length=_CHUNK_BYTES)
+        except RuntimeError as error:
+            raise corrupt(str(error), start) from None
+        _bounded(output, max_size)
+        if stream.needs_input and not stream.eof:
+            raise corrupt("it ends too early", start + len(frame))
+        chunk = b""
 
 
 def _bounded(output: bytes | bytearray, max_size: int) -> None:
     if len(output) > max_size:
         raise OutputTooLarge(f"the data is over max_size, {max_size} bytes")
-
-
-def _corrupt(reason: str, offset: int) -> CorruptData:
-    return CorruptData(f"data: does not decode: {reason}", {"offset": offset})

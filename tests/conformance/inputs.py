@@ -7,7 +7,7 @@ import msgspec.inspect
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from tests.conformance import counterparts, mutation, values, vectors
+from tests.conformance import counterparts, frames, mutation, values, vectors
 from wasmfleet.workers.contracts.operation import PREFIX, Operation
 from wasmfleet.workers.errors import WasmfleetError
 
@@ -19,6 +19,8 @@ def of(operation: Operation) -> SearchStrategy[dict[str, Any]]:
     known = [vector["arguments"] for vector in vectors.by_operation().get(_short(operation), [])]
     if known:
         found.append(_near(st.sampled_from(known), parameters))
+        if operation.parity == "exact" and bytes in operation.contract.types.values():
+            found.append(_reframed(st.sampled_from(known)))
     maker = counterparts.making(operation)
     if maker is not None:
         found.append(_near(_made(maker, operation), parameters))
@@ -32,7 +34,12 @@ def _short(operation: Operation) -> str:
 def _values(operation: Operation, name: str) -> SearchStrategy[Any]:
     """Draw values of a parameter's type, those that any vector gives to a parameter of its name, or changed copies."""
     declared = operation.contract.types[name]
-    fresh = values.of(msgspec.inspect.type_info(declared))
+    kind = msgspec.inspect.type_info(declared)
+    fresh = values.of(kind)
+    if beyond := list(values.beyond(kind)):
+        fresh = st.integers(0, 9).flatmap(
+            lambda one: st.sampled_from(beyond) if one == 9 else values.of(kind)
+        )
     seeds = [seed for seed in vectors.arguments_called(name) if _is(seed, declared)]
     return _evenly(fresh, st.sampled_from(seeds), mutation.of(seeds, fresh)) if seeds else fresh
 
@@ -71,6 +78,16 @@ def _near(
         if draw(st.integers(0, 3)) == 3:
             arguments[name] = draw(given)
     return arguments
+
+
+@st.composite
+def _reframed(draw: DrawFn, known: SearchStrategy[dict[str, Any]]) -> dict[str, Any]:
+    """Draw a known call whose bytes are one of several frames or members, where they are any."""
+    arguments = draw(known)
+    return {
+        name: draw(frames.around(value)) if isinstance(value, bytes) else value
+        for name, value in arguments.items()
+    }
 
 
 @st.composite

@@ -1,5 +1,7 @@
 """Strategies for values of each type that a contract can name, rich in values at which implementations differ."""
 
+import math
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec.inspect as kinds
@@ -52,7 +54,7 @@ _PUNCTUATION: Final = [
 ]
 _PIECES: Final = _LINE_ENDS + _BLANKS + _CONTROLS + _COMBINING + _CASES + _ASTRAL + _PUNCTUATION
 
-_EDGES: Final = [1 << power for power in (7, 8, 15, 16, 31, 32, 53, 63, 64)]
+_EDGES: Final = [1 << power for power in (7, 8, 15, 16, 31, 32, 40, 53, 63, 64)]
 _WHOLE: Final = [sign * (edge + by) for edge in _EDGES for by in (-1, 0, 1) for sign in (1, -1)]
 _REAL: Final = [
     *(0.0, -0.0, 5e-324, -5e-324, 2.2250738585072014e-308, 1e-300, 0.1, 0.3, 1 + 2**-52),
@@ -111,6 +113,24 @@ def _number(kind: kinds.IntType | kinds.FloatType) -> SearchStrategy[Any]:
     whole = few | st.sampled_from(_WHOLE[:-12])
     real = st.sampled_from(_REAL) | st.floats() | st.floats(-1000, 1000) | whole
     return real.filter(lambda value: _within(value, kind))
+
+
+def beyond(kind: kinds.Type) -> Iterator[Any]:
+    """Give numbers that the bounds of a type exclude: just beyond each bound, and at the edges of machine words."""
+    match kind:
+        case kinds.UnionType(types=types):
+            for one in types:
+                yield from beyond(one)
+        case kinds.ListType(item_type=inner):
+            yield from ([value] for value in beyond(inner))
+        case kinds.DictType(value_type=inner):
+            yield from ({"a": value} for value in beyond(inner))
+        case kinds.IntType(ge=low, le=high) if low is not None and high is not None:
+            near = [low - 1, high + 1, *_WHOLE]
+            yield from (value for value in near if not _within(value, kind))
+        case kinds.FloatType(ge=low, le=high) if low is not None and high is not None:
+            near = [math.nextafter(low, -math.inf), math.nextafter(high, math.inf), *_REAL]
+            yield from (value for value in near if not _within(value, kind))
 
 
 def _within(value: float, kind: kinds.IntType | kinds.FloatType) -> bool:

@@ -128,26 +128,28 @@ def _chunks(operation: Operation, calls: Iterable[Mapping[str, Any]]) -> Iterato
     chunk: list[Arguments] = []
     chunk_bytes = 0
     for index, call in enumerate(calls):
-        size = _checked_size(operation, index, call)
+        arguments, size = _sendable(operation, index, call)
         if chunk and (len(chunk) == CHUNK_ITEMS or chunk_bytes + size > CHUNK_BYTES):
             yield chunk
             chunk, chunk_bytes = [], 0
-        chunk.append(dict(call))
+        chunk.append(arguments)
         chunk_bytes += size
     if chunk:
         yield chunk
 
 
-def _checked_size(operation: Operation, index: int, call: Mapping[str, Any]) -> int:
+def _sendable(operation: Operation, index: int, call: Mapping[str, Any]) -> tuple[Arguments, int]:
+    """Check an item's arguments, and return them as plain values, with their size in bytes."""
     try:
         if not isinstance(call, Mapping):
             kind = type(call).__name__
             raise InvalidArguments(f"{operation.name}: give the arguments by name, in a mapping; got {kind}")
-        size = len(operation.contract.encode(operation.contract.check((), call)))
+        _, arguments, checked = operation.contract.sendable((), call)
+        size = len(operation.contract.encode(checked))
         check_size(operation.name, size)
     except WasmfleetError as error:
         raise type(error)(f"item {index}: {error.message}", error.details) from None
-    return size
+    return arguments, size
 
 
 def _send(operation: Operation, chunk: list[Arguments], lane: Lane, expires: float | None) -> Result[Any]:

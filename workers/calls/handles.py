@@ -13,6 +13,7 @@ from wasmfleet.workers.calls import own_modules
 from wasmfleet.workers.calls.task import OperationTask
 from wasmfleet.workers.contracts.contract import Arguments, Contract
 from wasmfleet.workers.contracts.operation import PREFIX, Operation, full_name
+from wasmfleet.workers.contracts.plain import plain
 from wasmfleet.workers.errors import InvalidArguments, UnknownOperation
 from wasmfleet.workers.execution import registered
 from wasmfleet.workers.runtime.modules import files
@@ -52,7 +53,14 @@ class _Unknown(Contract):
 
     def check(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
         by_place = {str(place): value for place, value in enumerate(args)}
-        return by_place | dict(kwargs)
+        return {name: plain(value) for name, value in (by_place | dict(kwargs)).items()}
+
+    def sendable(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> tuple[tuple[Any, ...], Arguments, Arguments]:
+        checked = self.check(args, kwargs)
+        by_place = tuple(checked[str(place)] for place in range(len(args)))
+        return by_place, {name: checked[name] for name in kwargs}, checked
 
 
 @cache

@@ -174,7 +174,7 @@ class OperationTask(AwaitedTask, Generic[P, R]):
             routed = call_options.routed(options)
             return cast(Result[R], super().apply_async(tuple(args), dict(kwargs), **routed))
         if not in_a_call():
-            _check_arguments(self.operation, args, kwargs)
+            args, kwargs = _sendable(self.operation, args, kwargs)
         options |= sealed_calls.following(options)
         options.setdefault("argsrepr", _short(args))
         options.setdefault("kwargsrepr", _short(kwargs))
@@ -195,10 +195,15 @@ def _by_name(name: str, positional: Sequence[Any], options: Mapping[str, Any]) -
     return dict(zip(_BY_PLACE, positional, strict=False)) | dict(options)
 
 
-def _check_arguments(operation: Operation, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+def _sendable(
+    operation: Operation, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    """Check arguments, and return them as plain values, by place and by name as they were given."""
     if not isinstance(args, list | tuple) or not isinstance(kwargs, Mapping):
         raise InvalidArguments(f"{operation.name}: give `args` as a list or tuple, and `kwargs` as a mapping")
-    check_size(operation.name, len(operation.contract.encode(operation.contract.check(args, kwargs))))
+    by_place, by_name, checked = operation.contract.sendable(args, kwargs)
+    check_size(operation.name, len(operation.contract.encode(checked)))
+    return by_place, by_name
 
 
 class _UnderWay(threading.local):

@@ -1,12 +1,15 @@
 """`wasmfleet doctor`: what is wrong with this installation, and how to mend it."""
 
+import os
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import typer
 
-from wasmfleet.config.settings import Settings, SettingsError, settings
+from wasmfleet.config import foreign
+from wasmfleet.config.settings import NAMES, Settings, SettingsError, settings
 from wasmfleet.workers.cli import lines, machine_checkups
-from wasmfleet.workers.cli.checkup import Checkup, ok, problem
+from wasmfleet.workers.cli.checkup import Checkup, ok, problem, warning
 
 Format = Literal["text", "json"]
 _COLOURS = {"ok": typer.colors.GREEN, "warning": typer.colors.YELLOW, "problem": typer.colors.RED}
@@ -29,11 +32,26 @@ def _examined() -> list[Checkup]:
     try:
         read = settings()
         told.append(ok("settings", _shown(read)))
+        told.extend(_foreign())
         for checkup in machine_checkups.examine(read):
             told.append(checkup)  # one by one, so that an error in a later check loses no earlier result
     except SettingsError as error:
         told.append(problem("settings", str(error), "correct that setting, or what it names"))
     return told
+
+
+def _foreign() -> Iterator[Checkup]:
+    """Name the variables that begin as the settings do and set nothing."""
+    variables = foreign.found(os.environ, NAMES)
+    if not variables:
+        return
+    finding = "; ".join(f"{one.variable}: {one.reason}" for one in variables)
+    if any(one.is_setting for one in variables):
+        yield warning("other variables", finding, foreign.MEND)
+    elif any(not foreign.is_of_a_service(one.variable, one.text) for one in variables):
+        yield warning("other variables", finding, "remove those that were meant for Wasmfleet")
+    else:
+        yield ok("other variables", f"ignored: {finding}")
 
 
 def _shown(settings: Settings) -> str:

@@ -6,7 +6,9 @@ from typing import Annotated, Final, Literal, NoReturn
 
 import typer
 
-from wasmfleet.config.settings import PREFIX, Settings, settings
+from wasmfleet.config import foreign
+from wasmfleet.config.foreign import PREFIX
+from wasmfleet.config.settings import Settings, settings
 
 _BROKER_S: Final = 60.0
 
@@ -46,6 +48,10 @@ def flower() -> None:
         os.environ["FLOWER_BASIC_AUTH"] = settings().flower_auth  # `ps` shows arguments to everybody
     for name in ("KEYRING", "SEAL_KEY"):  # with them, Flower's pages and its API would open sealed results
         os.environ.pop(PREFIX + name, None)
+    if foreign.is_address(
+        os.environ.get("FLOWER_PORT", "")
+    ):  # a service named `flower`, as Kubernetes tells of it
+        del os.environ["FLOWER_PORT"]
     _become(
         "wasmfleet.workers.node.flower", "flower", "--logging=error", f"--address={address}", f"--port={port}"
     )

@@ -12,9 +12,9 @@ from wasmfleet.workers.contracts.operation import PREFIX, Operation
 _HEAD = """# Operations
 
 Generated from the docstrings by `make docs`. Wire names begin with `wasmfleet.`. Arguments after `*` are given by
-name. Parity says how results of the plain-Python lane compare: *exact* means equal results, *equivalent* other bytes
-with the same meaning, *reduced* that it checks less and says what it left out, in `unchecked` or by the error
-NotSupportedInLane.
+name. Bounds stand in brackets after a type; a value beyond them is InvalidArguments, in either lane. Parity says how
+results of the plain-Python lane compare: *exact* means equal results, *equivalent* other bytes with the same meaning,
+*reduced* that it checks less and says what it left out, in `unchecked` or by the error NotSupportedInLane.
 """
 
 

@@ -4,7 +4,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from typing import TYPE_CHECKING, Any, Final
 
 from wasmfleet.config.settings import Settings
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _BROKER_S: Final = 60.0
 _WORKERS_S: Final = 60.0
 _LOOK_S: Final = 0.1
+_ROLES: Final = frozenset(("wasm", "python"))
 
 
 @contextlib.contextmanager
@@ -39,13 +40,13 @@ def fleet(settings: Settings, counts: dict[str, int], say: "Say") -> "Iterator[S
 @contextlib.contextmanager
 def temporary(settings: Settings) -> Iterator[None]:
     """Run a fleet for one job, without Flower and without printing its output, and stop it afterwards."""
-    with fleet(settings, {"flower": 0}, lambda name, line: None):
-        wait_for_workers(settings, threading.Event())
+    with fleet(settings, {"flower": 0}, lambda name, line: None) as started:
+        wait_for_workers(settings, started.kinds, threading.Event())
         yield
 
 
-def wait_for_workers(settings: Settings, stopped: threading.Event) -> None:
-    """Wait until a worker of each role has sent a heartbeat, or `stopped` is set.
+def wait_for_workers(settings: Settings, kinds: Set[str], stopped: threading.Event) -> None:
+    """Wait until a worker of each role among these kinds of processes has sent a heartbeat, or `stopped` is set.
 
     Raises BrokerUnavailable, RuntimeUnavailable.
     """
@@ -59,22 +60,24 @@ def wait_for_workers(settings: Settings, stopped: threading.Event) -> None:
             return
         raise
     deadline = time.monotonic() + _WORKERS_S
-    while not _has_both_roles(settings) and not stopped.is_set():
+    while (missing := _ROLES & kinds - _roles(settings)) and not stopped.is_set():
         if time.monotonic() > deadline:
+            which = " and ".join(sorted(missing))
             raise RuntimeUnavailable(
-                "the workers did not start in time; `wasmfleet doctor` says what is wrong"
+                f"the workers ({which}) did not start in time; `wasmfleet doctor` says what is wrong"
             )
         time.sleep(_LOOK_S)
 
 
-def _has_both_roles(settings: Settings) -> bool:
+def _roles(settings: Settings) -> Set[str]:
+    """Return the roles of the workers that have sent a heartbeat lately."""
     from redis import RedisError
 
     from wasmfleet.workers.fleet_state import heartbeats, state
 
     with contextlib.suppress(RedisError), state.client(settings) as connection:
-        return {"wasm", "python"} <= {worker.role for worker in heartbeats.present(connection)}
-    return False
+        return {worker.role for worker in heartbeats.present(connection)}
+    return frozenset()
 
 
 @contextlib.contextmanager

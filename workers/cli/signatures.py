@@ -1,8 +1,10 @@
 """The signature of an operation as text, as a caller writes a call."""
 
 import inspect
-from typing import Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from wasmfleet.workers.contracts import bounds
 from wasmfleet.workers.contracts.contract import Supplied
 from wasmfleet.workers.contracts.operation import Operation
 
@@ -37,9 +39,19 @@ def _spelled_type(annotation: Any) -> Any:
 
 
 def _type(annotation: Any) -> str:
-    """Write a type as in the source, but a Literal as its values."""
-    if get_origin(annotation) is Literal:
-        return " | ".join(map(repr, get_args(annotation)))
-    if isinstance(annotation, type) and not get_args(annotation):
+    """Write a type as in the source, but a Literal as its values, and bounds in words: `int[1 to 2^53]`."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return " | ".join(map(repr, parts))
+    if origin is Annotated:
+        told = bounds.told(annotation.__metadata__[0])
+        return f"{_type(parts[0])}[{told}]" if told else _type(parts[0])
+    if origin in (Union, UnionType):
+        return " | ".join(map(_type, parts))
+    if isinstance(origin, type) and parts:
+        return f"{origin.__name__}[{', '.join(map(_type, parts))}]"
+    if annotation is type(None):
+        return "None"
+    if isinstance(annotation, type):
         return annotation.__name__
     return str(annotation).replace("typing.", "").replace("wasmfleet.tasks.", "")

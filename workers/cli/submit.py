@@ -114,20 +114,17 @@ def _object(target: "OperationTask[..., Any]", text: str) -> dict[str, Any]:
     value = _parsed(text, lambda reason: f"--json is not JSON: {reason}")
     if not isinstance(value, dict):
         raise InvalidArguments(f"--json must be an object of argument names, not {type(value).__name__}")
-    return _with_bytes(target, value)
+    kinds = target.operation.contract.types
+    return {name: _with_bytes(name, kinds.get(name), inner) for name, inner in value.items()}
 
 
-def _with_bytes(target: "OperationTask[..., Any]", given: dict[str, Any]) -> dict[str, Any]:
-    import base64
-    import binascii
+def _with_bytes(name: str, kind: Any, value: Any) -> Any:
+    from wasmfleet.workers.contracts import base64_text
 
-    for name, kind in target.operation.contract.types.items():
-        if kind is bytes and isinstance(given.get(name), str):
-            try:
-                given[name] = base64.b64decode(given[name], validate=True)
-            except binascii.Error:
-                raise InvalidArguments(f"--json: `{name}` takes bytes; write them in base64") from None
-    return given
+    try:
+        return base64_text.with_bytes(value, kind)
+    except base64_text.NotBase64:
+        raise InvalidArguments(f"--json: `{name}` takes bytes; write them in base64") from None
 
 
 def _parsed(text: str, complaint: Callable[[str], str]) -> Any:

@@ -1,5 +1,6 @@
 """`wasmfleet up`: run the whole fleet of this node until Ctrl-C."""
 
+import re
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from wasmfleet.workers.node.supervisor import Supervisor
 
 _LOOK_S: Final = 0.1
+_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 _COLOURS: Final = {"broker": "magenta", "wasm": "cyan", "python": "yellow", "flower": "green"}
 
 
@@ -31,7 +33,7 @@ def up(
     """
     if once and not sample:
         raise SettingsError("--once can only be used together with --sample")
-    counts = dict(_count(word) for word in scale or [])
+    counts = _counts(scale or [])
     if sample and _is_running():
         lines.say("a fleet is already running; the sample uses it and leaves it running")
         raise typer.Exit(_sample(stays=True))
@@ -40,11 +42,16 @@ def up(
     raise typer.Exit(code)
 
 
-def _count(word: str) -> tuple[str, int]:
-    name, _, number = word.partition("=")
-    if not number.isdecimal():
-        raise SettingsError(f"{word!r} is not a number of processes; write for example wasm=4")
-    return name, int(number)
+def _counts(words: list[str]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for word in words:
+        name, _, number = word.partition("=")
+        if not _NUMBER.fullmatch(number):
+            raise SettingsError(f"{word[:80]!r} is not a number of processes; write for example wasm=4")
+        if name in counts:
+            raise SettingsError(f"{name} is given twice: {name}={counts[name]} and {word}")
+        counts[name] = int(number)
+    return counts
 
 
 def _is_running() -> bool:
@@ -63,10 +70,10 @@ def _job(supervisor: "Supervisor", sample: bool, once: bool) -> int:
     stopped = threading.Event()
     with running.signals(stopped.set):
         lines.say(f"starting the fleet; its data is in {_short(settings().data_dir)}{_elsewhere()}")
-        running.wait_for_workers(settings(), stopped)
+        running.wait_for_workers(settings(), supervisor.kinds, stopped)
         code = _sample(stays=not once) if sample and not stopped.is_set() else 0
         if not once:
-            _tell_where(stopped)
+            _tell_where(supervisor, stopped)
             while not stopped.wait(_LOOK_S):
                 pass
     lines.say("stopping the fleet: workers, Flower, broker")
@@ -85,11 +92,12 @@ def _short(path: Path) -> str:
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
-def _tell_where(stopped: threading.Event) -> None:
+def _tell_where(supervisor: "Supervisor", stopped: threading.Event) -> None:
     from wasmfleet.workers.node import addresses
 
     if not stopped.is_set():
-        lines.say(f"the fleet is up; Flower: {addresses.flower(settings())}; Ctrl-C stops it")
+        pages = f"Flower: {addresses.flower(settings())}; " if "flower" in supervisor.kinds else ""
+        lines.say(f"the fleet is up; {pages}Ctrl-C stops it")
 
 
 def _printed(name: str, line: str) -> None:

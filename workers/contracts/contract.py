@@ -1,16 +1,16 @@
 """The contract of an operation: names, types and defaults of the arguments that a message may carry."""
 
 import inspect
-import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Final, get_type_hints
 
 import msgspec
 
+from wasmfleet.workers.contracts import base64_text, reasons
+from wasmfleet.workers.contracts.plain import plain
 from wasmfleet.workers.errors import InvalidArguments
 
 Arguments = dict[str, Any]
-_PLACE: Final = re.compile(r"^(?P<what>.*?) - at `\$\.?(?P<path>.*)`$", re.DOTALL)
 _encoder: Final = msgspec.msgpack.Encoder()
 
 
@@ -39,7 +39,7 @@ class Contract:
         self.wire = tuple(p.name for p in parameters if not isinstance(p.default, Supplied))
         self._supplied = {p.name: p.default for p in parameters if isinstance(p.default, Supplied)}
         self.types = {name: hints[name] for name in self.wire}
-        self._choices = {name: get_args(hint) for name, hint in hints.items() if get_origin(hint) is Literal}
+        self._with_bytes = [name for name, hint in self.types.items() if base64_text.takes_bytes(hint)]
         self._struct = msgspec.defstruct(
             "Arguments",
             [_field(p, hints[p.name]) for p in parameters if p.name in self.wire],
@@ -50,11 +50,35 @@ class Contract:
     @classmethod
     def of(cls, name: str, function: Callable[..., Any]) -> "Contract":
         """Read the contract of the operation `name` from a function's signature and type hints."""
-        return cls(name, inspect.signature(function), get_type_hints(function))
+        return cls(name, inspect.signature(function), get_type_hints(function, include_extras=True))
 
     def check(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
-        """Check a call's arguments and return them by name, with defaults filled in. Raises InvalidArguments."""
-        return self._convert(self.named(args, kwargs))
+        """Check a call's arguments and return them by name, with defaults filled in. Raises InvalidArguments.
+
+        Subclasses of plain types, numbers and arrays of numpy's, and mappings become plain values.
+        """
+        named = self.named(args, kwargs)
+        try:
+            return self._converted({name: plain(value) for name, value in named.items()})
+        except RecursionError:
+            raise InvalidArguments(f"{self.name}: the arguments nest too deep to be sent") from None
+
+    def sendable(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> tuple[tuple[Any, ...], Arguments, Arguments]:
+        """Check a call's arguments; return them as they were given, by place and by name, in plain values, and then all
+        of them as `check` does. Raises InvalidArguments."""
+        checked = self.check(args, kwargs)
+        by_place = tuple(checked[name] for name in self.wire[: len(args)])
+        return by_place, {name: checked[name] for name in kwargs}, checked
+
+    def received(self, args: Sequence[Any], kwargs: Mapping[str, Any], *, is_json: bool = False) -> Arguments:
+        """Check the arguments of a message and return them by name, with defaults filled in. Raises InvalidArguments.
+
+        In a message that was JSON, text is base64 where an argument is bytes. A decoder makes plain values only.
+        """
+        named = self.named(args, kwargs)
+        return self._converted(self._with_decoded(named) if is_json else named)
 
     def named(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
         """Return a call's arguments by name, with no default filled in and no type checked. Raises InvalidArguments."""
@@ -66,11 +90,24 @@ class Contract:
             raise InvalidArguments(f"{self.name}: `{min(twice)}` is given twice")
         return named | dict(kwargs)
 
-    def _convert(self, given: Arguments) -> Arguments:
+    def _with_decoded(self, named: Arguments) -> Arguments:
+        found = dict(named)
+        for name in self._with_bytes:
+            if name in found:
+                try:
+                    found[name] = base64_text.with_bytes(found[name], self.types[name])
+                except base64_text.NotBase64:
+                    raise InvalidArguments(
+                        f"{self.name}: `{name}`: expected `bytes`, got text that is not base64 (RFC 4648)"
+                    ) from None
+        return found
+
+    def _converted(self, given: Arguments) -> Arguments:
         try:
             checked = msgspec.convert(given, self._struct, builtin_types=(bytes,))
         except msgspec.ValidationError as error:
-            raise InvalidArguments(f"{self.name}: {_explained(str(error), self._choices)}") from None
+            reason = reasons.explained(str(error), given, self.types)
+            raise InvalidArguments(f"{self.name}: {reason}") from None
         except UnicodeEncodeError as error:
             raise _lone_surrogate(self.name, error) from None
         return {name: getattr(checked, name) for name in self.wire}
@@ -106,13 +143,3 @@ def _field(parameter: inspect.Parameter, annotation: Any) -> Any:
     if isinstance(parameter.default, list | dict):
         return (parameter.name, annotation, msgspec.field(default_factory=parameter.default.copy))
     return (parameter.name, annotation, parameter.default)
-
-
-def _explained(reason: str, choices: Mapping[str, Sequence[Any]]) -> str:
-    """Rewrite msgspec's message with the argument's name first: `source`: expected `str`, got `int`."""
-    found = _PLACE.match(reason)
-    if not found:
-        return reason[0].lower() + reason[1:]
-    what, path = found["what"], found["path"]
-    allowed = f"; allowed are {', '.join(choices[path])}" if path in choices else ""
-    return f"`{path}`: {what[0].lower()}{what[1:]}{allowed}"

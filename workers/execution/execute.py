@@ -23,6 +23,7 @@ from wasmfleet.workers.runtime.modules import HostLacks, Loaded
 from wasmfleet.workers.safe_text import storable
 from wasmfleet.workers.secrecy import sealed_calls, sealing
 from wasmfleet.workers.secrecy.sealing import Seal
+from wasmfleet.workers.untrusted.undecoded import was_json
 
 if TYPE_CHECKING:
     from wasmfleet.workers.runtime.invoke import Reply
@@ -69,7 +70,8 @@ def batch(
     the state store or the log failed.
     """
     started_at, lane = time.time(), lanes.of(request)
-    items = [_checked(operation, args, kwargs) for args, kwargs in calls]
+    is_json = was_json(request)
+    items = [_checked(operation, args, kwargs, is_json) for args, kwargs in calls]
     target = operation.target
     waiting = [item for item in items if item.outcome.error is None]
     try:
@@ -110,11 +112,11 @@ def _evaluate_message(
         evaluate(waiting)
 
 
-def _checked(operation: Operation, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Item:
+def _checked(operation: Operation, args: Sequence[Any], kwargs: Mapping[str, Any], is_json: bool) -> Item:
     seal = None
     try:
         args, kwargs, seal = sealed_calls.opened(operation.name, args, kwargs)
-        arguments = operation.contract.check(args, kwargs)
+        arguments = operation.contract.received(args, kwargs, is_json=is_json and seal is None)
         return _item(*operation.resolve(arguments), seal)
     except Exception as error:  # noqa: BLE001 - whatever goes wrong with one item is that item's error
         return Item({}, b"", Outcome(error=sealed_calls.told(typed(error), seal)))

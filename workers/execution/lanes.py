@@ -13,6 +13,7 @@ from wasmfleet.workers.contracts.operation import Operation
 from wasmfleet.workers.errors import RuntimeUnavailable
 from wasmfleet.workers.execution import call, sandbox
 from wasmfleet.workers.runtime.modules import Loaded, NotReady
+from wasmfleet.workers.untrusted.undecoded import was_json
 
 Role = Literal["wasm", "python", "here"]
 _WAIT_S: Final = (0.5, 1.0, 2.0, 4.0)
@@ -112,6 +113,8 @@ def _resend(task: Any, request: Any, lane_queue: str, changes: dict[str, Any], *
     if task.name == queues.BATCH:  # the task of a single operation sets these two itself
         shown = call.shape_of_batch(**call.of_batch(request.args, request.kwargs))
         again.options |= {"argsrepr": shown, "kwargsrepr": "{}"}
+    if was_json(request):  # in MessagePack, text would not be read as base64
+        again.options["serializer"] = "json"
     again.options.pop("eta", None)
     again.options.pop("routing_key", None)
     again.options.pop("exchange", None)

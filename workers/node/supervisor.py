@@ -27,6 +27,9 @@ _STOP_S: Final = 5.0
 _LOOK_S: Final = 0.1
 _LINE_BYTES: Final = 100_000  # a longer line is cut into several
 _STOPPED_LAST: Final = ("flower", "broker")
+#: Processes of which a fleet has one at most, and why a second one would be of no use.
+_SINGLE: Final = {"broker": "two cannot share its data", "flower": "one shows all workers"}
+_MOST_OF_A_KIND: Final = 64
 
 Say = Callable[[str, str], None]
 
@@ -58,16 +61,30 @@ def procfile() -> dict[str, str]:
 def entries(commands: Mapping[str, str], scale: Mapping[str, int]) -> list[Entry]:
     """List the processes to run: one of each kind, or as many as `scale` says.
 
-    Raises SettingsError for an unknown kind.
+    Raises SettingsError for an unknown kind, for more of a kind than a fleet can have, and for no process at all.
     """
-    for name in scale.keys() - commands.keys():
-        raise SettingsError(f"the Procfile has no process {name!r}; it has {', '.join(commands)}")
+    for name, count in scale.items():
+        _check_count(name, count, list(commands))
+    if not any(scale.get(name, 1) for name in commands):
+        raise SettingsError("there is nothing to run: every kind of process is set to 0")
     made = []
     for name, command in commands.items():
         count = scale.get(name, 1)
         names = [name] if count == 1 else [f"{name}.{number}" for number in range(1, count + 1)]
         made += [Entry(name, _words(command)) for name in names]
     return made
+
+
+def _check_count(name: str, count: int, known: list[str]) -> None:
+    if name not in known:
+        raise SettingsError(f"the Procfile has no process {name!r}; it has {', '.join(known)}")
+    if count > 1 and name in _SINGLE:
+        raise SettingsError(f"{name}={count}: a fleet has one {name} at most, because {_SINGLE[name]}")
+    if count > _MOST_OF_A_KIND:
+        more = "WASMFLEET_CONCURRENCY sets how many calls each of them runs at once"
+        raise SettingsError(
+            f"{name}={count}: `wasmfleet up` runs at most {_MOST_OF_A_KIND} of a kind; {more}"
+        )
 
 
 def running(settings: Settings) -> FleetRecord | None:
@@ -90,6 +107,11 @@ class Supervisor:
     _hurried: threading.Event = field(default_factory=threading.Event)
     _watchdog: Watchdog | None = None
     _thread: threading.Thread | None = None
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of the processes that this supervisor runs."""
+        return frozenset(map(_kind, self.entries))
 
     def start(self) -> None:
         adopt_orphans()

@@ -23,7 +23,8 @@ from wasmfleet.workers.internals.celery_worker import WorkerRequest
 from wasmfleet.workers.reception import ends, envelope, parking, set_aside
 from wasmfleet.workers.reception.intake import intake
 from wasmfleet.workers.records import outcomes, results
-from wasmfleet.workers.untrusted.undecoded import Undecoded
+from wasmfleet.workers.untrusted import message_body
+from wasmfleet.workers.untrusted.undecoded import IS_JSON, Undecoded
 
 _logger = get_task_logger(__name__)
 
@@ -36,6 +37,7 @@ class LoggedRequest(WorkerRequest):
         body = envelope.undecoded(self.message)
         self.is_parked = parking.park(self.message)
         self.hand_over(replace(body, body=b"") if self.is_parked else body)
+        self.request_dict[IS_JSON] = body.content_type == message_body.JSON
         self.time_limits = (self._hard_limit_s(), None)
         self._is_ending = self._ends_acknowledged = False
 

@@ -29,6 +29,15 @@ _CHECKS: Final = {
 _MOST_VALUES_OF_EMBED: Final = 1_000_000
 
 
+#: What a main process tells its child of a message that was JSON, beside the message's headers.
+IS_JSON: Final = "is_json"
+
+
+def was_json(request: Any) -> bool:
+    """Tell whether the message of a running call was JSON."""
+    return bool(getattr(request, IS_JSON, False))
+
+
 @dataclass(frozen=True, slots=True)
 class Unreadable:
     """The only argument of a task whose message has unreadable arguments. No message can contain such an object."""

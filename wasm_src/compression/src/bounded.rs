@@ -10,6 +10,7 @@ const CHUNK_BYTES: usize = 1 << 16;
 pub struct Bounded {
     pub data: Vec<u8>,
     max_size: usize,
+    chunk: Vec<u8>,
 }
 
 impl Bounded {
@@ -17,30 +18,31 @@ impl Bounded {
         Self {
             data: Vec::new(),
             max_size,
+            chunk: vec![0; CHUNK_BYTES],
         }
     }
 
     /// Appends all that a decoder gives. `place` tells how much of the input the decoder has taken, for an error.
     pub fn read_all<R: Read>(&mut self, decoder: &mut R, place: impl Fn(&R) -> usize) -> Outcome<()> {
-        let mut chunk = vec![0; CHUNK_BYTES];
         loop {
-            match decoder.read(&mut chunk) {
+            match decoder.read(&mut self.chunk) {
                 Ok(0) => return Ok(()),
-                Ok(size) => self.append(chunk.get(..size).unwrap_or_default())?,
+                Ok(size) => self.append(size)?,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(corrupt(&error.to_string(), place(decoder))),
             }
         }
     }
 
-    fn append(&mut self, more: &[u8]) -> Outcome<()> {
-        if self.data.len() + more.len() > self.max_size {
+    /// Appends the first bytes of the chunk that was read last.
+    fn append(&mut self, size: usize) -> Outcome<()> {
+        if size > self.max_size - self.data.len() {
             return Err(Fault::output_too_large(format!(
                 "the data is over max_size, {} bytes",
                 self.max_size
             )));
         }
-        self.data.extend_from_slice(more);
+        self.data.extend_from_slice(self.chunk.get(..size).unwrap_or_default());
         Ok(())
     }
 }

@@ -3,7 +3,8 @@
 use std::io::Read;
 
 use abi::{ByteBuf, Bytes, Outcome};
-use flate2::bufread::{DeflateDecoder, GzDecoder, ZlibDecoder};
+use flate2::Decompress;
+use flate2::bufread::{DeflateDecoder, ZlibDecoder};
 use lz4_flex::frame::FrameDecoder;
 use serde::Deserialize;
 
@@ -12,6 +13,9 @@ use crate::codec::Codec;
 use crate::lz4_frame;
 
 const BROTLI_BUFFER_BYTES: usize = 4096;
+const LARGEST_WINDOW_BITS: u8 = 15;
+/// The first seven bits of a "large window" stream, which RFC 7932 has not got and this decoder would take.
+const LARGE_WINDOW_BROTLI: u8 = 0x11;
 
 #[derive(Deserialize)]
 pub struct Args<'a> {
@@ -42,7 +46,7 @@ fn member<'a>(codec: Codec, input: &'a [u8], start: usize, output: &mut Bounded)
         return Err(corrupt("it is empty", start));
     }
     match codec {
-        Codec::Gzip => all(GzDecoder::new(input), input, start, output, |decoder| decoder.get_ref()),
+        Codec::Gzip => all(gzip(input), input, start, output, |decoder| decoder.get_ref()),
         Codec::Deflate => all(DeflateDecoder::new(input), input, start, output, |decoder| decoder.get_ref()),
         Codec::Zlib => all(ZlibDecoder::new(input), input, start, output, |decoder| decoder.get_ref()),
         Codec::Brotli => brotli(input, start, output),
@@ -65,14 +69,33 @@ fn all<'a, R: Read>(
     Ok(left)
 }
 
+/// Returns a decoder of a gzip member. flate2's own reader of gzip headers refuses names of 64 KiB, zlib's does not.
+fn gzip(input: &[u8]) -> ZlibDecoder<&[u8]> {
+    ZlibDecoder::new_with_decompress(input, Decompress::new_gzip(LARGEST_WINDOW_BITS))
+}
+
 fn lz4<'a>(input: &'a [u8], start: usize, output: &mut Bounded) -> Outcome<&'a [u8]> {
-    let (frame, rest) = input.split_at(lz4_frame::length(input, start)?);
-    let decoder = FrameDecoder::new(frame);
-    all(decoder, frame, start, output, |decoder| decoder.get_ref())?;
+    let found = lz4_frame::first(input, start)?;
+    let (frame, rest) = input.split_at(found.length);
+    if found.is_skippable {
+        return Ok(rest);
+    }
+    let mut decoder = FrameDecoder::new(frame);
+    // The decoder also says that there is nothing more where a block in the middle of a frame holds nothing.
+    while !decoder.get_ref().is_empty() {
+        let left = decoder.get_ref().len();
+        output.read_all(&mut decoder, |decoder| start + frame.len() - decoder.get_ref().len())?;
+        if decoder.get_ref().len() == left {
+            return Err(corrupt("its blocks do not end", start + frame.len() - left));
+        }
+    }
     Ok(rest)
 }
 
 fn brotli<'a>(input: &'a [u8], start: usize, output: &mut Bounded) -> Outcome<&'a [u8]> {
+    if input.first().is_some_and(|byte| byte & 0x7f == LARGE_WINDOW_BROTLI) {
+        return Err(corrupt("its window is none of RFC 7932", start));
+    }
     let mut decoder = brotli::Decompressor::new(input, BROTLI_BUFFER_BYTES);
     output.read_all(&mut decoder, |decoder| start + input.len() - decoder.get_ref().len())?;
     // The decoder may have read beyond the end of the stream: such bytes come out of another read.

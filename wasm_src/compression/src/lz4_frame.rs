@@ -1,4 +1,5 @@
-//! The end of an LZ4 frame (frame format 1.6), which must be found here: the decoder accepts a truncated frame.
+//! Frames of LZ4 (frame format 1.6): which is a skippable one, and where each ends. The decoder, lz4_flex 0.12, refuses
+//! skippable frames and accepts truncated ones.
 
 use abi::Outcome;
 
@@ -6,17 +7,31 @@ use crate::bounded::corrupt;
 
 const MAGIC: u32 = 0x184D_2204;
 const SKIPPABLE: std::ops::RangeInclusive<u32> = 0x184D_2A50..=0x184D_2A5F;
+const LEGACY: u32 = 0x184C_2102;
+const SKIPPABLE_HEADER_BYTES: usize = 8;
 const UNCOMPRESSED: u32 = 1 << 31;
 const HEADER_BYTES: usize = 7;
 
-/// Returns the bytes of the first frame of `input`; `input` begins at byte `start` of the data.
-pub fn length(input: &[u8], start: usize) -> Outcome<usize> {
+/// A frame at the beginning of some input.
+pub struct Frame {
+    /// Bytes of the whole frame.
+    pub length: usize,
+    /// Whether the frame holds an application's own bytes, which are no part of the data.
+    pub is_skippable: bool,
+}
+
+/// Finds the first frame of `input`, which begins at byte `start` of the data.
+pub fn first(input: &[u8], start: usize) -> Outcome<Frame> {
     let reader = Reader { input, start };
-    match reader.word(0)? {
-        MAGIC => blocks(&reader),
-        magic if SKIPPABLE.contains(&magic) => reader.end(8 + reader.word(4)? as usize),
-        _ => Err(corrupt("it does not begin as an LZ4 frame", start)),
-    }
+    let magic = reader.word(0)?;
+    let is_skippable = SKIPPABLE.contains(&magic);
+    let length = match magic {
+        MAGIC => blocks(&reader)?,
+        LEGACY => return Err(corrupt("a legacy LZ4 frame is not read", start)),
+        _ if is_skippable => reader.end((reader.word(4)? as usize).saturating_add(SKIPPABLE_HEADER_BYTES))?,
+        _ => return Err(corrupt("it does not begin as an LZ4 frame", start)),
+    };
+    Ok(Frame { length, is_skippable })
 }
 
 fn blocks(reader: &Reader) -> Outcome<usize> {
