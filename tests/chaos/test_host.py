@@ -124,7 +124,10 @@ def _in_mounts(commands: str) -> tuple[str, ...]:
 @pytest.mark.parametrize(
     ("what", "commands"),
     [
-        ("read-only root", "mount -t tmpfs none /var/tmp && mount --bind {data} {data} && mount -o remount,bind,ro /"),
+        (
+            "read-only root",
+            "mount -t tmpfs none /var/tmp && mount --bind {data} {data} && mount -o remount,bind,ro /",
+        ),
         ("no /proc", "mount -t tmpfs none /proc"),
     ],
 )
