@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from wasmfleet.config.celery import BATCH_FACTOR
 from wasmfleet.config.settings import MIB, settings
 from wasmfleet.workers.errors import UnknownOperation
+from wasmfleet.workers.node import memory
 from wasmfleet.workers.runtime.modules import HostLacks, Loaded, Modules, wasmtime_part
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def run(module: Loaded, function: str, requests: Sequence[bytes], time_s: float)
     limits = invoke.Limits(
         time_s=time_s,
         batch_s=time_s * BATCH_FACTOR,
-        memory_bytes=settings().memory_limit * MIB // _instances_at_once,
+        memory_bytes=memory.guest_bytes(settings()) // _instances_at_once,
         reply_bytes=settings().max_output * MIB,
         reply_values=settings().max_values,
     )

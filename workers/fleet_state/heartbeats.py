@@ -25,7 +25,7 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True):
 
     `modules` gives each module's state and, unless it is ready, the reason; `idle_because` says why the worker takes
     no messages; `obeys_all` is true where anybody at the broker may stop it or change its limits. `sent_at` is a Unix
-    time.
+    time. `settings` is what `reported.of` says, and `troubles` what the worker finds wrong with its host.
     """
 
     worker: str
@@ -37,6 +37,8 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True):
     sent_at: float
     idle_because: str = ""
     obeys_all: bool = False
+    settings: dict[str, str] = {}
+    troubles: list[str] = []
 
     @property
     def accelerated(self) -> bool:

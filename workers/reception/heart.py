@@ -7,7 +7,6 @@ old rows of the log.
 import contextlib
 import logging
 import os
-import platform
 import sqlite3
 import threading
 import time
@@ -17,7 +16,7 @@ from typing import Any, Final, Literal
 import redis
 
 from wasmfleet.config.settings import Settings
-from wasmfleet.workers.fleet_state import cancelled, heartbeats, neglected, state
+from wasmfleet.workers.fleet_state import cancelled, heartbeats, neglected, reported, state
 from wasmfleet.workers.fleet_state.heartbeats import Presence, Told
 from wasmfleet.workers.reception.intake import intake
 from wasmfleet.workers.records.outcomes import Log
@@ -49,6 +48,8 @@ class Heart:
         self._stopped = threading.Event()
         self._compiler: Any = None
         self._trial = Trial()
+        self._reported: dict[str, str] = {}
+        self._troubles: list[str] = []
         self._last_accelerated = self._last_forgotten = self._last_checkpoint = time.monotonic()
         self._said: dict[str, tuple[str, str]] = {}
         self._cancelled: bytes | None = None
@@ -80,16 +81,20 @@ class Heart:
 
     def _beat(self, connection: "redis.Redis") -> Told:
         states = self._states()
+        if not self._reported:
+            self._report()
         beat = Presence(
             worker=self._worker,
             role=self._role,
             pid=os.getpid(),
-            node=platform.node(),
+            node=reported.node(),
             version="1",
             modules=states,
             sent_at=time.time(),
             idle_because=intake.closed_because,
             obeys_all=self._settings.remote_control == "all",
+            settings=self._reported,
+            troubles=self._troubles,
         )
         return heartbeats.send(connection, beat)
 
@@ -125,10 +130,15 @@ class Heart:
                 _log.info("module %s: %s%s", name, now, f", {reason}" if reason else "")
         self._said = states
 
+    def _report(self) -> None:
+        """Read anew what is reported of this worker: a keyring or a folder of modules may have changed."""
+        self._reported, self._troubles = reported.of(self._settings), reported.troubles(self._settings)
+
     def _tidy(self, log: Log) -> None:
         if time.monotonic() - self._last_checkpoint > _CHECKPOINT_EVERY_S:
             self._last_checkpoint = time.monotonic()
             log.checkpoint()
+            self._report()
         if time.monotonic() - self._last_forgotten < _FORGET_EVERY_S:
             return
         self._last_forgotten = time.monotonic()

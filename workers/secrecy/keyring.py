@@ -34,6 +34,12 @@ def by_id(key_id: str) -> bytes:
     return _decoded(key_id, _entries(path).get(key_id))
 
 
+def ids() -> list[str]:
+    """Return the ids of all keys, sorted; none where no keyring is set. Raises UnknownKey where it cannot be read."""
+    path = settings().keyring
+    return sorted(_entries(path)) if path else []
+
+
 def nonce(_arguments: dict[str, Any]) -> bytes:
     """Return 12 random bytes from the host: a guest has no randomness fit for cryptography."""
     return os.urandom(_NONCE_BYTES)

@@ -1,0 +1,75 @@
+"""What a worker reports of its settings with each heartbeat, and where two such reports differ."""
+
+import platform
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from wasmfleet.config import celery as queues
+from wasmfleet.config.settings import Settings, without_password
+from wasmfleet.workers.errors import UnknownKey
+from wasmfleet.workers.node import data_folder, memory
+from wasmfleet.workers.runtime import modules
+from wasmfleet.workers.secrecy import keyring
+
+#: Settings of which a call's fate depends: what is refused, what is stopped, who may read and order what.
+_PLAIN: Final = (
+    *("time_limit", "memory_limit", "max_input", "max_output", "max_values"),
+    *("retention_days", "remote_control", "seal_key"),
+)
+#: What a process without a worker's task need not have.
+_OF_WORKERS: Final = frozenset(["keyring"])
+#: What is a matter of one machine.
+_OF_NODES: Final = frozenset(["log"])
+_NO_KEYRING: Final = "none"
+
+
+def of(settings: Settings) -> dict[str, str]:
+    """Return what is safety-relevant in the settings of this process, as text by name. Nothing in it is secret."""
+    plain = {name: str(getattr(settings, name)) for name in _PLAIN}
+    own = sorted(modules.files(settings).keys() - modules.manifest().keys())
+    return plain | {
+        "lanes": ", ".join(queues.queues_of_any(settings)),
+        "modules": ", ".join(own) or "built-in ones only",
+        "keyring": _key_ids(),
+        "log": str(data_folder.result_log(settings)),
+        "result_url": without_password(settings.result_url) or "the broker",
+    }
+
+
+def troubles(settings: Settings) -> list[str]:
+    """Return what a worker finds wrong with its own host, in sentences for an operator."""
+    given, wanted = memory.cgroup_bytes(), memory.most_needed_bytes(settings)
+    if given is None or given >= wanted:
+        return []
+    return [
+        f"its cgroup has {given >> 20:,} MiB of memory, and its children may need {wanted >> 20:,} "
+        "(WASMFLEET_MEMORY_LIMIT for each of WASMFLEET_CONCURRENCY)"
+    ]
+
+
+def differences(
+    theirs: Mapping[str, str], ours: Mapping[str, str], *, same_node: bool, both_workers: bool
+) -> Iterator[str]:
+    """Say where a worker's report differs from another worker's, or from that of a process that makes calls.
+
+    An empty report is that of a worker of an older version, of which nothing can be said.
+    """
+    for name in theirs.keys() & ours.keys():
+        is_skipped = (name in _OF_NODES and not same_node) or (name in _OF_WORKERS and not both_workers)
+        if theirs[name] != ours[name] and not is_skipped:
+            yield f"{name} is {theirs[name] or 'not set'} there, {ours[name] or 'not set'} here"
+    sealing = "" if both_workers else ours.get("seal_key", "")
+    if theirs and sealing and sealing not in theirs.get("keyring", "").split(", "):
+        yield f"its keyring lacks the key {sealing} with which calls are sealed here"
+
+
+def _key_ids() -> str:
+    try:
+        return ", ".join(keyring.ids()) or _NO_KEYRING
+    except UnknownKey as error:
+        return str(error)
+
+
+def node() -> str:
+    """Return this machine's name, as heartbeats have it."""
+    return platform.node()
