@@ -292,9 +292,7 @@ def _check_state(settings: Settings) -> None:
 
 def _check_seal(settings: Settings) -> None:
     if settings.seal_key and settings.keyring is None:
-        raise SettingsError(
-            f"{PREFIX}SEAL_KEY names a key; give {PREFIX}KEYRING, the file that this process finds it in"
-        )
+        raise SettingsError(f"{PREFIX}SEAL_KEY names a key; give {PREFIX}KEYRING, the file that has it")
 
 
 def _wrong(name: str, value: str, allowed: str) -> SettingsError:

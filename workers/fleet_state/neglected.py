@@ -14,7 +14,8 @@ from kombu import Connection
 from redis import Redis
 
 from wasmfleet.config.celery import ANY, DEFAULT, OURS
-from wasmfleet.config.settings import OWN_TRANSPORT, PREFIX, Settings
+from wasmfleet.config.foreign import PREFIX
+from wasmfleet.config.settings import OWN_TRANSPORT, Settings
 from wasmfleet.workers.fleet_state import state
 from wasmfleet.workers.internals.kombu import lists_of
 from wasmfleet.workers.node import broker

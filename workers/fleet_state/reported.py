@@ -28,7 +28,7 @@ def of(settings: Settings) -> dict[str, str]:
     plain = {name: str(getattr(settings, name)) for name in _PLAIN}
     own = sorted(modules.files(settings).keys() - modules.manifest().keys())
     return plain | {
-        "lanes": ", ".join(queues.queues_of_any(settings)),
+        "lanes": ", ".join(queues.lane_queues(settings)) + ", celery" * settings.serves_default_queue,
         "modules": ", ".join(own) or "built-in ones only",
         "keyring": _key_ids(),
         "log": str(data_folder.result_log(settings)),
