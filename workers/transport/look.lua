@@ -2,7 +2,7 @@
 -- programs, moves the calls that are ours into a queue of ours, and leaves every other message where it is, in order.
 -- On a connection with CLIENT TRACKING, the broker tells when one of the lists that were read here changes.
 -- KEYS: n lists (of all queues for the most urgent priority, then for the next), the bells of those n lists, s lists of
---   the shared queue, the s lists that its calls go to, the bell of those
+--   the shared queue, the s lists that its calls go to, and where s is not 0 the bell of those
 -- ARGV: n, s, what the name of a task of ours begins with, most messages that the s lists they go to may hold (0: any
 --   number), seconds after which a bell expires
 -- Returns {calls moved, lists in which something waits}

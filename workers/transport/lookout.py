@@ -73,7 +73,8 @@ class Look:
 
     def command(self, script: str) -> list[Any]:
         """Give the command that looks; `script` is the digest of look.lua."""
-        keys = [*self.lists, *self.bells, *self.shared, *self.targets, self.target_bell]
+        keys = [*self.lists, *self.bells, *self.shared, *self.targets]
+        keys += [self.target_bell] if self.shared else []
         own = [len(self.lists), len(self.shared), self.prefix, self.limit, BELL_S]
         return ["EVALSHA", script, len(keys), *keys, *own]
 
