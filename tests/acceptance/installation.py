@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import celery
 import sqlite_utils
+from celery.exceptions import TaskError
 from redis import Redis
 
 from tests import lifeline
@@ -42,6 +43,13 @@ def until(
             return value
         time.sleep(0.05)
     raise AssertionError(f"not within {seconds} s: {what or condition}\n{log()}")
+
+
+def code_of(error: Any) -> str:
+    """Return the code of an error that a Celery client without this package got."""
+    assert (type(error), len(error.args)) == (TaskError, 1), repr(error)
+    code, _, _ = str(error).partition(": ")
+    return code
 
 
 def embedded_url(data: Path, port: int) -> str:

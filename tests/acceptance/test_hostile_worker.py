@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.installation import Installation, installation
+from tests.acceptance.installation import Installation, code_of, installation
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_a_misdeed_is_the_callers_error_and_the_next_task_is_right(
     with pytest.raises(Exception, match=r".") as raised:
         result.get(timeout=30)
 
-    assert type(raised.value).__name__ == error
+    assert code_of(raised.value) == error
     assert fleet.call("hostile.echo", data=b"right").get(timeout=30) == b"right"
     assert worker_pid(fleet) == before
     [row] = fleet.rows(result.id)

@@ -12,7 +12,7 @@ import pytest
 import wasmtime
 from redis import Redis
 
-from tests.acceptance.installation import Installation, installation
+from tests.acceptance.installation import Installation, code_of, installation
 from tests.needs import need
 
 _ROOT = Path(__file__).parents[2]
@@ -152,7 +152,7 @@ def test_its_errors_are_typed(fleet: Installation, arguments: dict[str, object],
     with pytest.raises(Exception, match=r"times: give|name") as raised:
         result.get(timeout=30)
 
-    assert type(raised.value).__name__ == "InvalidArguments"
+    assert code_of(raised.value) == "InvalidArguments"
     assert reason in str(raised.value)
 
 
@@ -162,7 +162,7 @@ def test_it_has_no_twin(fleet: Installation) -> None:
     with pytest.raises(Exception, match="no plain-Python twin") as raised:
         result.get(timeout=30)
 
-    assert type(raised.value).__name__ == "RuntimeUnavailable"
+    assert code_of(raised.value) == "RuntimeUnavailable"
 
 
 def test_files_that_cannot_be_modules_are_refused_by_name_and_harm_nobody(fleet: Installation) -> None:

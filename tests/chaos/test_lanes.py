@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tests.acceptance.installation import Installation, installation, until
+from tests.acceptance.installation import Installation, code_of, installation, until
 
 GOOD = {"source": "export const a = 1;", "filename": "a.js"}
 BAD = {"source": "const a = ;", "filename": "a.js"}
@@ -136,7 +136,7 @@ def test_a_wasm_call_that_expires_without_a_sandbox_says_so(fleet: Installation)
     result = signature.apply_async(expires=3)
     until(result.ready)
 
-    assert type(result.result).__name__ == "RuntimeUnavailable"
+    assert code_of(result.result) == "RuntimeUnavailable"
     [row] = fleet.rows(result.id)
     assert (row["error_code"], row["engine"]) == ("RuntimeUnavailable", "")
 
@@ -149,7 +149,7 @@ def test_a_wasm_call_that_expired_before_a_worker_came_says_so(fleet: Installati
 
     until(result.ready)
 
-    assert (result.state, type(result.result).__name__) == ("REVOKED", "RuntimeUnavailable")
+    assert (result.state, code_of(result.result)) == ("REVOKED", "RuntimeUnavailable")
     assert [row["error_code"] for row in fleet.rows(result.id)] == ["RuntimeUnavailable"]
 
 

@@ -111,8 +111,8 @@ def test_a_result_that_its_store_never_takes_is_an_error_after_five_runs(
         until(lambda: store.answered([id]), what="the answer", log=fleet.output, seconds=60)
 
         answer = json.loads(server.get(f"celery-task-meta-{id}"))
-        assert answer["result"]["exc_type"] == "OutputTooLarge"
-        assert "4,000," in answer["result"]["exc_message"][0]
+        assert answer["result"]["code"] == "OutputTooLarge"
+        assert "4,000," in answer["result"]["message"]
         assert fleet.executions([id]) == {id: 5}
         assert fleet.settle(fleet.publish(1, "chaos.nap")), "others are served"
         fleet.nothing_is_held()

@@ -11,7 +11,7 @@ import msgpack
 import pytest
 from redis import Redis
 
-from tests.acceptance.installation import until
+from tests.acceptance.installation import code_of, until
 from tests.chaos.fleet import ChaosFleet, chaos_fleet, children
 from tests.security.bombs import BOMBS, message
 
@@ -113,7 +113,7 @@ def test_there_is_one_way_to_an_operation(fleet: ChaosFleet, name: str) -> None:
     with pytest.raises(Exception, match="is not served") as raised:
         sent.get(timeout=30)
 
-    assert type(raised.value).__name__ == "UnknownOperation"
+    assert code_of(raised.value) == "UnknownOperation"
     [row] = fleet.rows(sent.id)
     assert (row["error_code"], row["engine"]) == ("UnknownOperation", "")
 
@@ -137,7 +137,7 @@ def test_what_follows_a_call_fails_with_a_row_and_a_result_of_its_own(fleet: Cha
         with pytest.raises(Exception, match=r"celery\.map is not served"):
             hashed.apply_async(**follow_up).get(timeout=30)
 
-    assert type(raised.value).__name__ == "InvalidArguments"
+    assert code_of(raised.value) == "InvalidArguments"
     ids = [chained.id, linked.options["task_id"], errback.options["task_id"]]
     until(lambda: len(fleet.rows(*ids)) == 3, what="each has its row", log=fleet.output)
     assert {row["error_code"] for row in fleet.rows(*ids)} == {"InvalidArguments"}
@@ -157,7 +157,7 @@ def test_a_twin_that_wants_too_much_memory_is_told_so_and_its_child_goes_on(flee
     for call in (native, python):
         with pytest.raises(Exception, match="memory") as raised:
             call.apply_async().get(timeout=60)
-        assert type(raised.value).__name__ == "MemoryLimitExceeded"
+        assert code_of(raised.value) == "MemoryLimitExceeded"
 
     assert children(worker.pid) == before
     assert (

@@ -105,7 +105,8 @@ class Results(RedisResults):
             _logger.warning("the errbacks of call %s cannot be sent: %s", request.id, unsent)
 
     def prepare_exception(self, exc: Any, serializer: Any = None) -> Any:
-        """Write an error as Celery's does, but for two, which become typed errors of the fleet.
+        """Write an error as Celery's does, but an error of the fleet as `stored.written` says where its reader may not
+        have this package. Two others become errors of the fleet.
 
         A call that was revoked with a typed error ends with that error. A result that kombu could not encode ends as
         OutputTooLarge: results hold plain values only, so what was missing is memory for the form that its reader
@@ -114,7 +115,10 @@ class Results(RedisResults):
         if isinstance(exc, EncodeError):
             exc = OutputTooLarge(f"the result cannot be written: {storable(exc)}")
         why = exc.args[0] if isinstance(exc, TaskRevokedError) and exc.args else None
-        return super().prepare_exception(why if isinstance(why, WasmfleetError) else exc, serializer)
+        error = why if isinstance(why, WasmfleetError) else exc
+        if isinstance(error, WasmfleetError) and not _asked_for_msgpack():
+            return stored.written(error)
+        return super().prepare_exception(error, serializer)
 
     def get(self, key: Any) -> Any:
         """Read what is stored under a key, with the tries of `ensure`; Celery's, which `set` calls too, tries once.

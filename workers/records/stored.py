@@ -63,6 +63,9 @@ class _Error(msgspec.Struct):
     exc_type: str
     exc_module: str
     exc_message: list[Any] | str = ""
+    code: str | None = None
+    message: str | None = None
+    details: dict[str, Any] | None = None
 
 
 def checked(meta: Any, app: Any) -> dict[str, Any]:
@@ -104,6 +107,8 @@ def error_of(told: Any) -> Exception:
         return UnreadableResult(
             f"the call failed, and what is stored as its error is no error: {_told(error)}"
         )
+    if found.code in errors.BY_CODE and found.message is not None:
+        return errors.from_code(found.code, found.message, found.details)
     kind = _CLASSES.get((found.exc_module, found.exc_type))
     said = found.exc_message if isinstance(found.exc_message, list) else [found.exc_message]
     if kind is None:
@@ -112,6 +117,23 @@ def error_of(told: Any) -> Exception:
         return _own(kind, *said) if issubclass(kind, WasmfleetError) else kind(*said)
     except Exception:  # noqa: BLE001 - constructors raise what they like for strange arguments
         return _unknown(found, said)
+
+
+def written(error: WasmfleetError) -> dict[str, Any]:
+    """Return an error of the fleet as it is stored for clients of any kind; `error_of` makes the same error of it.
+
+    A Celery client without this package cannot have the error's class: Celery (5.7, backends/base.py) would make one up
+    that cannot be pickled, and show its arguments as a tuple. It finds Celery's own TaskError here, with one text. What
+    Celery does not read (`code`, `message`, `details`) is for clients that read the result by themselves.
+    """
+    return {
+        "exc_type": celery.TaskError.__qualname__,
+        "exc_module": celery.TaskError.__module__,
+        "exc_message": [f"{error.code}: {error}"],
+        "code": error.code,
+        "message": error.message,
+        "details": error.details,
+    }
 
 
 def item(index: int, answer: Any) -> tuple[Any, WasmfleetError | None]:
