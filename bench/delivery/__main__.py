@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import platform
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from bench.delivery.rows import ROWS, measure
 from bench.delivery.speed import publishing, speed
 from bench.delivery.systems import SYSTEMS
+from bench.delivery.table import table
 
 
 def main() -> None:
@@ -18,12 +20,13 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     options = parser.parse_args()
     wanted = options.rows or [*ROWS, "speed"]
-    figures: dict[str, Any] = {"machine": platform.machine(), "seed": options.seed}
+    figures: dict[str, Any] = {"machine": platform.machine(), "cores": os.cpu_count(), "seed": options.seed}
     print(f"seed {options.seed}")
     for row in [name for name in wanted if name in ROWS]:
         figures[row] = _row(row, options.seed)
     if "speed" in wanted:
         figures |= _speed()
+    print(f"\n{table(figures)}")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
 
@@ -38,12 +41,10 @@ def _row(row: str, seed: int) -> dict[str, Any]:
 
 
 def _speed() -> dict[str, Any]:
-    print("\nspeed, two children, medians of interleaved rounds")
+    print("\nspeed, two processes, medians of interleaved rounds")
     found: dict[str, Any] = speed()
     for name, figures in found.items():
         _print(name, figures)
-    ours, theirs = (found[name]["no_ops_a_second"] for name in ("wasmfleet", "celery"))
-    print(f"  drains {ours / theirs:.1f} times as fast")
     cost = publishing()
     _print("a .delay(), ms", cost)
     return {"speed": found, "publish_ms": cost}

@@ -1,4 +1,4 @@
-"""The Celery app under test; the broker's URL chooses the transport."""
+"""A stock Celery app, which imports nothing of Wasmfleet: the broker's URL alone chooses the transport."""
 
 import os
 import signal
@@ -6,14 +6,8 @@ import signal
 from celery import Celery
 
 from bench.delivery import marks
-from wasmfleet.workers import transport
-from wasmfleet.workers.reception.reaping import ReapStep
 
-transport.register()
-broker = os.environ["BENCH_BROKER"]
-app = Celery("bench", broker=broker, set_as_current=False)
-if broker.startswith("wasmfleet"):
-    app.steps["consumer"].add(ReapStep)
+app = Celery("bench", broker=os.environ["BENCH_BROKER"], set_as_current=False)
 app.conf.update(
     task_acks_late=True,
     task_reject_on_worker_lost=True,

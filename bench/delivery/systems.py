@@ -1,7 +1,7 @@
 """The systems that are compared, each started as its users start it.
 
-Of Wasmfleet, only what it adds to delivery in a plain Celery application takes part: its transport, and the search for
-dead children. Its log, results and quarantine take time that the others do not spend; the chaos suite tests them.
+Of Wasmfleet, its transport alone takes part, in a stock Celery app. Its log, results and quarantine take time that the
+others do not spend; the chaos suite tests them.
 """
 
 import contextlib

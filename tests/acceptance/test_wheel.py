@@ -3,19 +3,16 @@
 import json
 import os
 import re
-import shutil
 import subprocess
-import sys
-import venv
 from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.conftest import CommandLine, one_line
+from tests.acceptance.wheels import built, installed, pip
 from tests.ports import free_port
 
-_ROOT = Path(__file__).parents[2]
 _CALLS = """
 import json
 from celery import chain
@@ -39,43 +36,13 @@ print(json.dumps([report["valid"], [[one.value, one.error] for one in items], ha
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    copy = folder / "checkout"
-    ignored = shutil.ignore_patterns(
-        ".git", ".venv", "wasm_src", "*.egg-info", ".*_cache", "__pycache__", ".hypothesis"
-    )
-    shutil.copytree(_ROOT, copy, symlinks=True, ignore=ignored)
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(copy)]
-    subprocess.run(command, check=True, capture_output=True)
-    return next(folder.glob("*.whl"))
+    return built(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
 def client(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of programs of an environment that has the wheel without any of its extras."""
     return installed(str(wheel), tmp_path_factory.mktemp("client"))
-
-
-def installed(what: str, folder: Path) -> Path:
-    """Install a wheel in a new environment, in the versions of the lock; skip the test where no registry answers."""
-    venv.create(folder / "env")
-    binaries = folder / "env" / "bin"
-    constraints = folder / "constraints.txt"
-    lock = (_ROOT / "requirements.lock").read_text().splitlines()
-    constraints.write_text(
-        "\n".join(line.removesuffix(" \\") for line in lock if "==" in line and line[0].isalpha())
-    )
-    install = [*pip(binaries), "install", "--quiet", "--no-compile", "--constraint", constraints, what]
-    done = subprocess.run(install, cwd=folder, capture_output=True, text=True)
-    if "from versions: none" in done.stderr and not os.environ.get("CI"):
-        pytest.skip("no package registry answers")
-    assert done.returncode == 0, done.stderr
-    return binaries
-
-
-def pip(binaries: Path) -> list[str | Path]:
-    """Return the command by which this environment's pip works on another environment."""
-    return [sys.executable, "-m", "pip", "--python", binaries / "python"]
 
 
 def without_checkout(environment: dict[str, str]) -> dict[str, str]:
