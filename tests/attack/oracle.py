@@ -12,8 +12,10 @@ import msgpack
 from tests.attack import wire
 from tests.attack.findings import Finding
 from tests.attack.processes import KILLED_ABOVE_MIB, open_files
+from tests.attack.seeds import lists
 from tests.attack.target import MEMORY_LIMIT_MIB, Target
 from tests.attack.wire import Sent
+from wasmfleet.config.celery import DEFAULT
 
 MAIN_MIB: Final = 400
 #: The memory that a child may take: the interpreter with all libraries, its guests, and messages and results as large
@@ -50,8 +52,9 @@ def check(target: Target, sent: Sequence[Sent], seen: Seen) -> list[Finding]:
 
     If the fleet is found to be unusable, the checks that need a working one are left out.
     """
-    messages = [one for one in sent if one.list]
+    messages = [one for one in sent if one.list and not wire.may_be_left(one.list, one.raw)]
     found = list(_quiet(target, sent))
+    target.forget(*(name for name in lists() if name.startswith(DEFAULT)))  # what was left there for others
     found += _memory(target, sent, seen)
     found += _output(target, sent)
     if any(finding.what in ENDS_A_FLEET for finding in found):

@@ -98,7 +98,9 @@ class Target:
         """
         with self.broker() as broker:
             queued: dict[str, list[bytes]] = {
-                name: broker.lrange(name, 0, -1) for name in lists() if broker.exists(name)
+                name: [raw for raw in broker.lrange(name, 0, -1) if not wire.may_be_left(name, raw)]
+                for name in lists()
+                if broker.exists(name)
             }
             held = [_held(entry) for entry in broker.hvals("unacked")]
         queued["held"] = [raw for raw in held if not wire.waits_until_later(raw)]

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgpack
 
 from tests.attack import values
+from wasmfleet.config.celery import DEFAULT, OURS
 
 _PLAIN_TAG: Final = re.compile(r"[!-~]{1,255}\Z")
 _MOST_HEAD: Final = 262_144
@@ -108,6 +109,20 @@ def may_be_unreadable(raw: bytes) -> bool:
     outer = _well_formed(raw) or {}
     head = values.to_json({name: part for name, part in outer.items() if name != "body"})
     return b"__type__" in head or len(head) > _MOST_HEAD or any(deep in head for deep in _DEEP)
+
+
+def may_be_left(name: str, raw: bytes) -> bool:
+    """Whether a message may stay in its list: in Celery's default queue, what may call no operation is for others."""
+    if not name.startswith(DEFAULT):
+        return False
+    outer = _well_formed(raw) or {}
+    task = (outer.get("headers") or {}).get("task")
+    is_ours = isinstance(task, str) and task.startswith(OURS)
+    return (
+        not is_ours
+        or may_be_unreadable(raw)
+        or bool(_SURROGATE.search(json.dumps(outer, ensure_ascii=False)))
+    )
 
 
 def waits_until_later(raw: bytes) -> bool:

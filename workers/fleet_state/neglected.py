@@ -89,10 +89,10 @@ class Watch:
         self._seen = Waiting()
         self._since = self._looked_at = time.monotonic()
 
-    def look(self) -> None:
+    def look(self, connection: "Redis") -> None:
         """Look, unless that was done a moment ago, and log a warning where messages are neglected.
 
-        Raises redis.RedisError.
+        `connection` leads to the state that the fleet shares. Raises redis.RedisError.
         """
         now = time.monotonic()
         if now - self._looked_at < EVERY_S:
@@ -108,15 +108,16 @@ class Watch:
         finding, mend = complaint(self._settings, seen)
         is_served = self._settings.serves_default_queue
         if finding and ((seen.calls and not is_served) or now - self._since >= PATIENCE_S):
-            self._say(finding, mend)
+            _say(connection, finding, mend)
 
     def _has_moved(self, seen: Waiting) -> bool:
         before = self._seen
         return seen.digest != before.digest or not seen.messages or not before.messages
 
-    def _say(self, finding: str, mend: str) -> None:
-        if state.shared().set(_SAID, 1, nx=True, ex=_SAY_EVERY_S - 5):
-            _log.warning("%s: %s", finding, mend)
+
+def _say(connection: "Redis", finding: str, mend: str) -> None:
+    if connection.set(_SAID, 1, nx=True, ex=_SAY_EVERY_S - 5):
+        _log.warning("%s: %s", finding, mend)
 
 
 def _look_at_lists(connection: "Redis") -> Waiting:

@@ -71,7 +71,7 @@ class Heart:
                 intake.probe()
                 self._heed(self._beat(connection))
                 self._tidy(log)
-                self._neglected.look()
+                self._neglected.look(connection)
             except (redis.RedisError, sqlite3.OperationalError):
                 continue  # the broker or the log is away; the next beat tries again
             except Exception:  # noqa: BLE001 - the thread must live
