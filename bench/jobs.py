@@ -14,7 +14,6 @@ import blake3
 import brotli
 import esprima
 import lz4.frame
-import rjsmin
 import tree_sitter
 import tree_sitter_javascript
 import xxhash
@@ -118,10 +117,7 @@ def _scripts(source: Source) -> Iterator[Job]:
         "ast.validate", source.name, size, [*_pair(ast.validate, **given), tree, plain, *source.node("parse")]
     )
     yield Job("ast.parse", source.name, size, [*_pair(ast.parse, **given), plain])
-    minified = Contender("rjsmin", "native", lambda: rjsmin.jsmin(source.text))
-    yield Job(
-        "ast.optimize", source.name, size, [*_pair(ast.optimize, **given), minified, *source.node("minify")]
-    )
+    yield Job("ast.optimize", source.name, size, [*_pair(ast.optimize, **given), *source.node("minify")])
     yield Job("ast.outline", source.name, size, [*_pair(ast.outline, **given), tree])
     lowered = [_pair(ast.transform, **given, target="es2015")[0]]
     yield Job("ast.transform", f"{source.name} to es2015", size, lowered)

@@ -7,22 +7,9 @@ from wasmfleet.workers.calls.catalogue import operation
 Language = Literal["auto", "javascript", "jsx", "typescript", "tsx"]
 SourceType = Literal["auto", "script", "module"]
 Jsx = Literal["automatic", "classic", "preserve"]
-Target = Literal[
-    "es5",
-    "es2015",
-    "es2016",
-    "es2017",
-    "es2018",
-    "es2019",
-    "es2020",
-    "es2021",
-    "es2022",
-    "es2023",
-    "es2024",
-    "es2025",
-    "es2026",
-    "esnext",
-]
+_Older = Literal["es5", "es2015", "es2016", "es2017", "es2018", "es2019", "es2020"]
+_Newer = Literal["es2021", "es2022", "es2023", "es2024", "es2025", "es2026", "esnext"]
+Target = Literal[_Older, _Newer]
 
 
 class Diagnostic(TypedDict):
@@ -56,7 +43,7 @@ class Tree(TypedDict):
 
 
 class Optimized(TypedDict):
-    """A source made small. `map` is a source map (version 3) in JSON, or None; `unchecked` is empty in the sandbox."""
+    """A source made small. `map` is a source map (version 3) in JSON, or None; `unchecked` names what is not checked."""
 
     code: str
     map: str | None
@@ -66,7 +53,10 @@ class Optimized(TypedDict):
 
 
 class Transformed(TypedDict):
-    """A rewritten source. `map` is a source map (version 3) in JSON, or None."""
+    """A rewritten source. `map` is a source map (version 3) in JSON, or None.
+
+    `unchecked` names what is not checked, and each piece of syntax that is left though the target does not know it.
+    """
 
     code: str
     map: str | None
@@ -74,10 +64,7 @@ class Transformed(TypedDict):
 
 
 class Import(TypedDict):
-    """One loading of another module: `import`, `export … from`, `import("x")` or `require("x")`.
-
-    `names` are the local names that an `import` binds.
-    """
+    """One loading of a module: `import`, `export … from`, `import("x")`, `require("x")`. `names` are the local ones."""
 
     source: str
     names: list[str]
@@ -96,10 +83,7 @@ class Export(TypedDict):
 
 
 class Function(TypedDict):
-    """One function: named by its declaration or by what holds it, a method as `Class.method`.
-
-    The name is empty where nothing names it.
-    """
+    """One function: named by its declaration or by what holds it, a method as `Class.method`; else the name is empty."""
 
     name: str
     start: int
@@ -160,7 +144,8 @@ def validate(
     - `source_type`: `script`, `module`, or `auto`, which decides by the name (`.mjs`, `.cjs`) and the source.
 
     The result lists the errors as diagnostics with their places; an invalid source is a result, not an error. The
-    plain-Python twin parses with tree-sitter and knows syntax errors only, which its `unchecked` says.
+    plain-Python twin parses with tree-sitter and knows syntax errors only, which its `unchecked` says; a source that
+    its grammar may be too old for is NotSupportedInLane.
     """
     from wasmfleet.tasks.twins import syntax
 
@@ -221,10 +206,22 @@ def optimize(
     - `compress`: fold constants and remove code that cannot run.
     - `mangle`: shorten the names of local variables.
     - `source_map`: give a source map (version 3) as well.
+    - `keep_names`: keep the names of functions and classes, for code that reads their `name`.
 
     The result has the code, its size and that of the source in bytes of UTF-8. Raises InvalidSource with the place
     where the source does not parse. The plain-Python twin removes comments and white space only, and knows no early
-    errors, which `unchecked` says; TypeScript, JSX, source maps and what it would change are NotSupportedInLane there.
+    errors, which `unchecked` says; TypeScript, JSX, source maps and what it might change are NotSupportedInLane there.
+
+    `compress` and `mangle` assume of a source what minifiers assume:
+
+    - Nobody reads the text of a function, nor its `name` and that of a class unless `keep_names` is given.
+    - Built-in objects are those of ECMAScript, well-known globals exist, and reading one has no effect.
+    - `toString`, `valueOf` and `Symbol.toPrimitive` only convert; `document.all` is not used.
+    - No variable is read before its declaration has run, and no class extends what is no constructor.
+    - What a direct `eval` declares is used inside it only; no string or array exceeds the engine's longest.
+    - What a comment `@__PURE__` or `@__NO_SIDE_EFFECTS__` calls pure is pure.
+
+    Where one of these does not hold, give `compress=False` and `mangle=False`, which a `with` statement implies.
     """
     from wasmfleet.tasks.twins import minify
 
@@ -255,9 +252,17 @@ def transform(
     - `jsx`: call `react/jsx-runtime` (`automatic`) or `React.createElement` (`classic`), or leave JSX as it is.
     - `source_map`: give a source map (version 3) as well.
 
-    Where newer syntax needs helper functions, they are imported from `@oxc-project/runtime`. Raises InvalidSource
-    with the place where the source does not parse. The plain-Python twin writes blanks over types, for the target
-    esnext and without JSX; it keeps imports that are used as types only.
+    Where newer syntax needs helper functions, they are imported from `@oxc-project/runtime`; what an engine lacks of
+    ECMAScript's objects (Promise, WeakMap) is not added. What is newer than the target and is not lowered is named in
+    `unchecked`: BigInt, top-level `await`, syntax of regular expressions, attributes of imports, and for every target
+    what no edition of ECMAScript has: decorators, `accessor` fields, `import defer`. Raises InvalidSource with the
+    place where the source does not parse, and NotSupportedInLane for what would be lowered to other code than
+    TypeScript's: names that two blocks of one namespace or enum share, and exported variables that a namespace writes
+    to.
+
+    The plain-Python twin writes blanks over types, for the target esnext and without JSX. What has a meaning when the
+    program runs is NotSupportedInLane there: enums, namespaces, import aliases, decorators, properties that
+    parameters declare. It keeps an import whose name occurs outside types, even where that is another name.
     """
     from wasmfleet.tasks.twins import blanking
 
@@ -284,9 +289,10 @@ def outline(
 
     Complexity is McCabe's (1976): one, and one for each if, ?:, loop, case, catch, &&, || and ?? of the function
     itself; that of the whole source counts one more and the decisions outside all functions. Spans are in code points
-    from 0, lines from 1. Raises InvalidSource with the place where the source does not parse. The plain-Python twin
-    parses with tree-sitter, which accepts some faulty sources and refuses some newer syntax, as `unchecked` says. For
-    a source that both lanes accept, the outlines are equal.
+    from 0, lines from 1. Types load nothing: `import("x")` in a type is no import. Raises InvalidSource with the place
+    where the source does not parse. The plain-Python twin parses with tree-sitter, which accepts some faulty sources,
+    as `unchecked` says; what its grammar may be too old for is NotSupportedInLane. For a source that both lanes
+    accept, the outlines are equal.
     """
     from wasmfleet.tasks.twins import outline as outlining
 

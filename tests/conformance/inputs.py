@@ -1,15 +1,18 @@
 """Strategies for calls of an operation, made from its contract, from its vectors and from the operation it undoes."""
 
 import inspect
-from typing import Any
+from typing import Any, Final
 
 import msgspec.inspect
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from tests.conformance import counterparts, frames, mutation, values, vectors
+from tests.conformance import counterparts, frames, mutation, programs, values, vectors
 from wasmfleet.workers.contracts.operation import PREFIX, Operation
 from wasmfleet.workers.errors import WasmfleetError
+
+#: The family whose `source` is a program.
+_OF_PROGRAMS: Final = "ast"
 
 
 def of(operation: Operation) -> SearchStrategy[dict[str, Any]]:
@@ -21,6 +24,8 @@ def of(operation: Operation) -> SearchStrategy[dict[str, Any]]:
         found.append(_near(st.sampled_from(known), parameters))
         if operation.parity == "exact" and bytes in operation.contract.types.values():
             found.append(_reframed(st.sampled_from(known)))
+    if operation.module == _OF_PROGRAMS:
+        found.append(_near(programs.programs(), parameters))
     maker = counterparts.making(operation)
     if maker is not None:
         found.append(_near(_made(maker, operation), parameters))

@@ -12,14 +12,20 @@ use crate::diagnostics;
 use crate::merged;
 use crate::source::Source;
 
-/// Lowers a tree in place and returns its scopes.
+/// The scopes of a lowered tree, and what its code does not do that TypeScript's does.
+pub struct Lowered {
+    pub scoping: Scoping,
+    pub unchecked: Vec<String>,
+}
+
+/// Lowers a tree in place.
 pub fn lower<'a>(
     source: &Source<'a>,
     filename: &str,
     arena: &'a Allocator,
     program: &mut Program<'a>,
     options: &TransformOptions,
-) -> Outcome<Scoping> {
+) -> Outcome<Lowered> {
     let analysed = SemanticBuilder::new()
         .with_excess_capacity(2.0)
         .with_enum_eval(true)
@@ -29,16 +35,20 @@ pub fn lower<'a>(
     if let Some((span, why)) = merged::difference(program, &scoping) {
         return Err(Fault::not_supported_in_lane(why).at(diagnostics::place_of(source.text, span)));
     }
+    let unchecked = merged::copied(program);
     let done = Transformer::new(arena, Path::new(filename), options).build_with_scoping(scoping, program);
     source.refuse_errors(&done.diagnostics)?;
-    Ok(done.scoping)
+    Ok(Lowered {
+        scoping: done.scoping,
+        unchecked,
+    })
 }
 
-/// Removes the types of TypeScript and leaves everything else unchanged.
-pub fn strip_types<'a>(source: &Source<'a>, arena: &'a Allocator, program: &mut Program<'a>) -> Outcome<()> {
+/// Removes the types of TypeScript and leaves everything else unchanged. Returns what is not done.
+pub fn strip_types<'a>(source: &Source<'a>, arena: &'a Allocator, program: &mut Program<'a>) -> Outcome<Vec<String>> {
     let options = TransformOptions {
         jsx: JsxOptions::disable(),
         ..TransformOptions::default()
     };
-    lower(source, "", arena, program, &options).map(|_| ())
+    lower(source, "", arena, program, &options).map(|lowered| lowered.unchecked)
 }

@@ -44,6 +44,39 @@ pub fn difference(program: &Program, scoping: &Scoping) -> Option<(Span, String)
     })
 }
 
+/// Names what is copied once: a variable that a namespace exports, unless it is constant.
+pub fn copied(program: &Program) -> Vec<String> {
+    let mut search = Variables(false);
+    search.visit_program(program);
+    let said = "later values of the variables that a namespace exports, when others write to them";
+    search.0.then(|| said.to_owned()).into_iter().collect()
+}
+
+struct Variables(bool);
+
+impl<'a> Visit<'a> for Variables {
+    fn visit_ts_module_block(&mut self, it: &TSModuleBlock<'a>) {
+        self.0 |= it.body.iter().any(|statement| match statement {
+            Statement::ExportDeclaration(export) => match &export.declaration {
+                Declaration::VariableDeclaration(variables) => !variables.declare && !variables.kind.is_const(),
+                _ => false,
+            },
+            _ => false,
+        });
+        walk::walk_ts_module_block(self, it);
+    }
+
+    fn visit_ts_namespace_declaration(&mut self, it: &TSNamespaceDeclaration<'a>) {
+        if !it.declare {
+            walk::walk_ts_namespace_declaration(self, it);
+        }
+    }
+
+    fn visit_ts_external_module_declaration(&mut self, _it: &TSExternalModuleDeclaration<'a>) {}
+
+    fn visit_ts_global_declaration(&mut self, _it: &TSGlobalDeclaration<'a>) {}
+}
+
 struct Blocks<'s> {
     scoping: &'s Scoping,
     path: Vec<String>,

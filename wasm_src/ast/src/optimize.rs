@@ -31,16 +31,17 @@ pub struct Optimized {
     map: Option<String>,
     input_bytes: usize,
     output_bytes: usize,
-    unchecked: [&'static str; 0],
+    unchecked: Vec<String>,
 }
 
 pub fn run(args: Args) -> Outcome<Optimized> {
     let source = Source::new(args.source, args.filename, args.language, args.source_type);
     let arena = source.arena();
     let mut program = source.parse_whole(&arena)?.program;
-    if source.source_type.is_typescript() {
-        lower::strip_types(&source, &arena, &mut program)?;
-    }
+    let unchecked = match source.source_type.is_typescript() {
+        true => lower::strip_types(&source, &arena, &mut program)?,
+        false => Vec::new(),
+    };
     let options = if faithful::has_with(&program) { untouched() } else { options(&args) };
     if options.compress.is_some() {
         faithful::settle_deletes(&arena, &mut program);
@@ -50,13 +51,13 @@ pub fn run(args: Args) -> Outcome<Optimized> {
         source_map_path: print::map_path(args.filename, args.source_map),
         ..CodegenOptions::minify()
     };
-    let printed = print::print(&program, codegen, minified.scoping);
+    let printed = print::print(&source, &program, codegen, minified.scoping)?;
     Ok(Optimized {
         input_bytes: args.source.len(),
         output_bytes: printed.code.len(),
         code: printed.code,
         map: printed.map,
-        unchecked: [],
+        unchecked,
     })
 }
 

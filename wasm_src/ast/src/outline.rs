@@ -67,9 +67,9 @@ mod tests {
 
     #[test]
     fn functions_are_named_after_what_holds_them() {
-        let found = outline("class A { b() {} c = () => 1; static d() {} }\nconst e = function () {}; f.g = () => {}; h(() => 1);");
+        let found = outline("class A { b() {} c = () => 1; static d() {} }\nconst e = function () {}; f.g = () => {}; h(() => 1);\nclass I { #j; k() { this.#j = () => 1 } }");
         let names: Vec<&str> = found.functions.iter().map(|function| function.name.as_str()).collect();
-        assert_eq!(names, ["A.b", "A.c", "A.d", "e", "g", ""]);
+        assert_eq!(names, ["A.b", "A.c", "A.d", "e", "g", "", "I.k", "#j"]);
         assert_eq!(found.classes[0].name, "A");
     }
 

@@ -2,23 +2,55 @@
 
 use std::path::PathBuf;
 
+use abi::{Fault, Outcome};
+use oxc_allocator::Allocator;
 use oxc_ast::ast::Program;
 use oxc_codegen::{Codegen, CodegenOptions, CodegenReturn};
+use oxc_diagnostics::Severity;
+use oxc_parser::Parser;
 use oxc_semantic::Scoping;
+
+use crate::source::Source;
 
 pub struct Printed {
     pub code: String,
     pub map: Option<String>,
 }
 
-pub fn print(program: &Program, options: CodegenOptions, scoping: Option<Scoping>) -> Printed {
+/// Prints a tree. Fails where TypeScript is left in it: oxc keeps some that stands where it may not (seen in 0.146).
+pub fn print(
+    source: &Source,
+    program: &Program,
+    options: CodegenOptions,
+    scoping: Option<Scoping>,
+) -> Outcome<Printed> {
     let CodegenReturn { code, map, .. } = Codegen::new()
         .with_options(options)
         .with_scoping(scoping)
         .build(program);
-    Printed {
+    if source.source_type.is_typescript() {
+        refuse_leftovers(source, &code)?;
+    }
+    Ok(Printed {
         code,
         map: map.map(|map| map.to_json_string()),
+    })
+}
+
+fn refuse_leftovers(source: &Source, code: &str) -> Outcome<()> {
+    let arena = Allocator::default();
+    let plain = source.source_type.with_javascript(true).with_jsx(true);
+    let parsed = Parser::new(&arena, code, plain).parse();
+    match parsed
+        .diagnostics
+        .iter()
+        .find(|found| found.severity == Severity::Error)
+    {
+        Some(error) => Err(Fault::not_supported_in_lane(format!(
+            "TypeScript is left that stands where it cannot be removed: {}",
+            error.message
+        ))),
+        None => Ok(()),
     }
 }
 

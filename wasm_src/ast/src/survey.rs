@@ -150,6 +150,7 @@ pub fn property_name(target: &AssignmentTarget) -> Option<String> {
             Expression::StringLiteral(literal) => Some(text(literal)),
             _ => member.static_property_name().map(str::to_owned),
         },
+        MemberExpression::PrivateFieldExpression(private) => Some(format!("#{}", private.field.name)),
         _ => member.static_property_name().map(str::to_owned),
     }
 }

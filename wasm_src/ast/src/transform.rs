@@ -45,13 +45,14 @@ pub fn run(args: Args) -> Outcome<Transformed> {
     let mut program = source.parse_whole(&arena)?.program;
     let options = options(args.target, args.jsx)?;
     let patterns = Newer::in_patterns(&program);
-    let scoping = lower::lower(&source, args.filename, &arena, &mut program, &options)?;
-    let unchecked = patterns.and_in(&program).than(edition(args.target));
+    let lowered = lower::lower(&source, args.filename, &arena, &mut program, &options)?;
+    let mut unchecked = lowered.unchecked;
+    unchecked.extend(patterns.and_in(&program).than(edition(args.target)));
     let codegen = CodegenOptions {
         source_map_path: print::map_path(args.filename, args.source_map),
         ..CodegenOptions::default()
     };
-    let printed = print::print(&program, codegen, Some(scoping));
+    let printed = print::print(&source, &program, codegen, Some(lowered.scoping))?;
     Ok(Transformed { code: printed.code, map: printed.map, unchecked })
 }
 
@@ -145,6 +146,13 @@ mod tests {
     }
 
     #[test]
+    fn a_variable_of_a_namespace_is_copied_once_which_is_named() {
+        let left_in = left("namespace A { export let x = 1 }", "esnext");
+        assert!(left_in[0].contains("namespace"), "{left_in:?}");
+        assert_eq!(left("namespace A { export const x = 1; let y }", "esnext"), Vec::<String>::new());
+    }
+
+    #[test]
     fn what_would_be_lowered_to_other_code_is_refused() {
         for source in [
             "namespace A { export const x = 1 } namespace A { f(x) }",
@@ -152,6 +160,8 @@ mod tests {
             "namespace A.B { export const x = 1 } namespace A { export namespace B { f(x) } }",
             "namespace A { export let x = 1; x++ }",
             "enum A { B } enum A { C = B }",
+            "{ namespace A { export const x = 1 } }",
+            "for (;;) { export interface A {} }",
         ] {
             assert!(whole(source, "a.ts", "esnext").is_err(), "{source}");
         }
