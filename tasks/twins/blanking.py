@@ -91,7 +91,9 @@ def _before_arrows(root: Any) -> Iterator[str]:
             before = [child for child in node.children if child.type != "comment"]
             arrow = next(at for at, child in enumerate(before) if child.type == "=>")
             for child, following in zip(before[:arrow], before[1 : arrow + 1], strict=True):
-                yield node.text[child.end_byte - node.start_byte : following.start_byte - node.start_byte].decode()
+                yield node.text[
+                    child.end_byte - node.start_byte : following.start_byte - node.start_byte
+                ].decode()
 
 
 def _is_broken(between: str) -> bool:

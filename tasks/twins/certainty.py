@@ -17,7 +17,16 @@ _OPERATORS: Final = frozenset(
 _PAIRS: Final = frozenset(
     {(operator, end) for operator in _OPERATORS for end in _ENDS}
     | {("(", "]"), ("(", "}"), ("[", ")"), ("[", "}"), ("{", ")"), ("{", "]"), (",", ";")}
-    | {(":", "="), (":", ")"), (":", ","), (":", "]"), ("const", "="), ("var", "="), ("const", ";"), ("var", ";")}
+    | {
+        (":", "="),
+        (":", ")"),
+        (":", ","),
+        (":", "]"),
+        ("const", "="),
+        ("var", "="),
+        ("const", ";"),
+        ("var", ";"),
+    }
 )
 #: Words that newer editions and proposals have given a meaning to: what follows one may be new.
 _NEWER_WORDS: Final = frozenset(

@@ -72,7 +72,10 @@ def _must_be_apart(before: Token, token: Token) -> bool:
         return True
     if (left[-1], right[0]) in {("/", "/"), ("/", "*"), ("<", "/"), ("<", "!"), ("!", "-"), ("-", ">")}:
         return True
-    return any(one.startswith(left) and len(one) > len(left) and f"{left}{right}".startswith(one) for one in _PUNCTUATORS)
+    return any(
+        one.startswith(left) and len(one) > len(left) and f"{left}{right}".startswith(one)
+        for one in _PUNCTUATORS
+    )
 
 
 def _is_wordy(character: str) -> bool:

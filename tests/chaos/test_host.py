@@ -1,7 +1,9 @@
 """Row aa: a host that gives little. The fleet works within that, or the sandbox's lane is out with its reason."""
 
+import contextlib
 import os
 import resource
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from tests.needs import need
 from wasmfleet.config.settings import MIB
 
 _LIMIT_MIB = 512  # WASMFLEET_MEMORY_LIMIT here
+_CGROUP_MIB = 448
 _ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 _NO_ROOM = "MiB address space, "
 
@@ -140,3 +143,46 @@ def test_aa_without_a_writable_root_or_proc_the_sandbox_serves(
     until(lambda: engine_of(fleet)[0] == "wasm", seconds=90, what="the sandbox serves", log=fleet.output)
     until(lambda: reasons(fleet, "failed") == set(), what="its heartbeat says ready", log=fleet.output)
     figures(f"aa {what}", served_by="the sandbox")
+
+
+@pytest.fixture
+def cgroup() -> Iterator[Path]:
+    """A control group (version 1 or 2) that limits memory, and that this test may put processes into."""
+    version_1 = Path("/sys/fs/cgroup/memory")
+    place = (version_1 if version_1.is_dir() else Path("/sys/fs/cgroup")) / f"wasmfleet-{uuid.uuid4().hex}"
+    try:
+        place.mkdir()
+    except OSError as error:
+        pytest.skip(f"no control group can be made here: {error}")
+    limit = place / ("memory.limit_in_bytes" if version_1.is_dir() else "memory.max")
+    try:
+        limit.write_text(str(_CGROUP_MIB * MIB))
+        yield place
+    except OSError as error:
+        pytest.skip(f"control groups do not limit memory here: {error}")
+    finally:
+        until(lambda: not (place / "cgroup.procs").read_text().strip(), what="its processes have ended")
+        place.rmdir()
+
+
+def test_aa_in_a_small_control_group_a_call_that_wants_more_gets_its_error(
+    cgroup: Path, fleet: ChaosFleet, figures: Figures
+) -> None:
+    """The limit of a guest would be larger than the group. A call that uses less is served; none kills a process."""
+    enter = ("sh", "-ec", f'echo $$ > {cgroup}/cgroup.procs; exec "$@"', "sh")
+    fleet.start("wasm", before=enter)
+    until(lambda: len(fleet.workers()) == 2, what="its heartbeat", log=fleet.output)
+
+    served = engine_of(fleet)
+    result = fleet.call("metrics.aggregate", lane="wasm", series={"a": [1.5] * 3_000_000})
+    with contextlib.suppress(Exception):
+        result.get(timeout=60)
+
+    [row] = fleet.rows(result.id)
+    assert served == ("wasm", "")
+    assert (row["outcome"], row["error_code"]) in {("ok", None), ("error", "MemoryLimitExceeded")}
+    assert row["executions"] == 1
+    told = fleet.command("doctor").stdout
+    assert f"its cgroup has {_CGROUP_MIB} MiB of memory" in told, told
+    figures("aa small control group", given_MiB=_CGROUP_MIB, large_call=row["error_code"] or "served")
+    fleet.stop(keep="broker")

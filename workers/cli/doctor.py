@@ -8,7 +8,7 @@ import typer
 
 from wasmfleet.config import foreign
 from wasmfleet.config.settings import NAMES, Settings, SettingsError, settings
-from wasmfleet.workers.cli import lines, machine_checkups
+from wasmfleet.workers.cli import fleet_checkups, lines, machine_checkups, url_checkups
 from wasmfleet.workers.cli.checkup import Checkup, ok, problem, warning
 
 Format = Literal["text", "json"]
@@ -17,9 +17,12 @@ _COLOURS = {"ok": typer.colors.GREEN, "warning": typer.colors.YELLOW, "problem":
 
 def doctor(
     format: Annotated[Format, typer.Option(help="How the findings are written.")] = "text",
+    fleet: Annotated[
+        bool, typer.Option("--fleet", help="Only the fleet: what each worker reports, and how they differ.")
+    ] = False,
 ) -> None:
     """Say what is wrong with this installation and how to mend it. Exits with 1 when something is wrong."""
-    told = _examined()
+    told = _examined(fleet)
     if format == "json":
         lines.write(lines.json_of(told))
     else:
@@ -27,13 +30,13 @@ def doctor(
     raise typer.Exit(1 if any(checkup.state == "problem" for checkup in told) else 0)
 
 
-def _examined() -> list[Checkup]:
-    told: list[Checkup] = []
+def _examined(fleet: bool) -> list[Checkup]:
+    told = list(url_checkups.examine(os.environ))
     try:
         read = settings()
         told.append(ok("settings", _shown(read)))
         told.extend(_foreign())
-        for checkup in machine_checkups.examine(read):
+        for checkup in fleet_checkups.examine(read, whole=True) if fleet else machine_checkups.examine(read):
             told.append(checkup)  # one by one, so that an error in a later check loses no earlier result
     except SettingsError as error:
         told.append(problem("settings", str(error), "correct that setting, or what it names"))

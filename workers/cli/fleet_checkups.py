@@ -1,26 +1,29 @@
 """The checks of `wasmfleet doctor` on the fleet: broker, workers, quarantine, Flower."""
 
+import re
 import socket
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from wasmfleet.config.settings import Settings, without_password
+from wasmfleet.config.settings import MIB, Settings, without_password
+from wasmfleet.workers.cli import worker_checkups
 from wasmfleet.workers.cli.checkup import Checkup, ok, problem, warning
 from wasmfleet.workers.errors import BrokerUnavailable
 
 if TYPE_CHECKING:
     from redis import Redis
 
-    from wasmfleet.workers.fleet_state.heartbeats import Presence
-
 _BROKER_S: Final = 1.0
 _FLOWER_S: Final = 1.0
 _DEFAULT_QUEUE_S: Final = 0.5
 
 
-def examine(settings: Settings) -> Iterator[Checkup]:
-    """Make every check of the fleet, the broker's first: without the broker nothing else can be checked."""
+def examine(settings: Settings, *, whole: bool = False) -> Iterator[Checkup]:
+    """Make every check of the fleet, the broker's first: without the broker nothing else can be checked.
+
+    With `whole`, the workers are compared with each other and what they report is told, else with this process.
+    """
     from redis import RedisError
 
     from wasmfleet.workers.fleet_state import heartbeats, quarantine, state
@@ -46,7 +49,9 @@ def examine(settings: Settings) -> Iterator[Checkup]:
                 yield _consumer_timeout(settings)
             elif not settings.embedded:
                 yield from _durability(settings, url)
-            yield from _workers(heartbeats.present(connection))
+            if not settings.amqp:
+                yield from _published_results(settings, connection)
+            yield from worker_checkups.examine(settings, heartbeats.present(connection), whole=whole)
             yield from _quarantine(quarantine.count())
         yield from _default_queue(settings)
     except RedisError as error:
@@ -99,6 +104,22 @@ def _durability(settings: Settings, url: str) -> Iterator[Checkup]:
                 yield warning("broker", f"{name} is {value}: {risk}", f"run CONFIG SET {name} {wanted} on it")
 
 
+def _published_results(settings: Settings, connection: "Redis") -> Iterator[Checkup]:
+    """Compare the server's limit for subscribers with the largest result.
+
+    The server cuts one off that lags by more. Callers with this package read large results from their key; a plain
+    Celery client is published all of them.
+    """
+    found = re.search(r"pubsub ([0-9]+)", _configured(connection, "client-output-buffer-limit"))
+    given, usual, largest = int(found[1]) if found else 0, 32 * MIB, settings.max_output * MIB
+    if 0 < given < min(usual, largest):
+        finding = (
+            f"it cuts off who lags by {given / MIB:,.1f} MiB; results may have {settings.max_output} MiB"
+        )
+        mend = "run CONFIG SET client-output-buffer-limit 'pubsub 33554432 8388608 60' on it"
+        yield warning("results", f"{finding}, and plain Celery clients would miss them", mend)
+
+
 def _consumer_timeout(settings: Settings) -> Checkup:
     """Compare RabbitMQ's consumer_timeout with the longest time that a message may be held.
 
@@ -130,21 +151,6 @@ def _configured(connection: "Redis", name: str) -> str:
     return next((v.decode() if isinstance(v, bytes) else str(v) for v in found.values()), "")
 
 
-def _workers(seen: "list[Presence]") -> Iterator[Checkup]:
-    if not seen:
-        yield problem(
-            "workers", "none is running", "start the fleet with `wasmfleet up`, or `wasmfleet worker`"
-        )
-    elif not any(worker.accelerated for worker in seen):
-        yield warning(
-            "workers",
-            "no accelerated worker is running; plain Python serves",
-            "start `wasmfleet worker wasm`",
-        )
-    for worker in sorted(seen, key=lambda one: one.worker):
-        yield _worker(worker)
-
-
 def _quarantine(count: int) -> Iterator[Checkup]:
     if count:
         yield warning(
@@ -166,25 +172,6 @@ def _default_queue(settings: Settings) -> Iterator[Checkup]:
         finding, mend = f"the queue `celery` cannot be looked at: {error}", "check WASMFLEET_BROKER_URL"
     if finding:
         yield warning("default queue", finding, mend)
-
-
-def _worker(worker: "Presence") -> Checkup:
-    what = f"worker {worker.worker}"
-    unready = [
-        f"{name} {state} ({reason})" for name, (state, reason) in worker.modules.items() if state != "ready"
-    ]
-    if unready:
-        return problem(what, f"{worker.role}; {'; '.join(unready)}", "see the modules above on its node")
-    if worker.idle_because:
-        idle = f"{worker.role}; it takes no messages: {worker.idle_because}"
-        return problem(what, idle, "run `wasmfleet drain --resume`, or mend the result log")
-    if worker.obeys_all:
-        risk = (
-            f"{worker.role}; anybody who can use the broker may stop it, change its limits or end its calls"
-        )
-        return warning(what, risk, "set WASMFLEET_REMOTE_CONTROL=safe in its environment")
-    ready = f", {len(worker.modules)} modules ready" if worker.accelerated else ""
-    return ok(what, f"{worker.role}, pid {worker.pid} on {worker.node}{ready}")
 
 
 def _flower(settings: Settings) -> Checkup:

@@ -1,11 +1,13 @@
 """The checks of `wasmfleet doctor` on this machine: data folder, wasmtime, modules, hand-overs, keyring."""
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from wasmfleet.config.settings import Settings, SettingsError
+from wasmfleet.config.settings import MIB, Settings, SettingsError
 from wasmfleet.workers.cli import fleet_checkups
 from wasmfleet.workers.cli.checkup import Checkup, ok, problem, warning
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from wasmfleet.workers.runtime.modules import NotReady
 
 _HOUR_S: Final = 3600.0
+_MOST_WAITING: Final = 256 * MIB
+_LEAST_FREE: Final = 256 * MIB
 
 
 def examine(settings: Settings) -> Iterator[Checkup]:
@@ -21,6 +25,7 @@ def examine(settings: Settings) -> Iterator[Checkup]:
     yield from shared
     if not shared:
         yield from _own_data(settings)
+    yield _memory(settings)
     yield _wasmtime()
     if not shared:
         yield from _own_modules(settings)
@@ -33,6 +38,7 @@ def _own_data(settings: Settings) -> Iterator[Checkup]:
     yield folder
     if folder.state != "problem":
         yield from _modules(settings)
+        yield from _log_size(settings)
         yield _hand_overs(settings)
 
 
@@ -67,6 +73,43 @@ def _shared(settings: Settings) -> Iterator[Checkup]:
 
     for trouble in data_folder.troubles(settings):
         yield problem("data folder", trouble.finding, trouble.mend)
+
+
+def _log_size(settings: Settings) -> Iterator[Checkup]:
+    """Tell how large the log and its write-ahead log are. The latter is emptied each minute, unless a reader stays."""
+    from wasmfleet.workers.node import data_folder
+
+    log = data_folder.result_log(settings)
+    size, waiting = (_size(path) for path in (log, log.with_name(f"{log.name}-wal")))
+    finding = f"{size / MIB:,.1f} MiB, and {waiting / MIB:,.1f} MiB in its write-ahead log"
+    if waiting > _MOST_WAITING:
+        mend = "end the programs that read it for long; a running worker then empties it within a minute"
+        yield warning("log", finding, mend)
+    elif (free := shutil.disk_usage(log.parent).free) < _LEAST_FREE:
+        yield warning("log", f"{finding}; its disk has {free / MIB:,.0f} MiB left", "make room on that disk")
+    else:
+        yield ok("log", finding)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _memory(settings: Settings) -> Checkup:
+    """Tell what limits this process has, as those have that are started from here."""
+    import resource
+
+    from wasmfleet.workers.fleet_state import reported
+
+    if troubles := reported.troubles(settings):
+        mend = "set WASMFLEET_MEMORY_LIMIT or WASMFLEET_CONCURRENCY lower, or give it more"
+        return warning("memory", "; ".join(troubles), mend)
+    space = resource.getrlimit(resource.RLIMIT_AS)[0]
+    limit = "no limit" if space == resource.RLIM_INFINITY else f"{space // MIB:,} MiB"
+    return ok("memory", f"address space: {limit}; control groups leave room for every child")
 
 
 def _wasmtime() -> Checkup:

@@ -9,7 +9,7 @@ from typing import Final
 from wasmfleet.config.settings import MIB, Settings
 
 #: MiB that a child may have beside the memory of its guests: arguments, results, machine code.
-CHILDS_OWN_MIB: Final = 512
+_CHILDS_OWN_MIB: Final = 512
 #: MiB that a worker needs beside its children, and that each of them has without a guest.
 _MAIN_MIB: Final = 192
 _CHILD_MIB: Final = 96
@@ -31,6 +31,13 @@ def guest_bytes(settings: Settings) -> int:
     given = cgroup_bytes()
     most = settings.memory_limit * MIB
     return most if given is None else max(MIB, min(most, given - (_MAIN_MIB + _CHILD_MIB) * MIB))
+
+
+def allow_child(settings: Settings) -> None:
+    """Allow a worker's child what its guests and its calls may need, or what its cgroup leaves for one child."""
+    given = cgroup_bytes()
+    most = settings.memory_limit + _CHILDS_OWN_MIB
+    allow(most if given is None else max(1, min(most, given // MIB - _MAIN_MIB - _CHILD_MIB)))
 
 
 def cgroup_bytes() -> int | None:

@@ -76,7 +76,7 @@ def _start_child(**_: Any) -> None:
     """Prepare a child before its first call: bind its life to the worker's, limit its memory, load the modules."""
     billiard.end_with_parent()  # or it would go on with a call that another worker is given
     lanes.process.has_own_twin_process = True
-    memory.allow(settings().memory_limit + memory.CHILDS_OWN_MIB)
+    memory.allow_child(settings())
     if lanes.process.role == "wasm":
         sandbox.modules().load_all()
 

@@ -81,7 +81,7 @@ def _end(code: int, said: bytes) -> str:
 
 def main() -> None:
     """Write as JSON which modules cannot serve here, each with its state and the reason."""
-    memory.allow(settings().memory_limit + memory.CHILDS_OWN_MIB)
+    memory.allow_child(settings())
     tried, failed = Modules(settings()), {}
     for name in files(settings()):
         try:
