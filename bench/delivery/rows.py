@@ -3,8 +3,10 @@
 import os
 import random
 import signal
+import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from bench.delivery.systems import Stage, System, stage, until
@@ -12,6 +14,7 @@ from bench.delivery.systems import Stage, System, stage, until
 #: A task that is missing after nothing has moved for so long is lost, or stuck for longer than this.
 QUIET_S: Final = 20.0
 _FLOW: Final = 3000
+_CHILDREN: Final = 7
 _Row = Callable[[Stage, random.Random], dict[str, Any]]
 
 
@@ -48,12 +51,17 @@ def _kills(stage: Stage, dice: random.Random) -> dict[str, Any]:
 
 def _child(stage: Stage, _: random.Random) -> dict[str, Any]:
     stage.worker()
-    stage.send(0, 1, 3.0).wait()
-    pid: Any = until(lambda: stage.marks.client.hget("pids", "0"))
-    killed = time.monotonic()
-    os.kill(int(pid), signal.SIGKILL)
-    again = until(lambda: stage.marks.client.hget("pids", "0") != pid, QUIET_S)
-    return {"redelivered_s": round(time.monotonic() - killed, 1) if again else f"not in {QUIET_S:g} s"}
+    took = []
+    for number in range(_CHILDREN):
+        stage.send(number, number + 1, 3.0).wait()
+        running = partial(stage.marks.client.hget, "pids", str(number))
+        pid: Any = until(running)
+        killed = time.monotonic()
+        os.kill(int(pid), signal.SIGKILL)
+        if not until(lambda running=running, pid=pid: running() != pid, QUIET_S):
+            return {"redelivered_s": f"not in {QUIET_S:g} s"}
+        took.append(time.monotonic() - killed)
+    return {"redelivered_s": f"{statistics.median(took):.1f}, at most {max(took):.1f}"}
 
 
 def _broker_killed(stage: Stage, _: random.Random) -> dict[str, Any]:
@@ -123,7 +131,7 @@ def _deadly(stage: Stage, _: random.Random) -> dict[str, Any]:
 
 ROWS: Final[dict[str, tuple[str, _Row]]] = {
     "a": ("25 kills of the whole worker, 4,000 tasks of 1 ms", _kills),
-    "b": ("kill of the child that runs a task", _child),
+    "b": ("kill of the child that runs a task, 7 times", _child),
     "c": ("broker killed and started again", _broker_killed),
     "d": ("connections become black holes", _black_hole),
     "e": ("broker stopped for 30 s", _frozen),

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kombu import Connection, Queue
+from kombu import Connection, Exchange, Queue
 from redis import Redis
 
 from tests.acceptance.installation import until
@@ -148,6 +148,29 @@ def test_an_app_that_uses_pickle_goes_on_using_it(make_stock: MakeStock) -> None
 
     assert app.send("size_of", b"\x00\xff" * 500_000).get(timeout=30) == 1_000_000
     assert app.send("total", {1, 2, 3}).get(timeout=30) == 6
+
+
+def test_results_may_travel_by_the_transport_too(make_stock: MakeStock) -> None:
+    app = make_stock(result_backend="rpc://")
+    app.worker("--concurrency=2")
+
+    results = [app.send("add", number, 1) for number in range(20)]
+    assert [result.get(timeout=30) for result in results] == list(range(1, 21))
+
+
+def test_a_broadcast_reaches_each_worker_compressed_or_large(make_stock: MakeStock) -> None:
+    app = make_stock()
+    app.environment |= {"STOCK_BROADCAST": "all"}
+    workers = [app.worker("--pool=solo"), app.worker("--pool=solo")]
+    exchange = Exchange(
+        "all", type="fanout"
+    )  # on every virtual transport of kombu its sender has to declare it
+    sent: dict[str, Any] = {"exchange": exchange, "declare": [exchange], "routing_key": "celery"}
+    app.send("work", "small", compression="gzip", **sent)
+    app.send("work", "x" * (2 << 20), **sent)
+
+    until(lambda: len(app.marks()) == 4, what="both workers ran both", log=app.output)
+    assert app.pids() == {str(worker.pid) for worker in workers}
 
 
 def test_large_messages_run_side_by_side(make_stock: MakeStock, broker: "Redis") -> None:

@@ -7,10 +7,13 @@ import time
 from pathlib import Path
 
 from celery import Celery
+from kombu.common import Broadcast
 
 app = Celery("stock", broker=os.environ["STOCK_BROKER"], backend=os.environ.get("STOCK_BACKEND"))
 app.conf.broker_connection_retry_on_startup = True
 app.conf.update(json.loads(os.environ.get("STOCK_OPTIONS", "{}")))
+if "STOCK_BROADCAST" in os.environ:
+    app.conf.task_queues = [Broadcast(os.environ["STOCK_BROADCAST"])]
 
 
 def mark(name, word):
