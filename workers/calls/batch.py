@@ -169,6 +169,7 @@ def _send(operation: Operation, chunk: list[Arguments], lane: Lane, expires: flo
     bind=True,
     throws=(WasmfleetError,),
     max_retries=None,
+    shared=False,  # or every Celery app of the process would have it among its tasks
     Request=REQUEST,
     serializer=SERIALIZER,
     time_limit=batch_time_limit(settings()),
