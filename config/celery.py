@@ -113,7 +113,7 @@ def _serialization(settings: Settings) -> dict[str, Any]:
         "result_accept_content": ["msgpack", "json"],
         # What goes to others (orders, their answers, calls of other apps' tasks) is what an unconfigured Celery reads.
         "task_serializer": "json",
-        "result_serializer": "json",  # what an unconfigured client can read; ours asks for msgpack
+        "result_serializer": "json",  # what an unconfigured app can read; a batch asks for msgpack
         "result_expires": settings.result_expires,  # the log keeps outcomes for longer
         "result_extended": False,  # arguments are never stored beside results
     }

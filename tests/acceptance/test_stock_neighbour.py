@@ -1,6 +1,7 @@
 """A stock Celery app beside a fleet, on the fleet's broker: neither notices the other, except by calling it."""
 
 import contextlib
+import gzip
 import hashlib
 import json
 import signal
@@ -180,6 +181,20 @@ def test_a_stock_client_calls_by_name_and_reads_values_and_errors(neighbour: Nei
     assert digest == hashlib.sha256(b"abc").hexdigest()
     assert "InvalidArguments" in wrong
     assert state == "FAILURE"
+
+
+def test_a_stock_app_reads_by_its_id_what_this_package_has_called(
+    fleet: CommandLine, neighbour: Neighbour
+) -> None:
+    digest, packed = _ours(
+        fleet,
+        "import json; from wasmfleet.tasks import compression, digest\n"
+        "print(json.dumps([digest.digest.delay(b'abc').id, compression.compress.delay(bytes(99)).id]))",
+    )
+    client = neighbour.client()
+
+    assert client.AsyncResult(digest).get(timeout=30) == hashlib.sha256(b"abc").hexdigest()
+    assert gzip.decompress(client.AsyncResult(packed).get(timeout=30)) == bytes(99)
 
 
 def _workers(fleet: CommandLine) -> set[str]:

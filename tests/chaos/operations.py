@@ -25,6 +25,12 @@ def letters(*, size: int) -> str:
 
 
 @operation(parity="exact")
+def joined(parts: list[str]) -> str:
+    """Join texts, as the end of a chord."""
+    return "|".join(parts)
+
+
+@operation(parity="exact")
 def crash(*, really: bool = True) -> bool:
     """Kill the process that runs this call, as a defect in native code would."""
     if really:

@@ -3,6 +3,7 @@
 It is copied into a folder of its own and run from there, so nothing of this project is on its path.
 """
 
+import hashlib
 import os
 import sys
 import time
@@ -31,6 +32,21 @@ def echo(value, *more):
 @app.task
 def count(value):
     return len(value)
+
+
+@app.task
+def hashed(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@app.task
+def joined(parts):
+    return "|".join(parts)
+
+
+@app.task
+def failing():
+    raise ValueError("it was asked to")
 
 
 @app.task

@@ -154,7 +154,8 @@ def _sendable(operation: Operation, index: int, call: Mapping[str, Any]) -> tupl
 
 def _send(operation: Operation, chunk: list[Arguments], lane: Lane, expires: float | None) -> Result[Any]:
     options: dict[str, Any] = {"queue": of_batches(QUEUES[lane]), "expires": expires}
-    options["headers"] = {"wasmfleet": stamp(lane, options)}
+    # Only a Batch reads a batch's result. That of a single call may be read by any app, also by its id alone.
+    options["headers"] = {"wasmfleet": stamp(lane, options) | {"reply": SERIALIZER}}
     shown = shape_of_batch(operation.name, chunk)
     calls = [sealed_calls.sealed(operation.name, (), call)[1] for call in chunk]
     result: Result[Any] = send(

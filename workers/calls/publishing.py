@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from celery import current_task
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -52,7 +51,7 @@ def stamp(lane: Lane, options: dict[str, Any]) -> dict[str, Any]:
     """Make the header of a message, and take the caller's `soft_time_limit` out of the options into it.
     Celery's soft limit raises wherever the child is, also inside a write of the log; the lanes keep ours themselves.
     """
-    header: dict[str, Any] = {"lane": lane, "queued_at": time.time(), "reply": _reply()}
+    header: dict[str, Any] = {"lane": lane, "queued_at": time.time()}
     limit_s = options.pop("soft_time_limit", None)
     if limit_s:
         header["limit_s"] = float(limit_s)
@@ -66,12 +65,3 @@ def lane_of_eager(request: Any) -> Lane:
     asked = (request.headers or {}).get("wasmfleet") if request.is_eager else None
     lane: Lane = (asked or {}).get("lane", "any")
     return lane
-
-
-def _reply() -> str:
-    """Name the serializer that the reader of the result reads: MessagePack for this package; inside a chain or a chord,
-    whatever its first call asked for."""
-    if not in_a_call():
-        return "msgpack"
-    header = getattr(current_task.request, "wasmfleet", None) or {}
-    return str(header.get("reply", "json"))

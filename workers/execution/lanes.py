@@ -122,8 +122,8 @@ def _resend(task: Any, request: Any, lane_queue: str, changes: dict[str, Any], *
 
 
 def _header(request: Any) -> dict[str, Any]:
-    """Return the message's `wasmfleet` header; a client that sends none does not know this package and reads JSON."""
-    return {"reply": "json", "queued_at": None} | (getattr(request, "wasmfleet", None) or {})
+    """Return the message's `wasmfleet` header; a client that sends none does not know this package."""
+    return {"queued_at": None} | (getattr(request, "wasmfleet", None) or {})
 
 
 def _expires_within(request: Any, seconds: float) -> bool:

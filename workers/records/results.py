@@ -1,8 +1,10 @@
-"""Celery's Redis backend for results, which stores MessagePack for callers that asked for it, and JSON for others.
+"""Celery's Redis backend for results, which stores those of batches as MessagePack and all others as JSON.
 
-An unconfigured Celery client reads JSON only. A call that this package sent asks for MessagePack in its header: that
-carries bytes without base64. Whatever lies in the store was written by anybody who reaches it, so it is read as hostile
-(`stored.py`). Where the store is away, a call runs again, for its result would be lost.
+An unconfigured Celery app reads JSON only, and any app may read a result by its id, or join it in a chord. A batch asks
+for MessagePack in its header, which carries bytes without base64: nobody but its Batch reads it.
+
+Whatever lies in the store was written by anybody who reaches it, so it is read as hostile (`stored.py`). Where the
+store is away, a call runs again, for its result would be lost.
 """
 
 import contextlib
@@ -53,11 +55,8 @@ class Results(RedisResults):
         self.connect_with(retry=Retry(NoBackoff(), 1))
 
     def encode(self, data: Any) -> Any:
-        """Write a result as the caller of the current call reads it; Celery's always takes one serializer.
-
-        What belongs to a chord is JSON: a worker of another app may be the one that joins it.
-        """
-        if _asked_for_msgpack() and isinstance(data, dict) and "status" in data:
+        """Write a result as its reader reads it; Celery's always takes one serializer."""
+        if _asked_for_msgpack():
             return dumps(data, serializer="msgpack")[2]
         return super().encode(data)
 
@@ -278,7 +277,5 @@ def probe() -> None:
 
 def _asked_for_msgpack() -> bool:
     """Whether the result of the current call is read by this package alone."""
-    if not in_a_call() or current_task.request.chord:
-        return False
-    header = getattr(current_task.request, "wasmfleet", None)
-    return bool(header and header.get("reply") == "msgpack")
+    header = getattr(current_task.request, "wasmfleet", None) if in_a_call() else None
+    return bool(header and header.get("reply") == queues.SERIALIZER)
