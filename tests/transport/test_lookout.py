@@ -18,7 +18,7 @@ from tests.transport.inbox import Inbox, bodies, put
 from wasmfleet.workers.transport import consuming, lookout
 
 _HOURS = 7200.0
-#: Without a lookout, a consumer looks every four seconds. Half of that is far more than a busy machine adds.
+#: Without a lookout, a consumer looks every five seconds. Less than half of that is far more than a busy machine adds.
 _SOON_S = 2.0
 
 

@@ -7,6 +7,7 @@ ever otherwise, and would not be told why.
 import logging
 import time
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from amqp.exceptions import AMQPError, NotFound
@@ -23,7 +24,7 @@ from wasmfleet.workers.safe_text import shown
 from wasmfleet.workers.transport.store import as_text, source
 
 #: Seconds between two looks of a worker, and those after which what waits at the head counts as neglected.
-EVERY_S: Final = 20.0
+EVERY_S: Final = 30.0
 PATIENCE_S: Final = 60.0
 _SAID: Final = "wasmfleet:neglected"
 _SAY_EVERY_S: Final = 60
@@ -50,8 +51,7 @@ def look(settings: Settings) -> Waiting:
     """Look into the queue without taking anything. Raises redis.RedisError, AMQPError, and OSError."""
     if settings.amqp:
         return _look_at_rabbitmq(settings)
-    with state.at(broker.address(settings)) as connection:
-        return _look_at_lists(connection)
+    return _look_at_lists(broker.address(settings))
 
 
 def complaint(settings: Settings, waiting: Waiting) -> tuple[str, str]:
@@ -120,11 +120,17 @@ def _say(connection: "Redis", finding: str, mend: str) -> None:
         _log.warning("%s: %s", finding, mend)
 
 
-def _look_at_lists(connection: "Redis") -> Waiting:
+def _look_at_lists(url: str) -> Waiting:
     lists = lists_of(DEFAULT)
-    found: Any = connection.eval(source("peek"), len(lists), *lists, OURS, _MOST_SEEN, _MOST_BYTES)
+    found: Any = _client(url).eval(source("peek"), len(lists), *lists, OURS, _MOST_SEEN, _MOST_BYTES)
     calls, messages, first, digest = found
     return Waiting(calls, messages, as_text(first), as_text(digest))
+
+
+@cache
+def _client(url: str) -> "Redis":
+    """Return the one client that this process looks with: to connect costs more commands than to look."""
+    return state.at(url)
 
 
 def _look_at_rabbitmq(settings: Settings) -> Waiting:

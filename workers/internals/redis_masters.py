@@ -71,6 +71,7 @@ class _Leaving:
     """What the connections of threads and those of asyncio have in common."""
 
     handshake_metadata: Any
+    asks = True
     _ask_at = 0.0
 
     def _check_handshake(self) -> None:
@@ -84,7 +85,7 @@ class _Leaving:
 
     def _must_ask(self) -> bool:
         """Whether to ask the server for its role now. One that never understood HELLO is not asked."""
-        if not self.handshake_metadata or monotonic() < self._ask_at:
+        if not self.asks or not self.handshake_metadata or monotonic() < self._ask_at:
             return False
         self._ask_at = monotonic() + _ASK_EVERY_S
         return True
@@ -123,6 +124,11 @@ def leaving(kind: Any) -> Any:
                 raise
 
     return Connection
+
+
+def writing(kind: Any) -> Any:
+    """Make a class of connections that need not ask, of a class that `leaving` made: a replica refuses each command."""
+    return type("Connection", (kind,), {"asks": False})
 
 
 def leaving_async(kind: Any) -> Any:

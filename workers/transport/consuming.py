@@ -21,7 +21,7 @@ from wasmfleet.workers.transport.turns import in_order, interleaved
 
 #: Seconds after which an idle consumer looks into its lists though no bell rang. The lookout rings it for those who
 #: do not; it may be missed only where a lookout or another consumer was killed.
-WAIT_S: Final = 4.0
+WAIT_S: Final = 5.0
 _MAX_FETCH: Final = 100
 _INLINE_S: Final = 0.25  # a delivery that takes longer is a task that runs, as in Celery's pool `solo`
 _IN_TURNS: Final = "round_robin"

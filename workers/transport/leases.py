@@ -19,6 +19,7 @@ from typing import Any, Final, Protocol
 from redis import ConnectionPool, Redis
 from redis.exceptions import RedisError, ResponseError
 
+from wasmfleet.workers.internals.redis_masters import writing
 from wasmfleet.workers.node.liveness import started_ticks
 from wasmfleet.workers.transport.keys import Keys
 from wasmfleet.workers.transport.lookout import Look, Lookout
@@ -105,7 +106,9 @@ class Keeper(threading.Thread):
     def __init__(self, channel: "Leasing", options: dict[str, Any]) -> None:
         """Take a channel, and the options of its connections."""
         super().__init__(name="wasmfleet-leases", daemon=True)
-        self._channel, self._connections = weakref.ref(channel), ConnectionPool(**options)
+        self._channel = weakref.ref(channel)
+        kind = writing(options["connection_class"])
+        self._connections = ConnectionPool(**options | {"connection_class": kind})
         own, client = channel.store, Redis(connection_pool=self._connections)
         self._store = Store(client, channel.keys, own.holder, own.max_deaths)
         self._lookout = Lookout(options)

@@ -21,7 +21,7 @@ from wasmfleet.workers.internals.redis import read_any
 from wasmfleet.workers.transport.store import BELL_S, source
 
 #: Seconds between two looks, where the broker has told of no change.
-_AGAIN_S: Final = 5.0
+_AGAIN_S: Final = 10.0
 #: The same, where the broker refuses to tell: usually, and in the second after a look that found something.
 _UNTOLD_S: Final = 0.25
 _UNTOLD_BUSY_S: Final = 0.02
