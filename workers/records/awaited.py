@@ -54,9 +54,15 @@ class PatientConsumer(RedisResultConsumer):
     def start(self, initial_task_id: str, **_: Any) -> None:
         """Subscribe to a call's result, and again to those that were waited for before the store was lost.
 
-        Celery's subscribes to the one call alone, so that other threads would wait for ever.
+        Celery's subscribes to the one call alone, so that other threads would wait for ever. Where the store is away,
+        `drain_events` subscribes later.
         """
-        self.subscribe_all(initial_task_id)
+        try:
+            self.subscribe_all(initial_task_id)
+        except AWAY as error:
+            if isinstance(error, AuthenticationError):
+                raise
+            self.forget_connection()
 
     def on_wait_for_pending(self, result: Any, **kwargs: Any) -> None:
         """Look for what is stored already. Where the store is away, `drain_events` looks later; Celery's raises."""
