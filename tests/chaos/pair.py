@@ -2,6 +2,7 @@
 
 import contextlib
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,23 +41,38 @@ class Pair:
         """Return a client of one of the two servers."""
         return Redis(port=port, decode_responses=True)
 
-    def fail_over(self, *, serves_stale: bool = True) -> None:
-        """Promote the copy, let new connections lead to it, and demote the master, whose connections stay open.
+    def fail_over(self, *, serves_stale: bool = True, away_s: float = 0.0) -> None:
+        """Demote the master, whose connections stay open; then promote the copy and let new connections lead to it.
 
-        Without `serves_stale`, the demoted server answers even reads with MASTERDOWN.
+        For `away_s` seconds in between there is no master. Without `serves_stale`, the demoted server answers even
+        reads with MASTERDOWN.
         """
         old, new = self.at(self.old), self.at(self.new)
         old.client_pause(5000, all=False)  # no writes, as a planned failover does it, so that none is lost
         until(lambda: _offset(new) >= _offset(old), what="everything is copied")
-        new.replicaof("NO", "ONE")
-        self.proxy.lead_to(self.new)
+        if not away_s:
+            self._promote()
         old.config_set("replica-serve-stale-data", "yes" if serves_stale else "no")
         old.replicaof("127.0.0.1", _NOWHERE)
         old.client_unpause()
+        if away_s:
+            time.sleep(away_s)
+            self._promote()
+
+    def _promote(self) -> None:
+        self.at(self.new).replicaof("NO", "ONE")
+        self.proxy.lead_to(self.new)
 
     def staying(self) -> int:
         """Return how many connections by the proxy still lead to the demoted server."""
         return self.proxy.leading_to(self.old)
+
+    def in_use(self) -> int:
+        """Return how many connections at the demoted server listen for broadcasts or have sent something lately."""
+        clients = self.at(self.old).client_list()
+        return sum(
+            int(one["idle"]) < 3 or "P" in one["flags"] for one in clients if one["cmd"] != "client|list"
+        )
 
     def end(self) -> None:
         self.proxy.close()

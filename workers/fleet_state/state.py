@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 _TIMEOUT_S = 2
+_PROBE = "wasmfleet:probe:state"
 
 
 def client(settings: Settings) -> "Redis":
@@ -28,6 +29,11 @@ def at(url: str) -> "Redis":
 def shared() -> "Redis":
     """Return this process's one client, which threads may share."""
     return client(settings())
+
+
+def probe() -> None:
+    """Try to write something that expires. Raises redis.RedisError where the state cannot be written."""
+    shared().set(_PROBE, b"", ex=60)
 
 
 os.register_at_fork(after_in_child=shared.cache_clear)

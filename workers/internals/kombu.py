@@ -95,6 +95,7 @@ INTERNALS: Final[tuple[Internal, ...]] = (
     ),
     *within(
         "kombu.transport.virtual:",
+        ("Transport.channels", "", "`siblings`: the open channels of a connection"),
         ("Transport._callbacks", "", "`delivery`: the queues that have a consumer"),
         ("Transport._deliver", "(self, message, queue)", "`delivery`: hands a message to its consumer"),
         ("Message.__init__", "(self, payload, channel=None, **kwargs)", "takes a body in bytes as it is"),

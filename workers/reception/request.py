@@ -7,6 +7,7 @@ hard time limit, expired, was cancelled, or lost its process.
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
@@ -16,11 +17,12 @@ from redis.exceptions import RedisError
 
 from wasmfleet.config.celery import BATCH, BATCH_FACTOR, batch_time_limit
 from wasmfleet.config.settings import settings
-from wasmfleet.workers.again import Again, LargeResultRefused, ResultRefused, Unlogged
+from wasmfleet.workers.again import Again, LargeResultRefused, Unlogged
 from wasmfleet.workers.errors import Cancelled, OutputTooLarge, Quarantined, WasmfleetError
 from wasmfleet.workers.fleet_state import poison, quarantine
+from wasmfleet.workers.fleet_state import state as shared_state
 from wasmfleet.workers.internals.celery_worker import WorkerRequest
-from wasmfleet.workers.reception import ends, envelope, parking, set_aside
+from wasmfleet.workers.reception import ends, envelope, parking, returning, set_aside
 from wasmfleet.workers.reception.intake import intake
 from wasmfleet.workers.records import outcomes, results
 from wasmfleet.workers.untrusted import message_body
@@ -39,7 +41,7 @@ class LoggedRequest(WorkerRequest):
         self.hand_over(replace(body, body=b"") if self.is_parked else body)
         self.request_dict[IS_JSON] = body.content_type == message_body.JSON
         self.time_limits = (self._hard_limit_s(), None)
-        self._is_ending = self._ends_acknowledged = False
+        self._is_ending = self._ends_acknowledged = self._is_braked = False
 
     @property
     def body(self) -> Undecoded:
@@ -119,6 +121,14 @@ class LoggedRequest(WorkerRequest):
             self._ends_acknowledged = True
         else:
             super().acknowledge()
+            intake.note_end()
+
+    def reject(self, requeue: bool = False) -> None:
+        """Reject the message, as Celery does; where a part of the fleet is away, give it back after a pause."""
+        if requeue and self._is_braked and not _is_stopping():
+            returning.later(self.request_dict, partial(super().reject, requeue=True))
+        else:
+            super().reject(requeue=requeue)
 
     def _unless_away(self, end: Callable[..., Any], *arguments: Any) -> Any:
         """Call what ends a call in Celery; where it cannot store the result, let the message go back to its queue."""
@@ -127,6 +137,7 @@ class LoggedRequest(WorkerRequest):
             return end(*arguments)
         except RedisError as error:
             _logger.warning("the result of call %s cannot be stored: %s", self.id, error)
+            self._is_braked = True
             if not self.acknowledged:
                 self.reject(requeue=True)
         finally:
@@ -141,7 +152,10 @@ class LoggedRequest(WorkerRequest):
         a store of results that takes nothing pauses the intake. An exception of Celery's own code becomes typed.
         """
         error: Any = getattr(exc_info.exception, "exc", exc_info.exception)
-        _pause_if_refused(self.id, error)
+        if isinstance(error, Again):
+            _logger.warning("call %s goes back to its queue: %s", self.id, error.reason)
+            self._is_braked = True
+            _pause(error)
         if isinstance(error, LargeResultRefused):
             exc_info = self._after_refusal(error) or exc_info
         if isinstance(error, TimeLimitExceeded):
@@ -178,6 +192,7 @@ class LoggedRequest(WorkerRequest):
             return self._set_aside(deaths) if deaths >= most else None
         except (RedisError, sqlite3.OperationalError):
             _logger.exception("the death of call %s could not be noted; it is tried again", self.id)
+            self._is_braked = True
             return None
 
     def _set_aside(self, deaths: int) -> Any:
@@ -201,24 +216,26 @@ class LoggedRequest(WorkerRequest):
             outcomes.log().write(ends.rows(self, outcome, error), unless_there=unless_there)
         except sqlite3.OperationalError as trouble:
             intake.pause(str(trouble))
+            self._is_braked = True
             state.task_ready(self)
             self.reject(requeue=True)
             return False
         return True
 
 
-def _pause_if_refused(id: str, error: Any) -> None:
-    """Pause the intake where the log or the store of results took nothing, or the message would run again at once.
+def _pause(error: Again) -> None:
+    """Pause the intake until what took nothing answers again: the log, or the stores of results and of the state.
 
-    RabbitMQ 4 drops a message that came back 20 times, so there each return pauses.
+    A large result that is refused says nothing about other calls, so that one waits for the next look only.
     """
-    if not isinstance(error, Again):
-        return
-    _logger.warning("call %s goes back to its queue: %s", id, error.reason)
-    if isinstance(error, Unlogged):
-        intake.pause(str(error.reason))
-    elif isinstance(error, ResultRefused) or settings().amqp:
-        intake.pause(str(error.reason), until=results.probe)
+    until = None if isinstance(error, Unlogged) else _probe_stores
+    intake.pause(str(error.reason), until, is_general=not isinstance(error, LargeResultRefused))
+
+
+def _probe_stores() -> None:
+    """Raises redis.RedisError where results or the shared state cannot be written."""
+    results.probe()
+    shared_state.probe()
 
 
 def _is_stopping() -> bool:

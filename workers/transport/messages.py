@@ -21,6 +21,8 @@ _HEAD_VALUES: Final = 100_000
 _HEAD_LEVELS: Final = 64
 #: The header that counts the workers that died while they might have worked on a message.
 LOST: Final = "wasmfleet_lost"
+#: The header that counts how often a worker gave a message back because something that it needs was away.
+RETURNED: Final = "wasmfleet_returned"
 MALFORMED: Final = "application/x-malformed"
 _SHAPE: Final[dict[str, Any]] = {
     "properties": dict,
@@ -68,13 +70,14 @@ def body(booked: bytes) -> bytes:
     return text.encode() if isinstance(text, str) else bytes(text or b"")
 
 
-def redelivered(booked: bytes, *, lost: bool = False) -> bytes:
+def redelivered(booked: bytes, *, lost: bool = False, returned: bool = False) -> bytes:
     """Give the message of an entry in `unacked`, marked as delivered before; one that cannot be read stays as it is.
 
-    Where its holder was `lost` and may have been working on it, its header counts one more death.
+    Where its holder was `lost` and may have been working on it, its header counts one more death; where its holder has
+    `returned` it, one more return.
     """
     try:
-        return _marked(booked, lost)
+        return _marked(booked, lost, returned)
     except Exception:  # noqa: BLE001 - kombu's decoders of typed values raise what they like
         # The exchange and the routing key end it. No `, "` can stand inside them: JSON escapes quotes.
         end = booked.rfind(b', "', 0, booked.rfind(b', "'))
@@ -98,7 +101,7 @@ def name_of(raw: bytes) -> str:
     return f"{headers.get('task')}[{headers.get('id')}]"
 
 
-def _marked(booked: bytes, lost: bool) -> bytes:
+def _marked(booked: bytes, lost: bool, returned: bool) -> bytes:
     head, body = _split(booked[1:])
     _check_head(head)
     message = loads((b"[" + head).decode("utf-8", "surrogateescape"))[0]
@@ -110,6 +113,8 @@ def _marked(booked: bytes, lost: bool) -> bytes:
             part["redelivered"] = True
     if lost and isinstance(headers, dict) and not waits(headers):
         headers[LOST] = _count(headers.get(LOST)) + 1
+    if returned and isinstance(headers, dict):
+        headers[RETURNED] = _count(headers.get(RETURNED)) + 1
     return _with_body(message, body)
 
 
@@ -120,7 +125,7 @@ def renewed(raw: bytes, id: str) -> bytes:
     """
     message, body = _opened(raw)
     headers, properties = message["headers"], message["properties"]
-    for name in (LOST, "redelivered"):
+    for name in (LOST, RETURNED, "redelivered"):
         headers.pop(name, None)
     headers |= {"id": id, "root_id": id, "parent_id": None}
     properties |= {"correlation_id": id, "delivery_tag": id}

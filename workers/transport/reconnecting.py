@@ -13,7 +13,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from wasmfleet.workers.internals.kombu import RedisChannel, is_readable
 from wasmfleet.workers.internals.redis import telling_before_close
-from wasmfleet.workers.internals.redis_masters import LOST, leaving
+from wasmfleet.workers.internals.redis_masters import LOST, NoMaster, leaving
 
 if TYPE_CHECKING:
     from wasmfleet.workers.transport.poller import Poller
@@ -31,6 +31,7 @@ class Reconnecting(RedisChannel):
     _failures = 0
     _was_overdue = False  # in the turn before, an overdue answer had arrived but nobody had read it
     _retry_at = 0.0
+    _must_leave = False  # another channel has found that the server is no master
 
     @property
     def fails(self) -> bool:
@@ -79,6 +80,9 @@ class Reconnecting(RedisChannel):
 
     def tend(self, cycle: "Poller") -> None:
         """Do for this channel what a turn of the event loop has to do. After a failure, pause first."""
+        if self._must_leave:
+            self._must_leave = False
+            self.disconnect_clients()
         if monotonic() < self._retry_at:
             return
         try:
@@ -121,6 +125,17 @@ class Reconnecting(RedisChannel):
         self._retry_at = monotonic() + uniform(0.5, 1.5) * pause_s
         self._failures += 1
         self.disconnect_clients()
+        if isinstance(error, NoMaster):
+            for channel in self.connection.channels if self.connection else ():
+                channel.leave()
+
+    def leave(self) -> None:
+        """Leave a server that is no master: idle connections now, those of the event loop in its next turn.
+
+        A channel that only listens for broadcasts sends nothing that such a server would refuse.
+        """
+        self._must_leave = True
+        self.pool.disconnect(inuse_connections=False)
 
     def note_success(self) -> None:
         """Note that the broker has answered."""

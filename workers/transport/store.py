@@ -184,14 +184,14 @@ class Store:
         last: bool = False,
         lost: bool = False,
     ) -> bool:
-        """Put a held message back into its list, marked as delivered before: first in line, or last.
+        """Put a held message back into its list, marked as delivered before: first in line, or `last`, as returned.
 
         `lost` says that its holder died. Gives False, and does nothing, where the lease or the holder's score is no
         longer the one given: somebody else was quicker, or the holder lives.
         """
         booked: Any = self._client.hget(self.keys.bookings[0], tag)
         # Where there is no booking, only the lease is left. The script removes it.
-        message = redelivered(booked, lost=lost) if booked else b""
+        message = redelivered(booked, lost=lost, returned=last) if booked else b""
         queue, place = self.keys.queue_of(lease.list), lease.list
         deadly = without_deaths(message, self.max_deaths) if lost and self.max_deaths else b""
         if deadly:
