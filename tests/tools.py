@@ -69,6 +69,7 @@ TOOLS: Final = [
     ),
     Tool("clang", ("clang", "lld"), ("clang", "wasm-ld"), "a module of one's own in C"),
     Tool("npm", ("npm",), ("npm", "node"), "a module of one's own in AssemblyScript"),
+    Tool("node", ("nodejs",), ("node",), "a client in JavaScript, from docs/wire.md"),
     Tool(
         "cargo",
         ("rustc-web", "cargo-web", "rustfmt-web", "rust-web-clippy"),

@@ -11,7 +11,7 @@ import pytest
 from tests.acceptance.installation import Installation, installation
 
 _ROOT = Path(__file__).parents[2]
-_PAGES = ["README.md", "docs/guide.md", "docs/own-modules.md", "CONTRIBUTING.md"]
+_PAGES = ["README.md", "docs/guide.md", "docs/own-modules.md", "docs/wire.md", "CONTRIBUTING.md"]
 
 
 def blocks(page: str, language: str) -> list[str]:

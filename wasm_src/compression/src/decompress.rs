@@ -13,6 +13,7 @@ use crate::codec::Codec;
 use crate::lz4_frame;
 
 const BROTLI_BUFFER_BYTES: usize = 4096;
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 const LARGEST_WINDOW_BITS: u8 = 15;
 /// The first seven bits of a "large window" stream, which RFC 7932 has not got and this decoder would take.
 const LARGE_WINDOW_BROTLI: u8 = 0x11;
@@ -46,7 +47,7 @@ fn member<'a>(codec: Codec, input: &'a [u8], start: usize, output: &mut Bounded)
         return Err(corrupt("it is empty", start));
     }
     match codec {
-        Codec::Gzip => all(gzip(input), input, start, output, |decoder| decoder.get_ref()),
+        Codec::Gzip => all(gzip(input, start)?, input, start, output, |decoder| decoder.get_ref()),
         Codec::Deflate => all(DeflateDecoder::new(input), input, start, output, |decoder| decoder.get_ref()),
         Codec::Zlib => all(ZlibDecoder::new(input), input, start, output, |decoder| decoder.get_ref()),
         Codec::Brotli => brotli(input, start, output),
@@ -70,8 +71,11 @@ fn all<'a, R: Read>(
 }
 
 /// Returns a decoder of a gzip member. flate2's own reader of gzip headers refuses names of 64 KiB, zlib's does not.
-fn gzip(input: &[u8]) -> ZlibDecoder<&[u8]> {
-    ZlibDecoder::new_with_decompress(input, Decompress::new_gzip(LARGEST_WINDOW_BITS))
+fn gzip(input: &[u8], start: usize) -> Outcome<ZlibDecoder<&[u8]>> {
+    if input.iter().zip(GZIP).any(|(byte, magic)| *byte != magic) {
+        return Err(corrupt("it does not begin as a gzip member", start));
+    }
+    Ok(ZlibDecoder::new_with_decompress(input, Decompress::new_gzip(LARGEST_WINDOW_BITS)))
 }
 
 fn lz4<'a>(input: &'a [u8], start: usize, output: &mut Bounded) -> Outcome<&'a [u8]> {
