@@ -35,7 +35,7 @@ class _Kept:
         self.used: Counter[str] = Counter()
         self.declared: set[str] = set()
         for statement in root.named_children:
-            if statement.type != "import_statement" and self.has(statement):
+            if statement.child_by_field_name("source") is None and self.has(statement):
                 self._note(statement)
         self.values = {
             name for statement in root.named_children if self.has(statement) for name in _bound(statement)

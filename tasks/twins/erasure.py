@@ -52,6 +52,8 @@ _REFUSED: Final = {
 }
 #: Words that are plain names where a line ends behind them.
 _ONE_LINE: Final = {"abstract", "declare", "interface", "readonly", "type"}
+#: Words that are modifiers even where a line ends behind them.
+_ACROSS_LINES: Final = {"accessor", "get", "set", "static"}
 _MODIFIERS: Final = {"abstract", "declare", "readonly"}
 _OPTIONAL: Final = {
     "method_definition",
@@ -105,6 +107,8 @@ def _refuse(source: bytes, node: Any) -> None:
     known = _TYPES | _STATEMENTS | _MEMBERS | _KEPT
     if node.is_named and node.type not in known and node.type not in _javascript():
         raise NotSupportedInLane(f"plain Python cannot lower the TypeScript of {node.type}; use a sandbox")
+    if node.type == "public_field_definition" and _is_modifier(node):
+        raise NotSupportedInLane("plain Python cannot tell a name from a modifier here; use a sandbox")
     if node.type in ("required_parameter", "optional_parameter"):
         _refuse_properties(node)
     if node.type in _CASTS and _is_continued(node):
@@ -115,6 +119,13 @@ def _refuse(source: bytes, node: Any) -> None:
         is_bound |= following.type in ("as", "satisfies", "!") and following.is_named is False
         if is_broken and is_bound and node.type != "unary_expression":
             raise NotSupportedInLane("plain Python cannot tell a name from a modifier here; use a sandbox")
+
+
+def _is_modifier(field: Any) -> bool:
+    """Whether what the grammar takes for a field is a modifier of the member on the next line."""
+    following = field.next_sibling
+    is_bare = len(field.children) == 1 and field.children[0].text.decode() in _ACROSS_LINES
+    return is_bare and following is not None and following.type not in (";", "}")
 
 
 def _refuse_properties(parameter: Any) -> None:
@@ -249,7 +260,7 @@ def _closes(leaves: list[Any], at: int) -> bool:
     depth = 0
     for leaf in leaves[at:]:
         text = leaf.text.decode()
-        if text in ("(", "[", "{"):
+        if text in ("(", "[", "{", "${"):
             depth += 1
         elif text in (")", "]", "}") and depth:
             depth -= 1

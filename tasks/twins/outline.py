@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from wasmfleet.tasks.twins import languages, syntax
+from wasmfleet.tasks.twins.erasure import refuse_ambiguous
 from wasmfleet.tasks.twins.literals import value
-from wasmfleet.tasks.twins.tokens import walk
+from wasmfleet.tasks.twins.tokens import leaves, walk
 from wasmfleet.tasks.twins.naming import class_name, declared_names, function_name, is_function
 from wasmfleet.tasks.twins.positions import Positions
 
@@ -22,6 +23,17 @@ _DECISIONS: Final = {
 }
 _LOGICAL: Final = {"&&", "||", "??", "&&=", "||=", "??="}
 _CLASSES: Final = {"class_declaration", "class", "abstract_class_declaration"}
+_TYPES: Final = {
+    "extends_type_clause",
+    "implements_clause",
+    "interface_declaration",
+    "type_alias_declaration",
+    "type_annotation",
+    "type_arguments",
+    "type_parameters",
+    "type_predicate_annotation",
+    "type_query",
+}
 _COMMENTS: Final = {"comment", "html_comment"}
 _TAG: Final = re.compile(r"(?<![\w$])(TODO|FIXME|HACK|XXX)(?![\w$])", re.ASCII)
 #: Unicode's White_Space, as the sandbox trims it; Python's own `strip` takes the separators U+001C to U+001F as well.
@@ -35,6 +47,8 @@ _WHITE_SPACE: Final = "".join(
 def outline(source: str, filename: str, language: str) -> Any:
     chosen = languages.name(filename, language)
     root = syntax.parsed(source, chosen)
+    if chosen in ("typescript", "tsx"):
+        refuse_ambiguous(list(leaves(root)))
     positions = Positions(source)
     functions = [_function(node, positions) for node in walk(root) if is_function(node)]
     functions.sort(key=lambda found: (found["start"], found["end"]))
@@ -54,7 +68,15 @@ def outline(source: str, filename: str, language: str) -> Any:
 
 def _span(node: Any, positions: Positions) -> dict[str, int]:
     start = positions.point(node.start_byte)
-    return {"start": start, "end": positions.point(node.end_byte), "line": positions.line(start)}
+    return {"start": start, "end": positions.point(_end(node)), "line": positions.line(start)}
+
+
+def _end(node: Any) -> int:
+    """The end of a node's last token: the grammar counts a comment behind it in."""
+    while parts := [child for child in node.children if child.type not in _COMMENTS]:
+        node = parts[-1]
+    end: int = node.end_byte
+    return end
 
 
 def _lines(node: Any, positions: Positions) -> dict[str, int]:
@@ -97,11 +119,23 @@ def _imports(root: Any, positions: Positions) -> Iterator[dict[str, Any]]:
             if node.type in ("import_statement", "export_statement")
             else None
         )
-        if node.type == "call_expression":
+        if node.type == "call_expression" and not _is_type(node):
             source = _loaded(node)
         if source is not None:
             names = _local_names(node) if node.type == "import_statement" else []
             yield {"source": value(source), "names": names, **_span(node, positions)}
+
+
+def _is_type(call: Any) -> bool:
+    """Whether `import("x")` stands in a type, which loads nothing."""
+    inner, outer = call, call.parent
+    while outer is not None and not outer.type.endswith(("_statement", "_block", "_body")):
+        if outer.type in _TYPES or outer.type.endswith("_type"):
+            return True
+        if outer.type in ("as_expression", "satisfies_expression") and outer.children[0] != inner:
+            return True
+        inner, outer = outer, outer.parent
+    return False
 
 
 def _loaded(call: Any) -> Any:
@@ -145,6 +179,8 @@ def _exported(statement: Any) -> Iterator[str]:
             return
         if child.type == "*":
             yield "*"
+        elif child.type == "import_alias":
+            yield value(child.named_children[0])
         elif child.type == "namespace_export":
             yield value(child.named_children[-1])
         elif child.type == "export_clause":

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from wasmfleet.config.settings import OWN_TRANSPORT, PREFIX
+from wasmfleet.config.foreign import PREFIX
+from wasmfleet.config.settings import OWN_TRANSPORT
 from wasmfleet.workers.cli.checkup import Checkup, problem, warning
 
 _URLS: Final = ("BROKER_URL", "RESULT_URL", "STATE_URL")
