@@ -59,7 +59,9 @@ def _verdict(arguments: dict[str, Any], value: Any) -> Any:
     A twin checks less, so it may call a faulty source valid. It may not call a valid one faulty.
     """
     assert value["valid"] == (not value["diagnostics"])
-    assert value["valid"] or not find("ast.validate").wasm(**arguments)["valid"], "a valid source is called faulty"
+    assert value["valid"] or not find("ast.validate").wasm(**arguments)["valid"], (
+        "a valid source is called faulty"
+    )
     for found in value["diagnostics"]:
         before = arguments["source"][: found["offset"]]
         assert found["line"] == before.count("\n") + 1
