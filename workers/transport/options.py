@@ -30,9 +30,7 @@ class Options(Reconnecting):
     limited_queues: tuple[str, ...] = ()
     #: How many messages of a queue are taken before the next queue has its turn; 1 where it is not named.
     queue_weights: dict[str, int] = {}
-    guarded = (
-        False  # whether the consumer is a fleet's, which gets a stub of a message that it should not have
-    )
+    guarded = False  # whether the consumer is a fleet's, which takes stubs of what it should not have
     message_bytes = 0  # what one message may have where `guarded`; 0 for any number
     claim: tuple[str, str, str] | None = None  # a Claim: what is ours in a queue that other programs use too
     held_bytes = 0  # what all messages that this channel holds may have; 0 for any number
