@@ -59,7 +59,7 @@ class PatientConsumer(RedisResultConsumer):
         """
         try:
             self.subscribe_all(initial_task_id)
-        except AWAY as error:
+        except LOST as error:
             if isinstance(error, AuthenticationError):
                 raise
             self.forget_connection()
