@@ -4,7 +4,7 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from celery.exceptions import Ignore, Reject
 from redis.exceptions import RedisError
@@ -13,10 +13,10 @@ from wasmfleet.config.settings import Lane, settings
 from wasmfleet.workers.again import Again, Unlogged
 from wasmfleet.workers.contracts.contract import Arguments
 from wasmfleet.workers.contracts.operation import Operation, check_size
-from wasmfleet.workers.errors import InvalidArguments, RuntimeUnavailable, WasmfleetError, typed
+from wasmfleet.workers.errors import Cancelled, InvalidArguments, RuntimeUnavailable, WasmfleetError, typed
 from wasmfleet.workers.execution import item_by_item, lanes, sandbox, twin, twin_process
 from wasmfleet.workers.execution.call import Item, Outcome
-from wasmfleet.workers.fleet_state import poison
+from wasmfleet.workers.fleet_state import cancelled, poison
 from wasmfleet.workers.node import digests
 from wasmfleet.workers.records import outcomes
 from wasmfleet.workers.runtime.modules import HostLacks, Loaded
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from wasmfleet.workers.runtime.invoke import Reply
 
 _MESSAGE_ERROR_CHARACTERS = 500
+_CANCELLED: Final = Cancelled("the call was cancelled")
 
 
 def here(operation: Operation, lane: Lane, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -66,10 +67,13 @@ def batch(
 ) -> list[Outcome]:
     """Run the calls of one message, log their outcomes in one transaction, and return these in order.
 
-    Raises Ignore where the message was sent on to another worker, and Again where it must be delivered again because
-    the state store or the log failed.
+    Raises Ignore where the message was sent on to another worker, or was cancelled while it waited for this child, and
+    Again where it must be delivered again because the state store or the log failed.
     """
     started_at, lane = time.time(), lanes.of(request)
+    if _is_cancelled(request.id):
+        _write(operation.name, request, lane, [Outcome(error=_CANCELLED)] * len(calls), started_at)
+        raise _withdrawn(task, request)
     is_json = was_json(request)
     items = [_checked(operation, args, kwargs, is_json) for args, kwargs in calls]
     target = operation.target
@@ -92,6 +96,22 @@ def batch(
     with contextlib.suppress(RedisError):  # the counts expire by themselves
         poison.forget(request)
     return result
+
+
+def _is_cancelled(task_id: str) -> bool:
+    try:
+        return cancelled.is_noted(task_id)
+    except RedisError:
+        return False  # the worker knew of none when it handed the call over
+
+
+def _withdrawn(task: Any, request: Any) -> Ignore:
+    """Store that a call is revoked, as a worker's main process does. The caller raises what this returns."""
+    try:
+        task.backend.mark_as_revoked(request.id, "revoked", request=request)
+    except RedisError as error:
+        raise Again(f"its end cannot be stored: {error}") from error
+    return Ignore()
 
 
 def _evaluate_message(
@@ -245,7 +265,7 @@ def _row(name: str, request: Any, lane: Lane, item: int, outcome: Outcome, start
         operation=name,
         lane=lane,
         engine=outcome.engine,
-        outcome="ok" if error is None else "error",
+        outcome="ok" if error is None else "revoked" if error is _CANCELLED else "error",
         error_code=error.code if error else None,
         error_message=str(error)[:_MESSAGE_ERROR_CHARACTERS] if error else None,
         attempt=request.retries + 1,

@@ -137,6 +137,11 @@ _CONTROL: Final = (
     ),
     *within(
         "celery.",
+        (
+            "app.control:Control.revoke",
+            "(self, task_id, destination=None, terminate=False, signal='SIGTERM', **kwargs)",
+            "overridden: workers that start later know of it too",
+        ),
         ("app.control:Control.Mailbox", "", "overridden: a mailbox whose node obeys allowed orders only"),
         ("app.events:Events.dispatcher_cls", "", "overridden: names our dispatcher"),
     ),
@@ -188,6 +193,7 @@ _RESULTS: Final = (
         ("retry_policy", "", "the pauses between the tries of `ensure`"),
         ("get", "(self, key)", "overridden: tries again, and reads no more than a result may have"),
         ("set", "(self, key, value, expires=None, **retry_policy)", "overridden: refuses what is too large"),
+        ("mark_as_revoked", "", "ends a call that was cancelled while it waited for its child"),
         ("set_chord_size", "(self, group_id, chord_size)", "overridden: a lost store is a typed error"),
         ("apply_chord", "(self, header_result_args, body, **kwargs)", "overridden, as `set_chord_size`"),
         ("_create_client", "(self, **params)", "`another_client`: a client with connections of its own"),

@@ -104,8 +104,11 @@ class PresenceStep(bootsteps.StartStopStep):
         )
         self._heart.start()
         intake.attach(parent)
-        with contextlib.suppress(RedisError):  # the heart tries again in a second
+        try:
             cancelled.learn()
+        except RedisError as error:
+            why = f"which calls are cancelled cannot be read: {error}"
+            intake.pause(why, until=cancelled.learn)
 
     def stop(self, parent: Any) -> None:
         """Stop the thread, which withdraws the worker's heartbeat."""

@@ -10,8 +10,10 @@ from typing import Annotated, Any, Final
 import msgspec
 from celery.worker import control as _commands
 from celery.worker import state as worker_state
+from redis.exceptions import RedisError
 
 from wasmfleet.config.settings import without_password
+from wasmfleet.workers.fleet_state import cancelled
 
 _MOST_ANSWERED_BYTES: Final = 1 << 20
 _MOST_IDS: Final = 10_000
@@ -74,7 +76,8 @@ SAFE: Final[dict[str, type[msgspec.Struct]]] = {
 
 
 def _revoke(state: Any, task_id: Any = (), **_: Any) -> Any:
-    """Note calls as cancelled; the worker that would start one of them ends it then, and stores that.
+    """Note calls as cancelled, also for workers that start later; who would start one of them ends it then, and stores
+    that.
 
     Celery's (5.7, worker/control.py) stores it at once, in each worker: also for a call that another worker is running,
     and with a question to the store of results for each, which holds up the main loop.
@@ -82,6 +85,10 @@ def _revoke(state: Any, task_id: Any = (), **_: Any) -> Any:
     ids = {task_id} if isinstance(task_id, str) else set(task_id)
     worker_state.revoked.update(ids)
     _log.info("%d calls are revoked by remote control", len(ids))
+    try:
+        cancelled.note(list(ids))
+    except RedisError as error:
+        _log.warning("that they are revoked is forgotten at this worker's end: %s", error)
     return {"ok": f"{len(ids)} calls are flagged as revoked"}
 
 

@@ -12,8 +12,12 @@ import msgspec
 from celery.app import control as _client
 from kombu import matcher as _matcher
 from kombu import pidbox as _pidbox
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from wasmfleet.config.settings import settings
+from wasmfleet.workers.errors import BrokerUnavailable
+from wasmfleet.workers.fleet_state import cancelled
 from wasmfleet.workers.reception import orders
 
 MOST_BYTES: Final = 1 << 20
@@ -129,9 +133,25 @@ class Mailbox(client.Mailbox):  # type: ignore[misc]
 
 
 class Control(client.Control):  # type: ignore[misc]
-    """What Celery finds as `app.control`: its own, whose mailbox is ours."""
+    """What Celery finds as `app.control`: its own, whose mailbox is ours, and whose `revoke` holds."""
 
     Mailbox = Mailbox
+
+    def revoke(self, task_id: Any, destination: Any = None, **options: Any) -> Any:
+        """Let calls not run that have not begun, as Celery does (`Control.revoke`, 5.7), in later workers too.
+
+        Celery's tells only the workers that run now, and each forgets it at its end. `AsyncResult.revoke` comes here.
+        Raises BrokerUnavailable where the store of the fleet's state does not answer.
+        """
+        ids = [task_id] if isinstance(task_id, str) else list(task_id)
+        try:
+            if ids and not destination:
+                cancelled.note(ids)
+            return super().revoke(ids, destination=destination, **options)
+        except (OperationalError, RedisError) as error:
+            raise BrokerUnavailable(
+                f"the broker does not answer: {error}; nobody may know of the revoke"
+            ) from error
 
 
 def _decoded(message: Any) -> Any:
