@@ -112,7 +112,7 @@ class Keeper(threading.Thread):
         own, client = channel.store, Redis(connection_pool=self._connections)
         self._store = Store(client, channel.keys, own.holder, own.max_deaths)
         self._lookout = Lookout(options)
-        self._roles: list[str] = []
+        self._roles: set[str] = set()  # what this holder has been the lookout of
         # Plain Celery workers on the same database take what was not renewed for so long for abandoned.
         self._touch_every = max(1, min(_ALL_EVERY, int(channel.visibility_timeout / 3)))
         self._ended = threading.Event()
@@ -151,8 +151,9 @@ class Keeper(threading.Thread):
         self._connections.disconnect()
 
     def _beat(self, channel: "Leasing") -> None:
-        leases, self._roles, scores = self._store.renew(channel.roles)
-        self._lookout.look_at(channel.look_of(self._roles) if self._roles else None)
+        leases, roles, scores = self._store.renew(channel.roles)
+        self._roles.update(roles)
+        self._lookout.look_at(channel.look_of(roles) if roles else None)
         channel.qos.settle(self._store)  # in case the event loop stands still
         if self._beats % self._touch_every == 0:
             self._store.touch(channel.qos.held)
@@ -202,7 +203,7 @@ class Keeper(threading.Thread):
         ]
         if restored and is_dead:
             _log.warning("handed on %d messages that the lost worker %s held", len(restored), holder)
-        self._store.forget(holder, score, () if is_dead else self._roles)
+        self._store.forget(holder, score, () if is_dead else sorted(self._roles))
 
     def _hand_on_abandoned(self, channel: "Leasing") -> None:
         """Put back what plain Celery workers abandoned: held for longer than `visibility_timeout`, as kombu judges it,
