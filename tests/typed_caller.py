@@ -17,6 +17,7 @@ gives(digest.digest.python(b"abc", algorithm="md5"))  # str
 gives(digest.digest.delay(b"abc"))  # Result[str]
 gives(digest.digest.delay(b"abc").get(timeout=5))  # str
 gives(digest.digest.apply_async((b"abc",), lane="wasm").get())  # str
+gives(digest.digest.AsyncResult("an id").get())  # str
 gives(digest.digest.many([{"data": b"abc"}]))  # Batch[str]
 gives(digest.digest.many([digest.digest.item(b"abc")], lane="wasm"))  # Batch[str]
 gives([item.value for item in digest.digest.many([])])  # list[str]

@@ -191,9 +191,9 @@ async def hostile_results() -> Any:
 
 async def large_results() -> Any:
     """Wait for results that are far larger than a server lets a slow subscriber fall behind."""
-    data = os.urandom(1 << 20) * 24
+    data = os.urandom(1 << 20) * 12
     packed = compression.compress(data, codec="lz4")
-    unpacked = await asyncio.gather(*[compression.decompress.aio(packed, codec="lz4") for _ in range(4)])
+    unpacked = await asyncio.gather(*[compression.decompress.aio(packed, codec="lz4") for _ in range(3)])
     return [value == data for value in unpacked]
 
 

@@ -54,6 +54,10 @@ class Options(TypedDict, total=False):
     retry_policy: Mapping[str, Any]
 
 
+#: Most calls have no other options, and need not look through Celery's functions.
+_USUAL: Final = frozenset(Options.__annotations__)
+
+
 @cache
 def known() -> frozenset[str]:
     """Give the names of all options: what Celery and kombu take on an option's way into a message, and `lane`."""
@@ -73,7 +77,8 @@ def known() -> frozenset[str]:
 def check(name: str, options: Mapping[str, Any]) -> None:
     """Raise InvalidArguments for an option of the call `name` that there is not, or that cannot have this value."""
     stamps = options.get("stamped_headers") or ()
-    unknown = [option for option in options if option not in known() and option not in stamps]
+    rare = [option for option in options if option not in _USUAL and option not in stamps]
+    unknown = [option for option in rare if option not in known()]
     if unknown:
         raise InvalidArguments(f"{name}: there is no option {unknown[0]!r}{suggestion(unknown[0], known())}")
     for option, checked in _CHECKS.items():

@@ -131,6 +131,10 @@ class OperationTask(AwaitedTask, Generic[P, R]):
         """Make a signature of a call that takes nothing of the call before it."""
         return self.signature(args, kwargs, immutable=True)
 
+    def AsyncResult(self, task_id: str, **options: Any) -> Result[R]:  # noqa: N802 - Celery's name
+        """Give the handle of a call by its id, as another process may have it."""
+        return super().AsyncResult(task_id, **options)
+
     def run(self, /, *args: Any, **kwargs: Any) -> Any:
         return self(*args, **kwargs)
 
