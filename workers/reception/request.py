@@ -41,7 +41,7 @@ class LoggedRequest(WorkerRequest):
         self.hand_over(replace(body, body=b"") if self.is_parked else body)
         self.request_dict[IS_JSON] = body.content_type == message_body.JSON
         self.time_limits = (self._hard_limit_s(), None)
-        self._is_ending = self._ends_acknowledged = self._is_braked = False
+        self._is_ending = self._ends_acknowledged = self._is_braked = self._goes_back = False
 
     @property
     def body(self) -> Undecoded:
@@ -117,6 +117,8 @@ class LoggedRequest(WorkerRequest):
 
     def acknowledge(self) -> None:
         """Acknowledge the message, as Celery does; one that is being ended, once its result is stored."""
+        if self._goes_back:
+            return
         if self._is_ending:
             self._ends_acknowledged = True
         else:
@@ -126,6 +128,7 @@ class LoggedRequest(WorkerRequest):
     def reject(self, requeue: bool = False) -> None:
         """Reject the message, as Celery does; where a part of the fleet is away, give it back after a pause."""
         if requeue and self._is_braked and not _is_stopping():
+            self._goes_back = True
             returning.later(self.request_dict, partial(super().reject, requeue=True))
         else:
             super().reject(requeue=requeue)
@@ -138,11 +141,12 @@ class LoggedRequest(WorkerRequest):
         except RedisError as error:
             _logger.warning("the result of call %s cannot be stored: %s", self.id, error)
             self._is_braked = True
+            intake.pause(str(error), _probe_stores)
             if not self.acknowledged:
                 self.reject(requeue=True)
         finally:
             self._is_ending = False
-            if self._ends_acknowledged:
+            if self._ends_acknowledged and not self._goes_back:
                 super().acknowledge()
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
