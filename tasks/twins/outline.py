@@ -85,7 +85,25 @@ def _lines(node: Any, positions: Positions) -> dict[str, int]:
 
 
 def _function(node: Any, positions: Positions) -> dict[str, Any]:
-    return {"name": function_name(node), **_lines(node, positions), "complexity": _complexity(node)}
+    return {
+        "name": function_name(node),
+        **_lines(node, positions),
+        **_beginning(node, positions),
+        "complexity": _complexity(node),
+    }
+
+
+def _beginning(node: Any, positions: Positions) -> dict[str, int]:
+    """Where a node begins; the decorators before a method belong to it."""
+    while node.prev_sibling is not None and node.type in ("method_definition", "decorator"):
+        before = node.prev_sibling
+        while before is not None and before.type == "comment":
+            before = before.prev_sibling
+        if before is None or before.type != "decorator":
+            break
+        node = before
+    start = positions.point(node.start_byte)
+    return {"start": start, "line": positions.line(start)}
 
 
 def _class(node: Any, positions: Positions) -> dict[str, Any]:
