@@ -117,6 +117,7 @@ class Settings:
     log_level: Literal["debug", "info", "warning", "error"] = field(
         default="info", metadata={"doc": "what workers print"}
     )
+    log_format: Literal["text", "json"] = field(default="text", metadata={"doc": "form of the logs' lines"})
 
     @property
     def hard_time_limit(self) -> float:

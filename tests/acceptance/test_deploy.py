@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import venv
 from dataclasses import fields
 from pathlib import Path
@@ -20,7 +21,9 @@ from tests.acceptance.installation import until
 from tests.needs import need
 from tests.ports import free_port
 from wasmfleet.config.settings import Settings, load
+from wasmfleet.workers.node.memory import most_needed_bytes
 from wasmfleet.workers.node.supervisor import procfile
+from wasmfleet.workers.node.vital_signs import SILENT_S
 
 _DEPLOY = Path(__file__).parents[2] / "deploy"
 _UNITS = sorted((_DEPLOY / "systemd").glob("*.service"))
@@ -64,7 +67,45 @@ def test_the_environment_of_compose_is_one_that_settings_accept() -> None:
     for name, service in compose().items():
         if name != "broker":
             given = {key: str(value) for key, value in service["environment"].items()}  # type: ignore[attr-defined]
-            load({key: re.sub(r"\$\{\w+:\?[^}]+\}", "letters1", value) for key, value in given.items()})
+            load({key: _filled(value) for key, value in given.items()})
+
+
+def _filled(text: str) -> str:
+    """Fill in the variables of a value of Compose: their defaults, and letters where one is demanded."""
+    return re.sub(r"\$\{\w+:-([^}]+)\}", r"\1", re.sub(r"\$\{\w+:\?[^}]+\}", "letters1", text))
+
+
+def test_workers_have_the_memory_that_all_their_children_may_need() -> None:
+    unit = (_DEPLOY / "systemd" / "wasmfleet-worker@.service").read_text()
+    [children] = re.findall(r"^Environment=.*WASMFLEET_CONCURRENCY=(\d+)", unit, re.MULTILINE)
+    [given] = re.findall(r"^MemoryMax=(\d+)M$", unit, re.MULTILINE)
+    container = compose()["wasm"]
+    environment = {name: _filled(str(value)) for name, value in container["environment"].items()}  # type: ignore[attr-defined]
+
+    needed = most_needed_bytes(Settings(concurrency=int(children))) >> 20
+    print(f"a worker with {children} children may need {needed} MiB")
+    assert int(given) == needed
+    assert most_needed_bytes(load(environment)) >> 20 == int(_filled(str(container["mem_limit"])).rstrip("m"))
+    assert all("mem_limit" in service for service in compose().values())
+    assert f"{needed:,} MiB" in (_DEPLOY / "README.md").read_text()
+
+
+def test_only_the_process_itself_decides_whether_its_container_lives() -> None:
+    checks = {name: service["healthcheck"]["test"] for name, service in compose().items()}  # type: ignore[index]
+
+    assert checks["wasm"] == checks["python"] == ["CMD", "wasmfleet", "healthy", "worker"]
+    assert checks["flower"] == ["CMD", "wasmfleet", "healthy", "flower"]
+    for words in (checks["wasm"], checks["flower"]):
+        done = subprocess.run([sys.executable, "-m", *words[1:], "--help"], capture_output=True)
+        assert done.returncode == 0, done.stderr
+
+
+def test_systemd_watches_a_worker_by_what_it_says() -> None:
+    unit = (_DEPLOY / "systemd" / "wasmfleet-worker@.service").read_text()
+    [seconds] = re.findall(r"^WatchdogSec=(\d+)$", unit, re.MULTILINE)
+
+    assert "Type=notify\n" in unit
+    assert int(seconds) > SILENT_S  # what stands still that long is told no more
 
 
 def test_the_environment_file_names_every_setting_once() -> None:

@@ -5,8 +5,6 @@ import sqlite3
 import sys
 from typing import Final
 
-from redis.exceptions import RedisError
-
 from wasmfleet.config.settings import SettingsError
 from wasmfleet.workers import extras
 from wasmfleet.workers.cli import lines
@@ -21,8 +19,6 @@ def main() -> None:
         _run()
     except (WasmfleetError, SettingsError) as error:
         _fail(str(error))
-    except RedisError as error:
-        _fail(f"the broker or the state store does not answer: {error}")
     except sqlite3.Error as error:
         _fail(f"the result log in the data folder cannot be used: {error}")
     except BrokenPipeError:
@@ -33,6 +29,16 @@ def main() -> None:
         _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        if not _is_redis_error(error):
+            raise
+        _fail(f"the broker or the state store does not answer: {error}")
+
+
+def _is_redis_error(error: Exception) -> bool:
+    """Whether redis-py raised it. The package takes longer to import than some commands run."""
+    module = sys.modules.get("redis.exceptions")
+    return module is not None and isinstance(error, module.RedisError)
 
 
 def _run() -> None:
@@ -41,10 +47,24 @@ def _run() -> None:
 
         client.run(sys.argv[1:])
         return
+    if sys.argv[1:2] == ["healthy"]:
+        _run_alone()
+        return
     from wasmfleet.workers.cli.commands import app
 
     with extras.needed("fleet", "this command"):
         app(prog_name="wasmfleet")
+
+
+def _run_alone() -> None:
+    """Run `healthy` without importing the other commands: it is run every few seconds."""
+    import typer
+
+    from wasmfleet.workers.cli.healthy import healthy
+
+    app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+    app.command("healthy")(healthy)
+    app(sys.argv[2:], prog_name="wasmfleet healthy")
 
 
 def _fail(line: str) -> None:

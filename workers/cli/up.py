@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from wasmfleet.config.settings import SettingsError, settings, without_password
+from wasmfleet.workers import log_lines
 from wasmfleet.workers.cli import lines, running
 from wasmfleet.workers.node import valkey_log
 
@@ -69,14 +70,14 @@ def _sample(*, stays: bool) -> int:
 def _job(supervisor: "Supervisor", sample: bool, once: bool) -> int:
     stopped = threading.Event()
     with running.signals(stopped.set):
-        lines.say(f"starting the fleet; its data is in {_short(settings().data_dir)}{_elsewhere()}")
+        _say(f"starting the fleet; its data is in {_short(settings().data_dir)}{_elsewhere()}")
         running.wait_for_workers(settings(), supervisor.kinds, stopped)
         code = _sample(stays=not once) if sample and not stopped.is_set() else 0
         if not once:
             _tell_where(supervisor, stopped)
             while not stopped.wait(_LOOK_S):
                 pass
-    lines.say("stopping the fleet: workers, Flower, broker")
+    _say("stopping the fleet: workers, Flower, broker")
     return code
 
 
@@ -97,12 +98,19 @@ def _tell_where(supervisor: "Supervisor", stopped: threading.Event) -> None:
 
     if not stopped.is_set():
         pages = f"Flower: {addresses.flower(settings())}; " if "flower" in supervisor.kinds else ""
-        lines.say(f"the fleet is up; {pages}Ctrl-C stops it")
+        _say(f"the fleet is up; {pages}Ctrl-C stops it")
+
+
+def _say(text: str) -> None:
+    """Tell what becomes of the fleet, in the form of its log."""
+    lines.say(log_lines.of_other(settings(), "up", text))
 
 
 def _printed(name: str, line: str) -> None:
     kind = name.partition(".")[0]
     colour = _COLOURS.get(kind, "white")
     told = valkey_log.retold(line) if kind == "broker" else line
-    if told:
+    if told and settings().log_format == "json":
+        lines.say(log_lines.of_other(settings(), name, told), err=True)
+    elif told:
         lines.say(told, err=True, before=typer.style(f"{name:<8} | ", fg=colour))

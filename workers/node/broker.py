@@ -19,8 +19,9 @@ from redis.exceptions import AuthenticationError, RedisError
 from redis.retry import Retry
 
 from wasmfleet.config.settings import OWN_TRANSPORT, Settings, SettingsError, without_password
+from wasmfleet.workers import log_lines
 from wasmfleet.workers.errors import BrokerUnavailable
-from wasmfleet.workers.node import credentials, pidfiles, private_files
+from wasmfleet.workers.node import credentials, pidfiles, private_files, valkey_log
 
 PORTS_TRIED: Final = 20
 _HOST: Final = "127.0.0.1"
@@ -73,7 +74,7 @@ def run(settings: Settings) -> None:
     """
     if settings.embedded:
         _become_valkey(settings)
-    click.echo(f"the broker is {without_password(address(settings))}; nothing to run here")
+    _tell(settings, f"the broker is {without_password(address(settings))}; nothing to run here")
     ending = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, ending)
     signal.sigwait(ending)
@@ -125,10 +126,16 @@ def _become_valkey(settings: Settings) -> NoReturn:
     folder = private_files.folder(credentials.folder(settings))
     users = credentials.write_users(settings)
     pidfiles.publish(_record(settings), BrokerRecord.of_this_process(port=port))
-    click.echo(f"the embedded Valkey listens on {_HOST}:{port}")
+    _tell(settings, f"the embedded Valkey listens on {_HOST}:{port}")
     server = str(get_binary_path())
+    if settings.log_format == "json":
+        valkey_log.relay(lambda line: _tell(settings, line))
     os.umask(0o077)  # only this user may read what the server writes
     os.execv(server, [server, *_options(port, folder, users)])
+
+
+def _tell(settings: Settings, text: str) -> None:
+    click.echo(log_lines.of_other(settings, "broker", text))
 
 
 def _options(port: int, folder: Path, users: Path) -> list[str]:
@@ -156,7 +163,7 @@ def _choose_port(settings: Settings) -> int:
         return before.port
     port = free_port(_HOST, first, setting)
     if port != first:
-        click.echo(f"port {first} is taken; the broker moves to {port}")
+        _tell(settings, f"port {first} is taken; the broker moves to {port}")
     return port
 
 

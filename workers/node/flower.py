@@ -20,7 +20,7 @@ from tornado.web import RequestHandler
 
 from wasmfleet.config import celery as queues
 from wasmfleet.config.settings import settings
-from wasmfleet.workers.safe_text import LineFormatter
+from wasmfleet.workers import log_lines
 
 _HOST: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?")
 _UNFRAMED: Final = {
@@ -139,7 +139,7 @@ def _guarded(handler: Any) -> Any:
 def main() -> None:
     """Run Celery's program with a `flower` command that starts the guarded application."""
     handler = logging.StreamHandler()  # Tornado adds no handler of its own where there is one
-    handler.setFormatter(LineFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    handler.setFormatter(log_lines.formatter(settings()))
     logging.basicConfig(handlers=[handler])
     # The command makes its application from the class of this name (flower/command.py, 2.2).
     command.Flower = Guarded

@@ -12,7 +12,12 @@ def is_running(pid: int, ticks: int) -> bool:
     try:
         return started_ticks(pid) == ticks != UNKNOWN
     except OSError:
-        return not Path("/proc/self/stat").exists() and _exists(pid)
+        return has_no_proc() and _exists(pid)
+
+
+def has_no_proc() -> bool:
+    """Whether /proc is not mounted, so that nothing can be read about processes."""
+    return not Path("/proc/self/stat").exists()
 
 
 def started_ticks(pid: int) -> int:

@@ -19,6 +19,7 @@ from wasmfleet.config.settings import Settings
 from wasmfleet.workers.fleet_state import cancelled, heartbeats, neglected, reported, state
 from wasmfleet.workers.fleet_state.heartbeats import Presence, Told
 from wasmfleet.workers.reception.intake import intake
+from wasmfleet.workers.reception.pulse import pulse
 from wasmfleet.workers.records.outcomes import Log
 from wasmfleet.workers.runtime import modules
 from wasmfleet.workers.runtime.trial import Trial
@@ -67,9 +68,11 @@ class Heart:
         connection = state.client(self._settings)
         log = Log(self._settings)
         while not self._stopped.wait(heartbeats.BEAT_S):
+            pulse.beat()
             try:
                 intake.probe()
                 self._heed(self._beat(connection))
+                pulse.answered()
                 self._tidy(log)
                 self._neglected.look(connection)
             except (redis.RedisError, sqlite3.OperationalError):

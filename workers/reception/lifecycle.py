@@ -5,12 +5,13 @@ import logging
 import sys
 from typing import Any, Final, Literal
 
-from celery import bootsteps, signals
+from celery import bootsteps, current_task, signals
 from celery.exceptions import Reject
 from redis.exceptions import RedisError
 
 from wasmfleet.config import celery as queues
 from wasmfleet.config.settings import settings
+from wasmfleet.workers import log_lines
 from wasmfleet.workers.app import app
 from wasmfleet.workers.calls import backpressure, own_modules
 from wasmfleet.workers.execution import lanes, sandbox
@@ -20,10 +21,10 @@ from wasmfleet.workers.node import data_folder, memory
 from wasmfleet.workers.node.private_files import NotPrivate
 from wasmfleet.workers.reception.heart import Heart
 from wasmfleet.workers.reception.intake import intake
+from wasmfleet.workers.reception.pulse import pulse
 from wasmfleet.workers.reception.reaping import ReapStep
 from wasmfleet.workers.records import outcomes
 from wasmfleet.workers.runtime.modules import NotReady, wasmtime_part
-from wasmfleet.workers.safe_text import LineFormatter
 from wasmfleet.workers.untrusted import decompression
 
 _SERVES_ANY = {
@@ -39,6 +40,7 @@ _log = logging.getLogger("wasmfleet.worker")
 def _take_role(sender: Any, **_: Any) -> None:
     """Prepare the main process before anything is forked, and find by its queues whether it has a sandbox."""
     _refuse_shared_data()
+    pulse.begin(settings(), sender.hostname)
     consumed = {queue.name for queue in sender.app.amqp.queues.consume_from.values()}
     lanes.process.role = "wasm" if queues.WASM in consumed else "python"
     app.conf.result_backend_transport_options = {"retry_policy": queues.WORKER_PATIENCE}
@@ -51,6 +53,11 @@ def _take_role(sender: Any, **_: Any) -> None:
     billiard.wait_for_last_answers(_LAST_ANSWERS_S)
     if lanes.process.role == "wasm":
         _import_before_fork()
+
+
+@signals.worker_shutdown.connect
+def _say_farewell(**_: Any) -> None:
+    pulse.end()
 
 
 def _refuse_shared_data() -> None:
@@ -104,6 +111,7 @@ class PresenceStep(bootsteps.StartStopStep):
         )
         self._heart.start()
         intake.attach(parent)
+        pulse.attach(parent)
         try:
             cancelled.learn()
         except RedisError as error:
@@ -114,6 +122,7 @@ class PresenceStep(bootsteps.StartStopStep):
         """Stop the thread, which withdraws the worker's heartbeat."""
         if self._heart:
             self._heart.stop()
+        pulse.detach()
 
     terminate = stop
 
@@ -172,7 +181,7 @@ def _in_one_line(record: Any) -> bool:
 def _log_plainly(loglevel: int = 20, **_: Any) -> None:
     """Set up the worker's log in place of Celery: a line has time, level, logger and message, and no call's content."""
     handler = logging.StreamHandler()
-    handler.setFormatter(LineFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    handler.setFormatter(log_lines.formatter(settings(), _current_call))
     logging.basicConfig(level=loglevel, handlers=[handler], force=True)
     # These write a line for each call, with its arguments or its result in it, or for each question of Flower.
     for name in ("celery.worker.strategy", "celery.app.trace", "celery.worker.control"):
@@ -182,6 +191,13 @@ def _log_plainly(loglevel: int = 20, **_: Any) -> None:
     for name in ("celery.worker.request", "celery.app.trace"):
         logging.getLogger(name).addFilter(_in_one_line)
     sys.unraisablehook = _log_ignored
+
+
+def _current_call() -> tuple[str, str]:
+    """Return the id of the call that runs in this thread, and the operation's name; both are empty between calls."""
+    if not current_task:
+        return "", ""
+    return current_task.request.id or "", current_task.name
 
 
 def _log_ignored(ignored: Any) -> None:

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Final
 
 from wasmfleet.config.settings import MIB, Settings, settings
+from wasmfleet.workers import log_lines
 from wasmfleet.workers.runtime import compiler, module_file
 from wasmfleet.workers.runtime.cache import Cache
 from wasmfleet.workers.runtime.module_file import Unreadable
 from wasmfleet.workers.runtime.modules import Binary, NotReady, files, read, state
-from wasmfleet.workers.safe_text import LineFormatter, shown
+from wasmfleet.workers.safe_text import shown
 
 _log = logging.getLogger("wasmfleet.compile")
 #: Signals by which somebody else ends a process; that it ended so says nothing about the module.
@@ -110,7 +111,7 @@ def _is_short_of_address_space(said: bytes) -> bool:
 
 def _log_to_stderr() -> None:
     lines = logging.StreamHandler()
-    lines.setFormatter(LineFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    lines.setFormatter(log_lines.formatter(settings()))
     _log.addHandler(lines)
 
 
