@@ -76,7 +76,7 @@ def _both_serve(fleet: ChaosFleet, neighbour: Neighbour) -> tuple[int, int]:
 
 def _asked(port: int) -> Any:
     """Ask Flower for the workers that it knows; nothing where it does not listen yet."""
-    with contextlib.suppress(OSError):
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/workers", timeout=10) as answer:
-            return json.load(answer)
+    address = f"http://127.0.0.1:{port}/api/workers?refresh=1"
+    with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=30) as answer:
+        return json.load(answer)
     return {}
