@@ -56,6 +56,14 @@ def test_every_workflow_comes_to_its_value(
     assert fleet.quarantine() == []
 
 
+def test_a_twin_that_calls_its_own_operation_runs_it_at_once_and_has_one_row(fleet: ChaosFleet) -> None:
+    results = [fleet.call("chaos.countdown", lane="python", depth=depth) for depth in (3, 0, 2)]
+
+    assert [one.get(timeout=30) for one in results] == [[3, 2, 1, 0], [0], [2, 1, 0]]
+    rows = fleet.rows(*(one.id for one in results))
+    assert [(row["outcome"], row["executions"]) for row in rows] == [("ok", 1)] * 3
+
+
 def _heard(neighbour: Neighbour, since: int, names: set[str]) -> set[str]:
     lines = neighbour.notes()[since:]
     heard = {name for name in names for line in lines if f"'{name}'" in line}

@@ -25,6 +25,12 @@ def letters(*, size: int) -> str:
 
 
 @operation(parity="exact")
+def countdown(*, depth: int) -> list[int]:
+    """Call itself, as a recursive algorithm does."""
+    return [depth, *countdown(depth=depth - 1)] if depth else [0]
+
+
+@operation(parity="exact")
 def joined(parts: list[str]) -> str:
     """Join texts, as the end of a chord."""
     return "|".join(parts)

@@ -28,8 +28,14 @@ elif how == "terminate":
 print(json.dumps([call.id for call in calls]))
 """
 #: So long a call keeps the only child busy, while programs start that publish and revoke.
-_BUSY_S = 9.0
+_BUSY_S = 20.0
 _WAYS = ("result", "control", "terminate")
+
+
+@pytest.fixture
+def serving(serving: ChaosFleet) -> ChaosFleet:
+    serving.environment["WASMFLEET_TIME_LIMIT"] = "60"
+    return serving
 
 
 def outcomes(fleet: ChaosFleet, ids: list[str]) -> dict[str, str]:

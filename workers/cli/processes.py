@@ -72,4 +72,5 @@ def _quiet() -> list[str]:
 
 def _become(module: str, *words: str) -> NoReturn:
     os.environ["PYTHONWARNINGS"] = "ignore:You're running the worker with superuser privileges"
-    os.execv(sys.executable, [sys.executable, "-m", module, "--app=wasmfleet.workers.app", "--quiet", *words])
+    program = ("wasmfleet.workers.node.host", module, "--app=wasmfleet.workers.app", "--quiet")
+    os.execv(sys.executable, [sys.executable, "-m", *program, *words])

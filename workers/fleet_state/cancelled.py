@@ -16,6 +16,7 @@ _KEY: Final = "wasmfleet:cancelled"
 #: A number that rises with each change; a worker reads it with every heartbeat, and the ids only where it changed.
 VERSION: Final = "wasmfleet:cancelled:version"
 _FORGET_S: Final = 86_400.0
+_MOST: Final = 50_000  # what Celery's list of revoked calls holds
 _LOOK_EVERY_S: Final = 0.1
 _WAITS_MOST_S: Final = 900.0  # a child has a few calls before it, each within its time limit
 _MOST_ID_BYTES: Final = 4000  # an id has at most 1,000 characters
@@ -30,7 +31,8 @@ def note(task_ids: Sequence[str]) -> None:
             # Every worker that hears of a revoke notes it; what is noted already is nobody's news.
             pipe.zadd(_KEY, dict.fromkeys(task_ids, now), nx=True)
             pipe.zremrangebyscore(_KEY, "-inf", now - _FORGET_S)
-            added, _ = pipe.execute()
+            pipe.zremrangebyrank(_KEY, 0, -_MOST - 1)  # anybody who reaches the broker may broadcast more of them
+            added, *_ = pipe.execute()
         if added:
             store.incr(VERSION)
 

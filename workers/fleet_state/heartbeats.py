@@ -9,6 +9,7 @@ import msgspec
 import redis
 
 from wasmfleet.workers.fleet_state import cancelled
+from wasmfleet.workers.safe_text import storable
 from wasmfleet.workers.untrusted import redis_reads
 
 BEAT_S: Final = 1.0
@@ -60,9 +61,21 @@ def send(connection: "redis.Redis", beat: Presence) -> Told:
     This is one command: an idle fleet sends it each second for every worker. Raises redis.RedisError.
     """
     keys = [_KEY + beat.worker, _ACCELERATED, cancelled.VERSION]
-    packed = msgspec.msgpack.encode(beat)
+    try:
+        packed = msgspec.msgpack.encode(beat)
+    except UnicodeEncodeError:  # a reason names a file, whose name need not be UTF-8
+        packed = msgspec.msgpack.encode(_readable(msgspec.to_builtins(beat)))
     seen, version = _script()(keys=keys, args=[packed, EXPIRY_S, "01"[beat.accelerated]], client=connection)
     return Told(bool(seen), version)
+
+
+def _readable(value: Any) -> Any:
+    """Return the same mappings and lists, in which UTF-8 can carry every text."""
+    if isinstance(value, dict):
+        return {storable(name): _readable(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_readable(inner) for inner in value]
+    return storable(value) if isinstance(value, str) else value
 
 
 def withdraw(connection: "redis.Redis", worker: str) -> None:

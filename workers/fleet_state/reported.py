@@ -1,14 +1,14 @@
 """What a worker reports of its settings with each heartbeat, and where two such reports differ."""
 
-import platform
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 from wasmfleet.config import celery as queues
 from wasmfleet.config.settings import Settings, without_password
 from wasmfleet.workers.errors import UnknownKey
-from wasmfleet.workers.node import data_folder, memory
+from wasmfleet.workers.node import data_folder, host, memory
 from wasmfleet.workers.runtime import modules
+from wasmfleet.workers.safe_text import storable
 from wasmfleet.workers.secrecy import keyring
 
 #: Settings of which a call's fate depends: what is refused, what is stopped, who may read and order what.
@@ -27,13 +27,14 @@ def of(settings: Settings) -> dict[str, str]:
     """Return what is safety-relevant in the settings of this process, as text by name. Nothing in it is secret."""
     plain = {name: str(getattr(settings, name)) for name in _PLAIN}
     own = sorted(modules.files(settings).keys() - modules.manifest().keys())
-    return plain | {
+    told = plain | {
         "lanes": ", ".join(queues.lane_queues(settings)) + ", celery" * settings.serves_default_queue,
         "modules": ", ".join(own) or "built-in ones only",
         "keyring": _key_ids(),
         "log": str(data_folder.result_log(settings)),
         "result_url": without_password(settings.result_url) or "the broker",
     }
+    return {name: storable(value) for name, value in told.items()}  # a path need not be UTF-8
 
 
 def troubles(settings: Settings) -> list[str]:
@@ -72,4 +73,4 @@ def _key_ids() -> str:
 
 def node() -> str:
     """Return this machine's name, as heartbeats have it."""
-    return platform.node()
+    return host.name()

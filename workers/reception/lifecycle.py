@@ -25,6 +25,7 @@ from wasmfleet.workers.reception.pulse import pulse
 from wasmfleet.workers.reception.reaping import ReapStep
 from wasmfleet.workers.records import outcomes
 from wasmfleet.workers.runtime.modules import NotReady, wasmtime_part
+from wasmfleet.workers.safe_text import storable
 from wasmfleet.workers.untrusted import decompression
 
 _SERVES_ANY = {
@@ -107,7 +108,10 @@ class PresenceStep(bootsteps.StartStopStep):
             1 if parent.pool.__class__.__module__.endswith("prefork") else parent.controller.concurrency
         )
         self._heart = Heart(
-            settings(), parent.hostname, role, lambda accelerated: _serve_any(parent, not accelerated)
+            settings(),
+            storable(parent.hostname),
+            role,
+            lambda accelerated: _serve_any(parent, not accelerated),
         )
         self._heart.start()
         intake.attach(parent)

@@ -43,7 +43,7 @@ def _node() -> str:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot}/{Path('/proc/self/ns/pid').stat().st_ino}"
     except OSError:
-        return platform.node()
+        return platform.node().encode(errors="replace").decode()
 
 
 NODE: Final = _node()
