@@ -96,14 +96,21 @@ class Target:
 
         A worker rightly holds a message that names a future time until then.
         """
-        with self.broker() as broker:
-            queued: dict[str, list[bytes]] = {
-                name: [raw for raw in broker.lrange(name, 0, -1) if not wire.may_be_left(name, raw)]
-                for name in lists()
-                if broker.exists(name)
-            }
-            held = [_held(entry) for entry in broker.hvals("unacked")]
-        queued["held"] = [raw for raw in held if not wire.waits_until_later(raw)]
+        names = lists()
+        with (
+            self.broker() as broker,
+            broker.pipeline() as pipe,
+        ):  # in one step: messages move from one to another
+            for name in names:
+                pipe.lrange(name, 0, -1)
+            *found, held = pipe.hvals("unacked").execute(raise_on_error=False)
+        queued = {
+            name: [raw for raw in messages if not wire.may_be_left(name, raw)]
+            for name, messages in zip(names, found, strict=True)
+            if isinstance(messages, list)
+        }
+        taken = [_held(entry) for entry in held] if isinstance(held, list) else []
+        queued["held"] = [raw for raw in taken if not wire.waits_until_later(raw)]
         return {name: messages for name, messages in queued.items() if messages}
 
     def quarantine(self) -> dict[str, bytes]:

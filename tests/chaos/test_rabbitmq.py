@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import celery
 import pytest
 
 from tests.acceptance.installation import until
@@ -66,6 +67,22 @@ def test_b_a_killed_child_costs_only_its_own_task_a_second_run(fleet: ChaosFleet
     worker = fleet.start_worker("python")
 
     figures("b  on RabbitMQ", **rows.child_killed(fleet, worker))
+
+
+def test_the_doctor_complains_of_calls_that_name_no_queue(fleet: ChaosFleet, rabbit: RabbitMQ) -> None:
+    """RabbitMQ's default queue is not served: a worker cannot look at a message there without taking it."""
+    with celery.Celery(broker=rabbit.url, set_as_current=False) as client:
+        client.send_task("wasmfleet.digest.digest", kwargs={"data": b"abc"})
+        with client.connection() as connection:
+            try:
+                said = until(
+                    lambda: (told := fleet.command("doctor").stdout) and "in the queue" in told and told
+                )
+            finally:
+                connection.default_channel.queue_delete("celery")
+
+    assert "1 messages wait in the queue celery, which nobody consumes" in said
+    assert "name the queue wasmfleet.any in calls of this fleet" in said
 
 
 def test_awaited_calls_are_published_to_rabbitmq_as_well(fleet: ChaosFleet, figures: Figures) -> None:
