@@ -129,8 +129,6 @@ def test_a_stock_worker_runs_the_tasks_that_call_operations(fleet: Installation)
         "-A",
         "shop",
         "worker",
-        "-Q",
-        "shop",
         "-c",
         "1",
         "--loglevel=INFO",
