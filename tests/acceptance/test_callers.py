@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 import wasmtime
+from celery import group
 
+import wasmfleet
 from tests.acceptance.installation import Installation, installation
-from wasmfleet.tasks import digest, text
+from wasmfleet.tasks import ast, digest, text
 from wasmfleet.workers.calls import options
-from wasmfleet.workers.errors import InvalidArguments
+from wasmfleet.workers.errors import InvalidArguments, RuntimeUnavailable
 
 _HERE = Path(__file__).parent
 _SHOUT = _HERE.parents[1] / "examples" / "own_module" / "shout.wat"
@@ -103,6 +105,16 @@ _WRONG: dict[str, tuple[Any, str]] = {
         lambda: digest.digest.apply_async((b"",), link=text.hash.s().clone().set(lane="gpu")),
         "is no lane",
     ),
+    "a chain's lane": (
+        lambda: (text.hash.s("") | text.hash.s()).apply_async(lane="wasm"),
+        "of its first call alone",
+    ),
+    "a chain's lane, when it is set": (
+        lambda: (text.hash.s("") | text.hash.s()).set(lane="wasm").apply_async(),
+        "of its first call alone",
+    ),
+    "a group's option": (lambda: group(text.hash.s("")).apply_async(lanee="wasm"), "did you mean 'lane'"),
+    "an option of a call at once": (lambda: digest.digest.apply((b"",), lanee="wasm"), "did you mean 'lane'"),
     "options()": (lambda: digest.digest.options(lanee="wasm"), "did you mean 'lane'"),  # type: ignore[call-arg]
     "options() of a batch": (lambda: digest.digest.options(priority=3).many([]), "no option 'priority'"),
     "a batch's lane": (lambda: digest.digest.many([_CALL], lane="gpu"), "is no lane"),  # type: ignore[arg-type]
@@ -136,6 +148,35 @@ def test_a_wrong_option_is_refused_before_anything_is_sent(what: str) -> None:
 
     with pytest.raises(InvalidArguments, match=reason):
         call()
+
+
+def test_a_call_at_once_has_the_lane_that_it_says() -> None:
+    source = {"source": "let a;", "filename": "a.js"}
+    unchecked = {
+        lane: ast.validate.apply(kwargs=source, lane=lane, throw=True).get()["unchecked"]
+        for lane in ("wasm", "python")
+    }
+
+    assert unchecked["wasm"] == []
+    assert unchecked["python"]
+    with pytest.raises(RuntimeUnavailable, match="its module is not here"):
+        wasmfleet.operation("nowhere.shout").apply(kwargs={"data": b"abc"})
+
+
+def test_calls_that_celery_runs_at_once_can_be_awaited(fleet: Installation) -> None:
+    given, _ = answer(
+        fleet,
+        """
+from wasmfleet.tasks import digest
+digest.digest.app.conf.task_always_eager = True
+async def main():
+    batch = await digest.digest.aio.many([{"data": b"abc"}])
+    return [await digest.digest.aio(b"abc"), [item.value async for item in batch][0]]
+answer = [value[:8] for value in asyncio.run(main())]
+""",
+    )
+
+    assert given == ["ba7816bf"] * 2
 
 
 def test_every_option_that_celery_and_kombu_document_is_known() -> None:

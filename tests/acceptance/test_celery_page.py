@@ -129,12 +129,9 @@ def test_a_stock_worker_runs_the_tasks_that_call_operations(fleet: Installation)
         "-A",
         "shop",
         "worker",
-        "-Q",
-        "shop",
         "-c",
         "1",
         "--loglevel=INFO",
-        "--without-mingle",
     )
     with started(fleet, *worker, says=" ready."):
         piped, waited = run(fleet, canvas), run(fleet, tasks)

@@ -40,7 +40,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
         ]
         with log.open("wb") as output:
             worker = lifeline.start(
-                [*command, "--without-mingle", "--loglevel=INFO", "-n", "stock@here"],
+                [*command, "--loglevel=INFO", "-n", "stock@here"],
                 env=made.environment,
                 cwd=made.folder,
                 stdout=output,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, Final, Generic, ParamSpec, TypeVar
 
+from celery.result import EagerResult
 from celery.utils import uuid
 from redis.exceptions import RedisError
 
@@ -52,7 +53,10 @@ class Aio(Generic[P, R]):
         task_id = str(options.pop("task_id", None) or uuid())
         with listening.waiting(task_id) as waiter:
             publish = partial(self.task.apply_async, args, kwargs, task_id=task_id, **options)
-            if not await _in_thread(_was_subscribed_before, waiter, publish):
+            subscribed, result = await _in_thread(_publish, waiter, publish)
+            if isinstance(result, EagerResult):  # `task_always_eager`: it ran at once
+                return result.get(disable_sync_subtasks=False)  # type: ignore[no-any-return]
+            if not subscribed:
                 listening.look(waiter)
             return listening.value_of(await waiter.future)  # type: ignore[no-any-return]
 
@@ -74,10 +78,10 @@ class Aio(Generic[P, R]):
             raise
 
 
-def _was_subscribed_before(waiter: Waiter, publish: Callable[[], Any]) -> bool:
+def _publish(waiter: Waiter, publish: Callable[[], Any]) -> tuple[bool, Any]:
+    """Publish a call, and return whether its result was subscribed to before, and what Celery returns."""
     subscribed = waiter.subscribed
-    publish()
-    return subscribed
+    return subscribed, publish()
 
 
 def _withdraw(published: "Future[Batch[Any]]") -> None:

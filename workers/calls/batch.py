@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
+from celery.result import EagerResult
 from redis.exceptions import RedisError
 
 from wasmfleet.config.celery import BATCH, SERIALIZER, batch_time_limit, of_batches
@@ -84,7 +85,7 @@ class Batch(Generic[R]):
     async def __aiter__(self) -> AsyncIterator[Item[R]]:
         index = 0
         for chunk, count in self._chunks:
-            for answer in _answers((await listening.ended(chunk.id))["result"], count):
+            for answer in _answers(await _awaited(chunk), count):
                 yield _item(self._operation, index, answer)
                 index += 1
 
@@ -203,6 +204,12 @@ def _answer(outcome: Any) -> list[Any]:
     if outcome.error is None:
         return [0, outcome.value]
     return [1, outcome.error.code, outcome.error.message, outcome.error.details]
+
+
+async def _awaited(chunk: Any) -> Any:
+    if isinstance(chunk, EagerResult):  # `task_always_eager`: it ran at once
+        return chunk.result
+    return (await listening.ended(chunk.id))["result"]
 
 
 def _answers(found: Any, count: int) -> Sequence[Any]:

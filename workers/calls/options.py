@@ -81,6 +81,10 @@ def check(name: str, options: Mapping[str, Any]) -> None:
     unknown = [option for option in rare if option not in known()]
     if unknown:
         raise InvalidArguments(f"{name}: there is no option {unknown[0]!r}{suggestion(unknown[0], known())}")
+    if options.get("lane") and options.get("chain"):
+        raise InvalidArguments(
+            f"{name}: `lane` of a chain would be that of its first call alone; set it on each: op.s(...).set(lane=...)"
+        )
     for option, checked in _CHECKS.items():
         if (value := options.get(option)) is not None and (wrong := checked(value)):
             raise InvalidArguments(f"{name}: {option}={value!r} {wrong}")

@@ -18,7 +18,7 @@ from wasmfleet.workers.calls.publishing import lane_of_eager, publish, stamp
 from wasmfleet.workers.calls.result import AwaitedTask, Result
 from wasmfleet.workers.calls.signature import OperationSignature
 from wasmfleet.workers.contracts.operation import Operation, check_size
-from wasmfleet.workers.errors import InvalidArguments, WasmfleetError
+from wasmfleet.workers.errors import InvalidArguments, RuntimeUnavailable, WasmfleetError
 from wasmfleet.workers.secrecy import sealed_calls
 from wasmfleet.workers.untrusted.undecoded import Unreadable
 
@@ -26,6 +26,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 #: What Celery's `apply_async` takes after the arguments, by place (celery/app/task.py, 5.7).
 _BY_PLACE: Final = ("task_id", "producer", "link", "link_error", "shadow")
+#: What Celery's `apply` takes and `apply_async` does not.
+_OF_APPLY: Final = frozenset(["throw", "logfile", "loglevel"])
 
 
 class OperationTask(AwaitedTask, Generic[P, R]):
@@ -149,6 +151,13 @@ class OperationTask(AwaitedTask, Generic[P, R]):
     def chunks(self, it: Any, n: int) -> Any:
         """Raise InvalidArguments, as `map` does."""
         return self.map(it)
+
+    def apply(self, args: Any = None, kwargs: Any = None, *positional: Any, **options: Any) -> Any:
+        """Run the call at once in this process, as Celery does; options are checked, and `lane` counts."""
+        call_options.check(self.name, {name: options[name] for name in options.keys() - _OF_APPLY})
+        if self.name not in self.app.tasks:
+            raise RuntimeUnavailable(f"{self.name} cannot run in this process: its module is not here")
+        return super().apply(args, kwargs, *positional, **call_options.routed(options))
 
     def apply_async(
         self,
