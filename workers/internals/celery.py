@@ -226,6 +226,7 @@ _RESULTS: Final = (
         ("subscribed_to", "", "the keys of the calls that somebody waits for"),
         ("start", "(self, initial_task_id, **kwargs)", "overridden: a lost store is waited for"),
         ("on_wait_for_pending", "(self, result, **kwargs)", "overridden: a lost store is no error yet"),
+        ("cancel_for", "(self, task_id)", "overridden: does nothing while the interpreter ends"),
         ("on_state_change", "(self, meta, message)", "overridden: a result is that of its channel"),
         ("drain_events", "(self, timeout=None)", "overridden: a lost store is waited for"),
     ),

@@ -5,6 +5,7 @@ only what is published while it listens; ours also reads what is stored.
 """
 
 import json
+import sys
 import threading
 import time
 from collections import deque
@@ -17,13 +18,14 @@ from wasmfleet.workers.internals.celery_results import RedisResultConsumer
 from wasmfleet.workers.internals.redis_masters import LOST
 
 _PAUSE_S: Final = 1.0
+_BEFORE_THE_FIRST_S: Final = 0.05
 #: Seconds between two looks into the store for results that were not heard of. A subscription may be deaf: its server
 #: is a master no more and keeps the connection open, or a proxy in between does.
 LOOK_S: Final = 3.0
 _KEYS_A_LOOK: Final = 500
 #: Results of more bytes than this are not published to callers of this package: a server closes the connection of a
 #: subscriber for whom 32 MiB wait. They get `NOTE`, and read the key.
-PUBLISHED_BYTES: Final = 32 << 10
+PUBLISHED_BYTES: Final = 256 << 10
 #: What is published in place of a large result. It is a state of Celery's, so that other clients pass over it.
 NOTE: Final = json.dumps(
     {"status": states.STARTED, "result": None, "traceback": None, "children": []}
@@ -73,6 +75,12 @@ class PatientConsumer(RedisResultConsumer):
                 raise
             self.forget_connection()
 
+    def cancel_for(self, task_id: str) -> None:
+        """Wait for a call no longer. Celery's `AsyncResult.__del__` calls this also while the interpreter ends, when
+        locks, connections and greenlets are gone."""
+        if not sys.is_finalizing():
+            super().cancel_for(task_id)
+
     def on_state_change(self, meta: Any, message: Any) -> None:
         """Take a result. One that was published is that of its channel's call, whatever its content says.
 
@@ -90,7 +98,12 @@ class PatientConsumer(RedisResultConsumer):
     def drain_events(self, timeout: float | None = None) -> None:
         """Wait `timeout` seconds at most for one result. Where the store is away, the next look connects again."""
         try:
-            if not self.is_connected and self.subscribed_to:
+            if not self.is_connected:
+                if (
+                    not self.subscribed_to
+                ):  # a greenlet that was started for a call that is about to be waited for
+                    time.sleep(min(timeout or _PAUSE_S, _BEFORE_THE_FIRST_S))
+                    return
                 self.reconnect()
             super().drain_events(timeout)
             self._take_noted()

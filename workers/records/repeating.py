@@ -1,4 +1,4 @@
-"""Publish large results again to clients without this package that still listen for them.
+"""Publish large results to clients without this package that still listen for them, until they have them.
 
 Such a client takes its result from what is published, and from what is stored only when it notices a lost connection.
 A server closes the connection of a subscriber for whom 32 MiB wait (`client-output-buffer-limit pubsub`). What is
@@ -15,8 +15,6 @@ from celery.utils.log import get_task_logger
 
 from wasmfleet.workers.internals.redis_masters import LOST
 
-#: Results of fewer bytes are published once.
-REPEATED_BYTES: Final = 256 << 10
 #: Seconds after which a result is published again to who still listens, the first time, the second, and so on.
 _AFTER_S: Final = (2.0, 4.0, 8.0, 16.0, 30.0, 60.0)
 #: Publish what is stored under a key if anybody listens for it. The value stays in the server.

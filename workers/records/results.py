@@ -29,7 +29,7 @@ from wasmfleet.workers.internals.celery_results import RedisResults
 from wasmfleet.workers.internals.redis_masters import LOST
 from wasmfleet.workers.records import stored
 from wasmfleet.workers.records.awaited import NOTE, PUBLISHED_BYTES, PatientConsumer
-from wasmfleet.workers.records.repeating import REPEATED_BYTES, repeating
+from wasmfleet.workers.records.repeating import repeating
 from wasmfleet.workers.safe_text import storable
 from wasmfleet.workers.secrecy import sealed_calls
 
@@ -149,17 +149,17 @@ class Results(RedisResults):
             raise _Large(f"it has {len(value):,} bytes: {error}") from error
 
     def _store(self, key: Any, value: Any, expires_s: int | None) -> None:
-        """Store a result and publish it, as Celery does; a large one for a caller with this package is announced only.
+        """Store a result and publish it, as Celery does; to a caller with this package a large one is announced only.
 
-        Who reads JSON is a client without this package. It takes nothing but the result itself, so a large one is
-        published again later if it has not come through.
+        A client without this package takes nothing but the result itself, and may wait for any call. So a large result
+        is published again later where somebody still listens for it.
         """
-        is_announced = len(value) > PUBLISHED_BYTES and not _is_json(value)
+        is_large = len(value) > PUBLISHED_BYTES
         with self.client.pipeline() as pipe:
             pipe.set(key, value, ex=(self.expires if expires_s is None else expires_s) or None)
-            pipe.publish(key, NOTE if is_announced else value)
+            pipe.publish(key, NOTE if is_large and _header() is not None else value)
             pipe.execute()
-        if len(value) >= REPEATED_BYTES and not is_announced:
+        if is_large and _is_json(value):
             repeating.note(self.client, key)
 
     def ensure(self, fun: Any, args: Any, **policy: Any) -> Any:
@@ -277,5 +277,9 @@ def probe() -> None:
 
 def _asked_for_msgpack() -> bool:
     """Whether the result of the current call is read by this package alone."""
-    header = getattr(current_task.request, "wasmfleet", None) if in_a_call() else None
-    return bool(header and header.get("reply") == queues.SERIALIZER)
+    return (_header() or {}).get("reply") == queues.SERIALIZER
+
+
+def _header() -> Any:
+    """Return the header that this package gives its calls, of the call that runs; None where another client sent it."""
+    return getattr(current_task.request, "wasmfleet", None) if in_a_call() else None
