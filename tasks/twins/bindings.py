@@ -1,4 +1,4 @@
-"""Find the imports and exports that nothing but types needs: TypeScript drops them, and a program must not load them."""
+"""Find the imports and exports that only types need: TypeScript drops them, and a program could not load them."""
 
 from bisect import bisect_right
 from collections import Counter
@@ -37,8 +37,12 @@ class _Kept:
         for statement in root.named_children:
             if statement.child_by_field_name("source") is None and self.has(statement):
                 self._note(statement)
-        self.values = {name for statement in root.named_children if self.has(statement) for name in _bound(statement)}
-        self.types = {name for statement in root.named_children for name in self._typed(statement)} - self.values
+        self.values = {
+            name for statement in root.named_children if self.has(statement) for name in _bound(statement)
+        }
+        self.types = {
+            name for statement in root.named_children for name in self._typed(statement)
+        } - self.values
 
     def has(self, node: Any) -> bool:
         at = bisect_right(self._starts, node.start_byte) - 1

@@ -209,7 +209,9 @@ def _is_of_types(statement: Any) -> bool:
         return declared.type in _STATEMENTS
     if statement.child_by_field_name("source") is None:
         return False
-    specifiers = [child for child in _clauses(statement) if child.type in ("import_specifier", "export_specifier")]
+    specifiers = [
+        child for child in _clauses(statement) if child.type in ("import_specifier", "export_specifier")
+    ]
     others = [child for child in _clauses(statement) if child.type in ("identifier", "namespace_import")]
     return bool(specifiers) and not others and all(_has(specifier, "type") for specifier in specifiers)
 

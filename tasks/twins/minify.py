@@ -10,11 +10,16 @@ from wasmfleet.workers.errors import NotSupportedInLane
 
 _COMMENTS: Final = {"comment", "html_comment"}
 #: No statement can end behind these tokens, nor before those: a line end there means nothing (ECMA-262, 12.10).
-_GO_ON: Final = frozenset("( [ { ; , => = == === != !== <= >= && || ?? ? : += -= *= %= & | ^ %".split())
-_CLOSE: Final = frozenset(") ] } ; ,".split())
+_GO_ON: Final = {
+    *("(", "[", "{", ";", ",", "=>", "=", "==", "===", "!=", "!==", "<=", ">=", "&&", "||", "??", "?"),
+    *(":", "+=", "-=", "*=", "%=", "&", "|", "^", "%"),
+}
+_CLOSE: Final = frozenset([")", "]", "}", ";", ","])
 _PUNCTUATORS: Final = (
-    "... <= >= == != === !== ** ++ -- << >> >>> && || ?? ?. += -= *= /= %= **= <<= >>= >>>= &= |= ^= &&= ||= ??= =>"
-).split()
+    *("...", "<=", ">=", "==", "!=", "===", "!==", "**", "++", "--", "<<", ">>", ">>>", "&&", "||", "??"),
+    *("?.", "+=", "-=", "*=", "/=", "%=", "**=", "<<=", ">>=", ">>>=", "&=", "|=", "^=", "&&=", "||="),
+    *("??=", "=>"),
+)
 _WORDS: Final = {"number", "regex"}
 
 
@@ -72,7 +77,10 @@ def _must_be_apart(before: Token, token: Token) -> bool:
         return True
     if (left[-1], right[0]) in {("/", "/"), ("/", "*"), ("<", "/"), ("<", "!"), ("!", "-"), ("-", ">")}:
         return True
-    return any(one.startswith(left) and len(one) > len(left) and f"{left}{right}".startswith(one) for one in _PUNCTUATORS)
+    return any(
+        one.startswith(left) and len(one) > len(left) and f"{left}{right}".startswith(one)
+        for one in _PUNCTUATORS
+    )
 
 
 def _is_wordy(character: str) -> bool:

@@ -53,7 +53,9 @@ def tokens(source: bytes, root: Any) -> Iterator[Token]:
     for kind, start, end in _spans(root):
         between = source[before:start].decode()
         if between and not BETWEEN.fullmatch(between):
-            raise NotSupportedInLane("plain Python cannot tell the tokens of this source apart; use a sandbox")
+            raise NotSupportedInLane(
+                "plain Python cannot tell the tokens of this source apart; use a sandbox"
+            )
         is_on_new_line = bool(between) and LINE_END.search(between) is not None
         yield Token(kind, source[start:end].decode(), start, end, bool(between), is_on_new_line)
         before = end

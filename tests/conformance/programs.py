@@ -233,7 +233,9 @@ class _Writer:
         self._random, self._pieces, self._names = random, pieces, 0
 
     def program(self) -> str:
-        return "".join(self._piece("s", 0) + self._random.choice(["\n", " ", ""]) for _ in range(self._size()))
+        return "".join(
+            self._piece("s", 0) + self._random.choice(["\n", " ", ""]) for _ in range(self._size())
+        )
 
     def _size(self) -> int:
         return self._random.randint(1, 4)
