@@ -43,7 +43,7 @@ class Tree(TypedDict):
 
 
 class Optimized(TypedDict):
-    """A source made small. `map` is a source map (version 3) in JSON, or None; `unchecked` names what is not checked."""
+    """A source made small. `map` is a source map (version 3) in JSON, or None; `unchecked` names what is left out."""
 
     code: str
     map: str | None
@@ -83,7 +83,7 @@ class Export(TypedDict):
 
 
 class Function(TypedDict):
-    """One function: named by its declaration or by what holds it, a method as `Class.method`; else the name is empty."""
+    """One function: named by its declaration or by what holds it, a method as `Class.method`; else nothing: ""."""
 
     name: str
     start: int

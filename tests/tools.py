@@ -77,6 +77,12 @@ TOOLS: Final = [
         "the modules' sources (make check)",
     ),
     Tool(
+        "typescript",
+        ("nodejs", "node-typescript"),
+        ("node|nodejs", "/usr/share/nodejs/typescript/lib/typescript.js"),
+        "that TypeScript becomes the JavaScript that its own compiler makes of it",
+    ),
+    Tool(
         "strace",
         ("strace",),
         ("strace",),

@@ -1,4 +1,4 @@
-"""Find the imports and exports that nothing but types needs: TypeScript drops them, and a program must not load them."""
+"""Find the imports and exports that only types need: TypeScript drops them, and a program could not load them."""
 
 from bisect import bisect_right
 from collections import Counter

@@ -4,6 +4,7 @@ The result is read again as JavaScript: it must be the tree of the source withou
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, Final
 
 from wasmfleet.tasks.twins import languages, syntax
@@ -90,7 +91,7 @@ def _before_arrows(root: Any) -> Iterator[str]:
         if node.type == "arrow_function":
             before = [child for child in node.children if child.type != "comment"]
             arrow = next(at for at, child in enumerate(before) if child.type == "=>")
-            for child, following in zip(before[:arrow], before[1 : arrow + 1], strict=True):
+            for child, following in pairwise(before[: arrow + 1]):
                 yield node.text[
                     child.end_byte - node.start_byte : following.start_byte - node.start_byte
                 ].decode()

@@ -10,28 +10,21 @@ import esprima
 from wasmfleet.tasks.twins.tokens import BETWEEN, leaves
 
 #: What no edition of ECMAScript or TypeScript lets follow an operator that needs a right operand.
-_ENDS: Final = frozenset("; ) ] , =".split())
-_OPERATORS: Final = frozenset(
-    "= += -= **= %= &&= ||= ??= && || ?? + - % ^ == === != !== => .".split(),
-)
+_ENDS: Final = frozenset([";", ")", "]", ",", "="])
+_OPERATORS: Final = {
+    *("=", "+=", "-=", "**=", "%=", "&&=", "||=", "??=", "&&", "||", "??", "+", "-", "%", "^", "=="),
+    *("===", "!=", "!==", "=>", "."),
+}
 _PAIRS: Final = frozenset(
     {(operator, end) for operator in _OPERATORS for end in _ENDS}
     | {("(", "]"), ("(", "}"), ("[", ")"), ("[", "}"), ("{", ")"), ("{", "]"), (",", ";")}
-    | {
-        (":", "="),
-        (":", ")"),
-        (":", ","),
-        (":", "]"),
-        ("const", "="),
-        ("var", "="),
-        ("const", ";"),
-        ("var", ";"),
-    }
+    | {(":", "="), (":", ")"), (":", ","), (":", "]")}
 )
 #: Words that newer editions and proposals have given a meaning to: what follows one may be new.
-_NEWER_WORDS: Final = frozenset(
-    "accessor as async await defer enum from get import let module of set source static type using yield".split()
-)
+_NEWER_WORDS: Final = {
+    *("accessor", "as", "async", "await", "defer", "enum", "from", "get", "import", "let", "module"),
+    *("of", "set", "source", "static", "type", "using", "yield"),
+}
 _SEPARATORS: Final = re.compile("[\u2028\u2029]")
 _LAST_WORD: Final = re.compile(r"([\w$]*)\W*$")
 _NAME: Final = re.compile(r"[\w$]")

@@ -10,11 +10,16 @@ from wasmfleet.workers.errors import NotSupportedInLane
 
 _COMMENTS: Final = {"comment", "html_comment"}
 #: No statement can end behind these tokens, nor before those: a line end there means nothing (ECMA-262, 12.10).
-_GO_ON: Final = frozenset("( [ { ; , => = == === != !== <= >= && || ?? ? : += -= *= %= & | ^ %".split())
-_CLOSE: Final = frozenset(") ] } ; ,".split())
+_GO_ON: Final = {
+    *("(", "[", "{", ";", ",", "=>", "=", "==", "===", "!=", "!==", "<=", ">=", "&&", "||", "??", "?"),
+    *(":", "+=", "-=", "*=", "%=", "&", "|", "^", "%"),
+}
+_CLOSE: Final = frozenset([")", "]", "}", ";", ","])
 _PUNCTUATORS: Final = (
-    "... <= >= == != === !== ** ++ -- << >> >>> && || ?? ?. += -= *= /= %= **= <<= >>= >>>= &= |= ^= &&= ||= ??= =>"
-).split()
+    *("...", "<=", ">=", "==", "!=", "===", "!==", "**", "++", "--", "<<", ">>", ">>>", "&&", "||", "??"),
+    *("?.", "+=", "-=", "*=", "/=", "%=", "**=", "<<=", ">>=", ">>>=", "&=", "|=", "^=", "&&=", "||="),
+    *("??=", "=>"),
+)
 _WORDS: Final = {"number", "regex"}
 
 

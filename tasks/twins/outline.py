@@ -7,9 +7,9 @@ from typing import Any, Final
 from wasmfleet.tasks.twins import languages, syntax
 from wasmfleet.tasks.twins.erasure import refuse_ambiguous
 from wasmfleet.tasks.twins.literals import value
-from wasmfleet.tasks.twins.tokens import leaves, walk
 from wasmfleet.tasks.twins.naming import class_name, declared_names, function_name, is_function
 from wasmfleet.tasks.twins.positions import Positions
+from wasmfleet.tasks.twins.tokens import leaves, walk
 
 _DECISIONS: Final = {
     "if_statement",

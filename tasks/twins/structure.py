@@ -60,4 +60,5 @@ def _kind(node: Any) -> str | None:
         return None
     if node.type in _PARAMETERS:
         return "assignment_pattern" if node.child_by_field_name("value") is not None else None
-    return _NAMES.get(node.type, node.type)
+    kind: str = _NAMES.get(node.type, node.type)
+    return kind

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use abi::{Fault, Outcome};
 use oxc_allocator::Allocator;
-use oxc_ast::ast::Program;
+use oxc_ast::ast::{Program, TSInterfaceDeclaration};
+use oxc_ast_visit::Visit;
 use oxc_codegen::{Codegen, CodegenOptions, CodegenReturn};
 use oxc_diagnostics::Severity;
 use oxc_parser::Parser;
@@ -41,16 +42,28 @@ fn refuse_leftovers(source: &Source, code: &str) -> Outcome<()> {
     let arena = Allocator::default();
     let plain = source.source_type.with_javascript(true).with_jsx(true);
     let parsed = Parser::new(&arena, code, plain).parse();
-    match parsed
+    let mut errors = parsed
         .diagnostics
         .iter()
-        .find(|found| found.severity == Severity::Error)
-    {
-        Some(error) => Err(Fault::not_supported_in_lane(format!(
-            "TypeScript is left that stands where it cannot be removed: {}",
-            error.message
-        ))),
-        None => Ok(()),
+        .filter(|found| found.severity == Severity::Error);
+    let mut interfaces = Interfaces(false);
+    interfaces.visit_program(&parsed.program);
+    let why = match errors.next() {
+        Some(error) => error.message.to_string(),
+        None if interfaces.0 => "an interface".to_owned(),
+        None => return Ok(()),
+    };
+    Err(Fault::not_supported_in_lane(format!(
+        "TypeScript is left that stands where it cannot be removed: {why}"
+    )))
+}
+
+/// Looks for interfaces, which oxc's parser takes in JavaScript behind `export default`.
+struct Interfaces(bool);
+
+impl<'a> Visit<'a> for Interfaces {
+    fn visit_ts_interface_declaration(&mut self, _it: &TSInterfaceDeclaration<'a>) {
+        self.0 = true;
     }
 }
 

@@ -162,6 +162,7 @@ mod tests {
             "enum A { B } enum A { C = B }",
             "{ namespace A { export const x = 1 } }",
             "for (;;) { export interface A {} }",
+            "for (;;) { export default interface A {} }",
         ] {
             assert!(whole(source, "a.ts", "esnext").is_err(), "{source}");
         }
