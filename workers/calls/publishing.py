@@ -14,7 +14,6 @@ from wasmfleet.workers.again import Again
 from wasmfleet.workers.app import in_a_call
 from wasmfleet.workers.calls import backpressure
 from wasmfleet.workers.errors import BrokerUnavailable
-from wasmfleet.workers.untrusted.undecoded import was_json
 
 QUEUES: Final[dict[Lane, str]] = {"any": queues.ANY, "wasm": queues.WASM, "python": queues.PYTHON}
 
@@ -52,13 +51,9 @@ def _unsent(error: BaseException) -> Exception:
 def stamp(lane: Lane, options: dict[str, Any]) -> dict[str, Any]:
     """Make the header of a message, and take the caller's `soft_time_limit` out of the options into it.
 
-    What follows a call that came as JSON is sent as JSON: its sender may have written bytes as base64 text.
-
     Celery's soft limit raises wherever the child is, also inside a write of the log; the lanes keep ours themselves.
     """
     header: dict[str, Any] = {"lane": lane, "queued_at": time.time()}
-    if in_a_call() and was_json(current_task.request):
-        options.setdefault("serializer", "json")
     limit_s = options.pop("soft_time_limit", None)
     if limit_s:
         header["limit_s"] = float(limit_s)
