@@ -62,7 +62,7 @@ def idle(cpu_s: float = CPU_S, commands_s: float = COMMANDS_S) -> dict[str, dict
         before, began = _cpu_s(processes), time.monotonic()
         time.sleep(cpu_s)
         taken, spent_s = _cpu_s(processes), time.monotonic() - began
-        sent = _commands(broker, commands_s, {one.pid for one in processes})
+        sent = commands_of(broker, commands_s, {one.pid for one in processes})
     figures: dict[str, dict[str, float]] = {}
     for one in processes:
         of = figures.setdefault(one.what, {"cpu_percent": 0.0, "commands_a_second": 0.0})
@@ -147,7 +147,7 @@ def _cpu_of(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
 
 
-def _commands(broker: "Redis", seconds: float, pids: set[int]) -> "collections.Counter[int]":
+def commands_of(broker: "Redis", seconds: float, pids: set[int]) -> "collections.Counter[int]":
     """Count the commands that each process sends in so many seconds."""
     owners = dict(_connections(pids))
     counted: collections.Counter[int] = collections.Counter()

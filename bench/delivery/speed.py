@@ -1,6 +1,7 @@
 """Speed of delivery: drain rate, latency on an idle fleet, and the costs of idleness and of a durable publish.
 
-Rounds are interleaved.
+Rounds are interleaved. The idle figures are those of a transport in a plain Celery app, without what a worker of
+Wasmfleet does beside it; `make bench BENCH=idle` measures a whole fleet.
 """
 
 import os

@@ -13,7 +13,7 @@ _SPEED: Final = {
     "latency_from_celerys_own_p50_ms": "the same, published by Celery's own transport: median",
     "latency_from_celerys_own_p95_ms": "… 95th percentile",
     "idle_commands_a_second": "commands a second of an idle worker",
-    "idle_cpu_percent": "CPU of an idle worker's main process, %",
+    "idle_cpu_percent": "CPU of the main process of an idle worker that has the transport only, %",
 }
 
 

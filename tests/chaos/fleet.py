@@ -237,9 +237,16 @@ def kill_group(pid: int) -> None:
 
 
 def children(pid: int) -> list[int]:
-    """Return the children of a process, oldest first."""
+    """Return the children of a worker's pool, oldest first, without a compiler or a trial of the modules."""
     tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return sorted(int(child) for task in tasks for child in task.read_text().split())
+    found = sorted(int(child) for task in tasks for child in task.read_text().split())
+    return [child for child in found if not _is_other_program(child)]
+
+
+def _is_other_program(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return b"wasmfleet.workers.runtime." in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
 
 
 chaos_fleet = partial(installation, kind=ChaosFleet)

@@ -20,7 +20,7 @@ _instances_at_once = 1
 @cache
 def modules() -> Modules:
     """Return the modules of this process, which are made again after a fork: an engine does not survive one."""
-    return Modules(settings())
+    return Modules(settings(), _guest_bytes())
 
 
 os.register_at_fork(after_in_child=modules.cache_clear)
@@ -30,6 +30,11 @@ def share_memory(among: int) -> None:
     """Divide the memory limit of this process among so many guests that may run at once."""
     global _instances_at_once
     _instances_at_once = max(1, among)
+    modules.cache_clear()
+
+
+def _guest_bytes() -> int:
+    return memory.guest_bytes(settings()) // _instances_at_once
 
 
 def run(module: Loaded, function: str, requests: Sequence[bytes], time_s: float) -> "list[Reply]":
@@ -45,7 +50,7 @@ def run(module: Loaded, function: str, requests: Sequence[bytes], time_s: float)
     limits = invoke.Limits(
         time_s=time_s,
         batch_s=time_s * BATCH_FACTOR,
-        memory_bytes=memory.guest_bytes(settings()) // _instances_at_once,
+        memory_bytes=module.engine.memory_bytes,
         reply_bytes=settings().max_output * MIB,
         reply_values=settings().max_values,
     )

@@ -139,10 +139,14 @@ def read(name: str, path: Path) -> Binary:
 
 
 class Modules:
-    """The modules that one process has loaded. Each is loaded at its first use; a failure is tried again after 1 s."""
+    """The modules that one process has loaded. Each is loaded at its first use; a failure is tried again after 1 s.
 
-    def __init__(self, settings: Settings) -> None:
+    A guest may have `guest_bytes` of memory, and gets so much address space; by default WASMFLEET_MEMORY_LIMIT.
+    """
+
+    def __init__(self, settings: Settings, guest_bytes: int = 0) -> None:
         self._settings = settings
+        self._guest_bytes = guest_bytes or settings.memory_limit * MIB
         self._loaded: dict[str, Loaded] = {}
         self._failures: dict[str, _Failure] = {}
         self._engine: Engine | None = None
@@ -185,13 +189,13 @@ class Modules:
         _check_memory(binary, self._settings)
         engine = self._started_engine()
         loaded = Loaded(binary, engine, _deserialized(engine, binary, self._settings))
-        _try_out(loaded, self._settings)
+        _try_out(loaded)
         return loaded
 
     def _started_engine(self) -> "Engine":
         if self._engine is None:
             try:
-                self._engine = wasmtime_part("engine").Engine(self._settings.memory_limit * MIB)
+                self._engine = wasmtime_part("engine").Engine(self._guest_bytes)
             except (OSError, RuntimeError) as error:  # no thread left, or no memory for one
                 raise HostLacks(f"the sandbox's engine cannot be started: {first_line(error)}") from None
         return self._engine
@@ -263,12 +267,13 @@ def _artefact(binary: Binary, settings: Settings) -> "Iterator[Artefact]":
         raise NotReady("failed", str(error)) from None
 
 
-def _try_out(loaded: Loaded, settings: Settings) -> None:
+def _try_out(loaded: Loaded) -> None:
     """Make a guest and drop it. Raises HostLacks where the host cannot give what it needs."""
     instance = wasmtime_part("instance")
     # A module that traps as it starts is not the host's failure: its calls get that error.
     with contextlib.suppress(WasmfleetError):
-        instance.Guest(loaded.engine, loaded.pre, memory_bytes=settings.memory_limit * MIB, time_s=_TRIAL_S)
+        memory_bytes = loaded.engine.memory_bytes
+        instance.Guest(loaded.engine, loaded.pre, memory_bytes=memory_bytes, time_s=_TRIAL_S)
 
 
 def _deserialized(engine: "Engine", binary: Binary, settings: Settings) -> Any:

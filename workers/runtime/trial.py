@@ -82,7 +82,7 @@ def _end(code: int, said: bytes) -> str:
 def main() -> None:
     """Write as JSON which modules cannot serve here, each with its state and the reason."""
     memory.allow_child(settings())
-    tried, failed = Modules(settings()), {}
+    tried, failed = Modules(settings(), memory.guest_bytes(settings())), {}
     for name in files(settings()):
         try:
             tried.ready(name)
