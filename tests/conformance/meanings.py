@@ -91,7 +91,9 @@ def _transformed(arguments: dict[str, Any], value: Any) -> Any:
         "valid"
     ]
     printed = find("ast.transform").wasm(value["code"], **read_as)["code"]
-    small = _without_empty(find("ast.optimize").wasm(printed, **read_as, compress=False, mangle=False)["code"], read_as)
+    small = _without_empty(
+        find("ast.optimize").wasm(printed, **read_as, compress=False, mangle=False)["code"], read_as
+    )
     mark = "export{};"  # only marks the file as a module, and may stand anywhere
     return {"is_sound": is_sound, "is_marked": mark in small, "code": small.replace(mark, "")}
 
@@ -106,7 +108,9 @@ def _without_empty(code: str, read_as: dict[str, Any]) -> str:
 
 def _empty(node: Any) -> Iterator[int]:
     if isinstance(node, list):
-        yield from (one["start"] for one in node if isinstance(one, dict) and one.get("type") == "EmptyStatement")
+        yield from (
+            one["start"] for one in node if isinstance(one, dict) and one.get("type") == "EmptyStatement"
+        )
     for inner in node if isinstance(node, list) else node.values() if isinstance(node, dict) else ():
         yield from _empty(inner)
 

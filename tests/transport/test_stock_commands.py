@@ -89,3 +89,20 @@ def test_a_worker_is_given_its_broker_on_the_command_line(make_stock: MakeStock,
         until(lambda: settled(broker), what="it is acknowledged")
     finally:
         lifeline.end(process)
+
+
+def test_nobody_is_shown_the_brokers_password(make_stock: MakeStock, port: int, broker: "Redis") -> None:
+    broker.acl_setuser(
+        "stock", enabled=True, passwords=["+s@cret/1"], keys=["*"], channels=["*"], categories=["+@all"]
+    )
+    app = make_stock(f"wasmfleet+redis://stock:s%40cret%2F1@127.0.0.1:{port}/0", task_acks_late=True)
+    app.worker("--concurrency=1")
+    app.send("work", 1)
+    app.wait_for(1)
+    told = [app.command("inspect", "stats", "--json").stdout, app.command("report").stdout, app.output()]
+
+    assert (
+        json.loads(told[0])["stock0@here"]["broker"]["hostname"]
+        == f"wasmfleet+redis://stock@127.0.0.1:{port}/0"
+    )
+    assert [word for word in ("s@cret", "s%40cret") for text in told if word in text] == []
