@@ -14,7 +14,7 @@ from tests.transport.conftest import MakeStock, settled
 def test_celerys_commands_see_and_order_its_workers(make_stock: MakeStock, broker: "Redis") -> None:
     app = make_stock(task_acks_late=True)
     worker = app.worker("--concurrency=1")
-    app.send("slow", "now", 15)
+    app.send("slow", "now", 30)
     app.wait_for(1, "begun")
     revoked = app.send("work", "never")
     app.send("work", "later", countdown=600)
@@ -30,7 +30,7 @@ def test_celerys_commands_see_and_order_its_workers(make_stock: MakeStock, broke
     purged = app.command("purge", "--force")
 
     assert "1 node online" in status.stdout
-    assert [task["args"] for task in active["stock0@here"]] == [["now", 15]]
+    assert [task["args"] for task in active["stock0@here"]] == [["now", 30]]
     assert [task["request"]["args"] for task in scheduled["stock0@here"]] == [["later"]]
     assert "wasmfleet+redis://127.0.0.1" in report
     assert app.marks() == ["beside"]
