@@ -52,7 +52,9 @@ def test_beat_sends_what_is_due(make_stock: MakeStock, broker: "Redis") -> None:
 
 def test_flower_shows_the_workers_and_the_queue(make_stock: MakeStock, broker: "Redis") -> None:
     app = make_stock(task_acks_late=True)
-    app.worker("--concurrency=1", "--queues=other")
+    app.worker("--concurrency=1", "--prefetch-multiplier=1")
+    app.send("slow", "now", 600)
+    app.wait_for(1, "begun")
     for number in range(7):
         app.send("work", number)
     port = free_port()
@@ -70,7 +72,7 @@ def test_flower_shows_the_workers_and_the_queue(make_stock: MakeStock, broker: "
     until(lambda: "celery" in got("/api/queues/length"), what="the queues", log=app.output)
     lengths = {one["name"]: one["messages"] for one in json.loads(got("/api/queues/length"))["active_queues"]}
 
-    assert lengths.get("celery", lengths) == 7
+    assert lengths == {"celery": 7}
     assert f"wasmfleet+redis://127.0.0.1:{broker.connection_pool.connection_kwargs['port']}/0" in got(
         "/broker"
     )
@@ -87,3 +89,20 @@ def test_a_worker_is_given_its_broker_on_the_command_line(make_stock: MakeStock,
         until(lambda: settled(broker), what="it is acknowledged")
     finally:
         lifeline.end(process)
+
+
+def test_nobody_is_shown_the_brokers_password(make_stock: MakeStock, port: int, broker: "Redis") -> None:
+    broker.acl_setuser(
+        "stock", enabled=True, passwords=["+s@cret/1"], keys=["*"], channels=["*"], categories=["+@all"]
+    )
+    app = make_stock(f"wasmfleet+redis://stock:s%40cret%2F1@127.0.0.1:{port}/0", task_acks_late=True)
+    app.worker("--concurrency=1")
+    app.send("work", 1)
+    app.wait_for(1)
+    told = [app.command("inspect", "stats", "--json").stdout, app.command("report").stdout, app.output()]
+
+    assert (
+        json.loads(told[0])["stock0@here"]["broker"]["hostname"]
+        == f"wasmfleet+redis://stock@127.0.0.1:{port}/0"
+    )
+    assert [word for word in ("s@cret", "s%40cret") for text in told if word in text] == []

@@ -167,7 +167,7 @@ def test_a_broadcast_reaches_each_worker_compressed_or_large(make_stock: MakeSto
     )  # on every virtual transport of kombu its sender has to declare it
     sent: dict[str, Any] = {"exchange": exchange, "declare": [exchange], "routing_key": "celery"}
     app.send("work", "small", compression="gzip", **sent)
-    app.send("work", "x" * (2 << 20), **sent)
+    app.send("work", "large", headers={"weight": "x" * (2 << 20)}, **sent)
 
     until(lambda: len(app.marks()) == 4, what="both workers ran both", log=app.output)
     assert app.pids() == {str(worker.pid) for worker in workers}
