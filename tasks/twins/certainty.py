@@ -32,7 +32,7 @@ _NAME: Final = re.compile(r"[\w$]")
 
 def is_sound(source: str, language: str) -> bool:
     """Whether esprima, which knows ECMAScript 2017, parses a source that tree-sitter refuses. It knows no types."""
-    return language in ("javascript", "jsx") and not _failures(source, jsx=False)
+    return language in ("javascript", "jsx") and _failures(source, jsx=False) == []
 
 
 def is_faulty(source: str, language: str, root: Any, errors: list[Any]) -> bool:
@@ -78,8 +78,8 @@ def _is_old(source: str, at: int, message: str) -> bool:
     return bool(_NAME.match(offending)) and not re.match(r"(?:await|with)\b", source[at:])
 
 
-def _failures(source: str, *, jsx: bool) -> list[Any]:
-    """The errors of esprima for a script and for a module; none where either parses."""
+def _failures(source: str, *, jsx: bool) -> list[Any] | None:
+    """The errors of esprima for a script and for a module: none where either parses, None where it gives up."""
     found = []
     for parse in (esprima.parseScript, esprima.parseModule):
         try:
@@ -87,7 +87,7 @@ def _failures(source: str, *, jsx: bool) -> list[Any]:
         except esprima.Error as error:
             found.append(error)
         except RecursionError:
-            return []
+            return None
         else:
             return []
     return found

@@ -147,7 +147,7 @@ def _imports(root: Any, positions: Positions) -> Iterator[dict[str, Any]]:
 def _is_type(call: Any) -> bool:
     """Whether `import("x")` stands in a type, which loads nothing."""
     inner, outer = call, call.parent
-    while outer is not None and not outer.type.endswith(("_statement", "_block", "_body")):
+    while outer is not None and not outer.type.endswith(("statement", "block", "body")):
         if outer.type in _TYPES or outer.type.endswith("_type"):
             return True
         if outer.type in ("as_expression", "satisfies_expression") and outer.children[0] != inner:
