@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.acceptance.installation import until
 from tests.chaos.conftest import Figures
-from tests.chaos.fleet import ChaosFleet
+from tests.chaos.fleet import ChaosFleet, chaos_fleet
 from tests.ports import free_port
 from tests.stock.neighbour import Neighbour, stock, troubles
 
@@ -80,3 +80,44 @@ def _asked(port: int) -> Any:
     with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=30) as answer:
         return json.load(answer)
     return {}
+
+
+_MIXED = """
+import json
+from celery import chain
+from wasmfleet.workers.app import app
+from wasmfleet.workers.calls.catalogue import find
+nap = find("chaos.nap").si(seconds=6.0).set(queue="wasmfleet.python")
+add = app.signature("stock_app.add", args=(1,), queue="stock")
+sent = chain(nap, add).apply_async()
+print(json.dumps([sent.parent.id, sent.id]))
+"""
+
+
+def test_a_call_whose_follow_up_of_another_app_cannot_be_sent_runs_again(
+    fleet: ChaosFleet, tmp_path: Path, figures: Figures
+) -> None:
+    with (
+        chaos_fleet(tmp_path / "store") as store,
+        stock(tmp_path / "stock", fleet.url, store.url) as neighbour,
+    ):
+        broker = fleet.start("broker")
+        until(fleet.answers, what="the broker answers")
+        store.start("broker")
+        until(store.answers, what="the store of results answers")
+        fleet.environment["WASMFLEET_RESULT_URL"] = store.url
+        fleet.start_worker("python")
+        neighbour.start_worker()
+        [first, then] = json.loads(fleet.run(_MIXED))
+        until(lambda: first in json.dumps(fleet.active()), what="it runs", log=fleet.output)
+
+        os.kill(broker, signal.SIGKILL)
+        fleet.wait(broker, 30)
+        until(lambda: f"call {first} goes back" in fleet.output(), what="it goes back", log=fleet.output)
+        fleet.start("broker")
+
+        came = neighbour.client().AsyncResult(then).get(timeout=60)
+        runs = fleet.executions([first])
+        figures("c  follow-up of another app", came=came, executions=runs[first])
+        assert came == 7.0
+        assert runs[first] > 1

@@ -34,6 +34,9 @@ _SERVES_ANY = {
 }
 #: How long a child waits at its end for the worker to take its answers; in vain where another was killed before.
 _LAST_ANSWERS_S: Final = 2.0
+#: How often a child tries to connect for each try to send what follows a call. Kombu (5.7, connection.py) would try
+#: until the child is killed at its time limit; the call runs again where its follow-up cannot be sent.
+_CHILDS_TRIES: Final = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
 _log = logging.getLogger("wasmfleet.worker")
 
 
@@ -85,6 +88,8 @@ def _start_child(**_: Any) -> None:
     billiard.end_with_parent()  # or it would go on with a call that another worker is given
     lanes.process.has_own_twin_process = True
     memory.allow_child(settings())
+    if not settings().amqp:
+        app.conf.broker_transport_options.update(_CHILDS_TRIES)
     if lanes.process.role == "wasm":
         sandbox.modules().load_all()
 
