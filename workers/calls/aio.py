@@ -53,7 +53,7 @@ class Aio(Generic[P, R]):
         task_id = str(options.pop("task_id", None) or uuid())
         with listening.waiting(task_id) as waiter:
             publish = partial(self.task.apply_async, args, kwargs, task_id=task_id, **options)
-            subscribed, result = await _in_thread(_publish, waiter, publish)
+            subscribed, result = await _in_thread(_sent_in_thread, waiter, publish)
             if isinstance(result, EagerResult):  # `task_always_eager`: it ran at once
                 return result.get(disable_sync_subtasks=False)  # type: ignore[no-any-return]
             if not subscribed:
@@ -78,7 +78,7 @@ class Aio(Generic[P, R]):
             raise
 
 
-def _publish(waiter: Waiter, publish: Callable[[], Any]) -> tuple[bool, Any]:
+def _sent_in_thread(waiter: Waiter, publish: Callable[[], Any]) -> tuple[bool, Any]:
     """Publish a call, and return whether its result was subscribed to before, and what Celery returns."""
     subscribed = waiter.subscribed
     return subscribed, publish()
