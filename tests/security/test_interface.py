@@ -13,7 +13,7 @@ import wasmtime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wasmfleet.workers.runtime import switches
+from wasmfleet.workers.runtime import first_page, switches
 from wasmfleet.workers.runtime.binary import BadBinary, Sections
 from wasmfleet.workers.runtime.compiled import check_compiled
 from wasmfleet.workers.runtime.engine import compiler
@@ -221,3 +221,28 @@ def test_the_documentation_has_the_table_of_switches() -> None:
 def test_a_proposal_that_no_module_needs_is_off(fields: str) -> None:
     with pytest.raises(wasmtime.WasmtimeError):
         wasmtime.Module.validate(compiler(), wasmtime.wat2wasm(f"(module {fields})"))
+
+
+@pytest.mark.parametrize(
+    ("memory", "pages"),
+    [
+        ('(memory (export "memory") 0)', [1]),
+        ('(memory (export "memory") 0 5)', [1]),
+        ('(memory (export "memory") 0 0)', [0]),
+        ('(memory (export "memory") 2)', [2]),
+        ("", []),
+    ],
+)
+def test_a_memory_that_begins_empty_gets_a_page_because_it_could_not_grow(
+    memory: str, pages: list[int]
+) -> None:
+    plain = wasmtime.wat2wasm(f"(module {memory})")
+    padded = plain.replace(
+        b"\x05\x03\x01\x00\x00", b"\x05\x05\x01\x00\x80\x80\x00"
+    )  # as linkers write numbers
+
+    for code in (plain, padded):
+        wasmtime.Module.validate(wasmtime.Engine(), first_page.given(code))
+        exported = wasmtime.Module(wasmtime.Engine(), first_page.given(code)).exports
+        found = [each.type.limits.min for each in exported if isinstance(each.type, wasmtime.MemoryType)]
+        assert found == pages

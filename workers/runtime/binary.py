@@ -32,6 +32,11 @@ class Reader:
         self._end = end
 
     @property
+    def at(self) -> int:
+        """The place in the file of the next byte."""
+        return self._at
+
+    @property
     def left(self) -> int:
         """Bytes that have not been read."""
         return self._end - self._at

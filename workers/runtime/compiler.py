@@ -10,6 +10,8 @@ from typing import Final
 
 import wasmtime
 
+from wasmfleet.workers.runtime import first_page
+from wasmfleet.workers.runtime.binary import BadBinary
 from wasmfleet.workers.runtime.compiled import check_compiled
 from wasmfleet.workers.runtime.engine import compiler
 from wasmfleet.workers.runtime.interface import Unfit
@@ -31,10 +33,10 @@ def main() -> int:
     try:
         code, engine = sys.stdin.buffer.read(), compiler()
         wasmtime.Module.validate(engine, code)  # its first line says what is wrong, the compiler's only where
-        module = wasmtime.Module(engine, code)
+        module = wasmtime.Module(engine, first_page.given(code))
         check_compiled(module)
         sys.stdout.buffer.write(module.serialize())
-    except (wasmtime.WasmtimeError, Unfit) as error:
+    except (wasmtime.WasmtimeError, BadBinary, Unfit) as error:
         sys.stdout.write(storable(error).partition("\n")[0])
         return HOST_LACKS if "os error" in str(error) else REFUSED
     return 0
