@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from celery import current_task
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
