@@ -156,6 +156,21 @@ def test_a_key_of_another_type_in_place_of_the_shared_queue_harms_nobody(
     assert broker.get("celery") == b"no list"
 
 
+def test_a_key_of_another_type_in_place_of_the_fleets_queue_costs_no_message(
+    connect: Connect, broker: "Redis"
+) -> None:
+    inbox = Inbox(connect(claim=_CLAIM), "other", "wasmfleet.any")
+    until(lambda: not inbox.drain_once() and broker.exists("unacked_lookout:celery to wasmfleet.any"))
+    broker.set("wasmfleet.any\x06\x163", "no list")
+    _send(broker, _message("wasmfleet.x", id="ours"))
+    until(lambda: not inbox.drain_once() and inbox.channel.fails, what="it is noticed")
+    assert broker.llen("celery") == 1
+
+    broker.delete("wasmfleet.any\x06\x163")
+    broker.lpush("celery", "wakes the lookout")
+    assert _ids(inbox.drain(1)) == ["ours"]
+
+
 def test_without_a_consumer_of_ours_nothing_is_taken(connect: Connect, broker: "Redis") -> None:
     _send(broker, _message("wasmfleet.x"))
     inbox = Inbox(connect(claim=_CLAIM), "wasmfleet.wasm")

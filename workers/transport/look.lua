@@ -5,20 +5,25 @@
 --   the shared queue, the s lists that its calls go to, and where s is not 0 the bell of those
 -- ARGV: n, s, what the name of a task of ours begins with, most messages that the s lists they go to may hold (0: any
 --   number), seconds after which a bell expires
--- Returns {calls moved, lists in which something waits}
+-- Returns {calls moved, bells that were silent and ring now}
 local lists, shared = tonumber(ARGV[1]), tonumber(ARGV[2])
 local prefix, limit, expiry = ARGV[3], tonumber(ARGV[4]), ARGV[5]
 -- Only so many messages at the head of the shared queue are looked at, or as few as have these bytes: the broker serves
 -- nobody meanwhile.
 local MOST_OTHERS, MOST_MOVED, MOST_BYTES = 100, 1000, 4194304
 
+-- Rings a bell. Gives 1 where it was silent: one that rings already is not written again, nor to the server's disk.
 local function ring(bell)
-  redis.pcall('ZADD', bell, 0, '')
-  redis.pcall('EXPIRE', bell, expiry)
+  if redis.pcall('ZADD', bell, 0, '') ~= 1 then return 0 end
+  redis.call('EXPIRE', bell, expiry)
+  return 1
 end
 
 local room = limit > 0 and limit or math.huge
-for at = 2 * lists + shared + 1, 2 * lists + 2 * shared do room = room - redis.call('LLEN', KEYS[at]) end
+for at = 2 * lists + shared + 1, 2 * lists + 2 * shared do
+  local length = redis.pcall('LLEN', KEYS[at])
+  room = type(length) == 'number' and room - length or -math.huge -- nothing can be moved to a key of another type
+end
 
 local moved = 0
 local function move(from, to)
@@ -40,12 +45,9 @@ end
 for at = 2 * lists + 1, 2 * lists + shared do move(KEYS[at], KEYS[at + shared]) end
 if moved > 0 then ring(KEYS[#KEYS]) end
 
-local filled = 0
+local rung = 0
 for at = 1, lists do
-  if redis.call('EXISTS', KEYS[at]) == 1 then
-    filled = filled + 1
-    ring(KEYS[lists + at])
-  end
+  if redis.call('EXISTS', KEYS[at]) == 1 then rung = rung + ring(KEYS[lists + at]) end
 end
 for at = 2 * lists + 1, 2 * lists + shared do redis.call('EXISTS', KEYS[at]) end -- read last, so that it is tracked
-return {moved, filled}
+return {moved, rung}
