@@ -9,7 +9,7 @@ from hypothesis import Phase, find, settings
 from hypothesis.errors import NoSuchExample
 from hypothesis.strategies import SearchStrategy
 
-from tests.conformance import inputs, parity, values
+from tests.conformance import inputs, parity, programs, values
 from tests.conformance.parity import Answer
 from wasmfleet.tasks import ast, compression, crypto, digest
 from wasmfleet.workers.calls.task import OperationTask
@@ -99,3 +99,30 @@ def test_calls_reach_what_only_the_counterpart_makes() -> None:
         return is_brotli and bool(parity.answer(compression.decompress.operation, "python", arguments).value)
 
     an_example(inputs.of(compression.decompress.operation), decodes)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *(
+            "  c  ` : ''}  d`",
+            "() => /a  b/",
+            "yield / 1  2 /",
+            "<! --y",
+            "\u2028",
+            "Terms & Conditions",
+            "?a=1&b=2",
+        ),
+        *(
+            "constructor(readonly ",
+            ">`a`",
+            "interface I",
+            "<\nT\n>",
+            "static accessor",
+            "import defer",
+            "import('x').Y",
+        ),
+    ],
+)
+def test_programs_reach_what_lanes_have_read_differently(piece: str) -> None:
+    an_example(programs.programs(), lambda arguments: piece in arguments["source"])

@@ -67,6 +67,13 @@ def _tree(code: str) -> Any:
     return _plain(ast.parse.wasm(code, filename="a.js", objects=True)["estree"]["body"])
 
 
+def _tree_or_none(code: str) -> Any:
+    try:
+        return _tree(code)
+    except WasmfleetError:
+        return None
+
+
 def _plain(node: Any) -> Any:
     if isinstance(node, list):
         return [_plain(one) for one in node if not _is_empty(one)]
@@ -104,7 +111,9 @@ def test_generated_programs_become_what_typescript_makes_of_them() -> None:
         sandboxed = _rewritten("wasm", source)
         if answer["is_refused"] or sandboxed is None:
             continue
-        expected = _tree(answer["code"])
+        expected = _tree_or_none(answer["code"])
+        if expected is None:  # faulty, which the compiler does not say when it sees one file only
+            continue
         for lane, code in (("wasm", sandboxed), ("python", _rewritten("python", source))):
             if code is not None and not (lane == "wasm" and _OTHER_FORM.search(source)):
                 assert _tree(code) == expected, (lane, source, code, answer["code"])
