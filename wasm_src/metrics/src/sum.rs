@@ -45,11 +45,19 @@ impl Sum {
         let exponent = (bits >> MANTISSA_BITS) as u32 & 0x7ff;
         let implicit = u64::from(exponent > 0) << MANTISSA_BITS;
         let shift = exponent.max(1) - 1;
-        let pieces = u128::from(bits & MANTISSA | implicit) << (shift % DIGIT_BITS);
+        let mantissa = bits & MANTISSA | implicit;
+        // 53 bits, shifted by up to 31, in three pieces of 32 bits.
+        let by = shift % DIGIT_BITS;
+        let low = (mantissa & DIGIT as u64) << by;
+        let high = (low >> DIGIT_BITS) + ((mantissa >> DIGIT_BITS) << by);
+        let pieces = [low as i64 & DIGIT, high as i64 & DIGIT, (high >> DIGIT_BITS) as i64];
+        let sign = if value.is_sign_negative() { -1 } else { 1 };
         let first = (shift / DIGIT_BITS) as usize;
-        for (place, digit) in self.0.iter_mut().skip(first).take(3).enumerate() {
-            let piece = (pieces >> (place as u32 * DIGIT_BITS)) as i64 & DIGIT;
-            *digit += if value.is_sign_negative() { -piece } else { piece };
+        if let Some(digits) = self.0.get_mut(first..first + pieces.len()) {
+            digits
+                .iter_mut()
+                .zip(pieces)
+                .for_each(|(digit, piece)| *digit += sign * piece);
         }
     }
 
