@@ -13,6 +13,8 @@ _CHILDS_OWN_MIB: Final = 512
 #: MiB that a worker needs beside its children, and that each of them has without a guest.
 _MAIN_MIB: Final = 192
 _CHILD_MIB: Final = 96
+#: MiB of a child that has little: for the arguments and the result of the call that its guest runs.
+_CALL_MIB: Final = 64
 _CGROUPS: Final = Path("/sys/fs/cgroup")
 _NO_LIMIT: Final = 1 << 60  # cgroup v1 has a very large number where nothing is limited
 
@@ -30,7 +32,7 @@ def guest_bytes(settings: Settings) -> int:
     """
     given = cgroup_bytes()
     most = settings.memory_limit * MIB
-    return most if given is None else max(MIB, min(most, given - (_MAIN_MIB + _CHILD_MIB) * MIB))
+    return most if given is None else max(MIB, min(most, given - (_MAIN_MIB + _CHILD_MIB + _CALL_MIB) * MIB))
 
 
 def allow_child(settings: Settings) -> None:

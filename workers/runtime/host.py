@@ -1,9 +1,11 @@
 """What the host gives: whether it has the address space and the memory that a guest needs, asked of the kernel."""
 
 import mmap
+import resource
 from typing import Final
 
 from wasmfleet.config.settings import MIB
+from wasmfleet.workers.node import memory
 
 _PRIVATE: Final = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 
@@ -20,10 +22,20 @@ def lacks_address_space(wanted_bytes: int) -> str:
 
 
 def lacks_memory(wanted_bytes: int) -> str:
-    """Return why the host cannot give this process so much more memory, or "" where it can."""
-    if wanted_bytes <= 0 or _gives(wanted_bytes, writable=True):
+    """Return why the host cannot give this process so much more memory, or "" where it can.
+
+    The limit that a child sets itself (node/memory.py) is not the host's: who meets it has taken its share.
+    """
+    if wanted_bytes <= 0 or _gives(wanted_bytes, writable=True) or _is_over_own_limit(wanted_bytes):
         return ""
     return f"the host does not give the {-(-wanted_bytes // MIB):,} MiB of memory that a guest may still take"
+
+
+def _is_over_own_limit(wanted_bytes: int) -> bool:
+    used, (own, hosts) = memory.data_bytes(), resource.getrlimit(resource.RLIMIT_DATA)
+    if used is None or own == resource.RLIM_INFINITY:
+        return False
+    return used + wanted_bytes > own and (hosts == resource.RLIM_INFINITY or used + wanted_bytes <= hosts)
 
 
 def _gives(size: int, *, writable: bool) -> bool:
