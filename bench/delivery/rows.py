@@ -136,5 +136,5 @@ ROWS: Final[dict[str, tuple[str, _Row]]] = {
     "d": ("connections become black holes", _black_hole),
     "e": ("broker stopped for 30 s", _frozen),
     "f": ("SIGTERM during tasks of 2 s", _terminated),
-    "g": ("a task that kills its process; the quarantine after 3 is the fleet's: `make chaos`", _deadly),
+    "g": ("a task that kills its process each time", _deadly),
 }
