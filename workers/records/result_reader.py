@@ -83,7 +83,7 @@ class Reader:
             finally:
                 subscription.close()
         finally:
-            store.close()
+            store.connection_pool.disconnect()
 
     def _serve(self, subscription: Subscription, store: Any) -> None:
         times = _Times()
