@@ -126,3 +126,18 @@ def test_x_what_was_published_while_a_subscriber_was_away_is_read(
     assert arrived == 600
     assert cuts > 10
     assert took_s < 30
+
+
+def test_x_a_stock_client_gets_a_large_result_of_somebody_elses_call(
+    fleet: ChaosFleet, figures: Figures
+) -> None:
+    fleet.publish(4, "chaos.nap", seconds=8.0)  # all children are busy until the client waits
+    [id] = fleet.publish(1, "chaos.letters", size=1_000_000)
+    waited_for = fleet.client().AsyncResult(id)
+    assert waited_for.state == "PENDING"
+
+    found = waited_for.get(timeout=60)
+
+    [(finished_at,)] = fleet.read("SELECT finished_at FROM results WHERE task_id = ?", id)
+    figures("x  1 MB by id, stock client", seconds_after_its_end=round(time.time() - finished_at, 1))
+    assert len(found) == 1_000_000
