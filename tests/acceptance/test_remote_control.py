@@ -146,7 +146,7 @@ def test_many_revoked_ids_neither_block_nor_fill_a_worker(fleet: ChaosFleet, cli
         _broadcast(fleet, _message(json.dumps({"method": "revoke", "arguments": {"task_id": ids}})))
 
     def known() -> Any:
-        # A heartbeat that reads what is noted may put older ids behind those that have just come; the next one does not.
+        # A heartbeat that was reading what is noted may put older ids last; the next one does not.
         listed = ask(fleet, client, "revoked", {})
         return listed if listed[-1] in ids else None
 
