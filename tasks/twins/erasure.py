@@ -246,6 +246,9 @@ def _javascript() -> frozenset[str]:
 #: How a list of type arguments may begin that the grammar reads as a comparison, and what ends the search for its end.
 _NO_TYPE: Final = re.compile(r"[;)\]}]|&&|\|\||\?\??|[*/%+=!^]=*|[<>]=")
 
+#: How many tokens are looked at; where they do not tell, the source is refused.
+_FARTHEST: Final = 1000
+
 
 def refuse_ambiguous(leaves: list[Any]) -> None:
     """Refuse `f<T>` that the grammar reads as two comparisons (seen in tree-sitter-typescript 0.23.2)."""
@@ -258,7 +261,7 @@ def refuse_ambiguous(leaves: list[Any]) -> None:
 
 def _closes(leaves: list[Any], at: int) -> bool:
     depth = 0
-    for leaf in leaves[at:]:
+    for leaf in leaves[at : at + _FARTHEST]:
         text = leaf.text.decode()
         if text in ("(", "[", "{", "${"):
             depth += 1
@@ -268,4 +271,4 @@ def _closes(leaves: list[Any], at: int) -> bool:
             return True
         elif depth == 0 and text != "=>" and _NO_TYPE.fullmatch(text):
             return False
-    return False
+    return at + _FARTHEST < len(leaves)

@@ -16,9 +16,9 @@ from wasmfleet.tasks import ast
 from wasmfleet.workers.errors import WasmfleetError
 
 _SCRIPT: Final = Path(__file__).with_suffix("").with_name("typescript.js")
-_PROGRAMS: Final = 800
+_PROGRAMS: Final = 500
 #: The least number of programs whose trees must have been compared in each lane.
-_LEAST: Final = {"wasm": 150, "python": 100}
+_LEAST: Final = {"wasm": 100, "python": 80}
 #: What TypeScript reads otherwise than ECMAScript says: comments in HTML's form, a string that becomes a directive
 #: because what stood before it is gone, the name that it gives to a class that needs one, decorators,
 #: which it lowers in a way of its own, and `import = require`, which it leaves in a module.
