@@ -23,7 +23,7 @@ import celery
 from tests import lifeline
 from tests.acceptance.installation import until
 
-#: Its queue, unless another one is asked for: an idle worker that serves `celery` would discard calls of the fleet there.
+#: Its queue, unless another one is asked for: a worker of `celery` would discard the fleet's calls that come there.
 QUEUE = "stock"
 _TROUBLE = re.compile(r"^.{0,60}(Traceback \(most|\b(ERROR|CRITICAL)\b)")
 
