@@ -94,7 +94,8 @@ class Target:
     def left(self) -> dict[str, list[bytes]]:
         """Return the messages that are queued, by list, and under `held` those that workers hold, except future ones.
 
-        A worker rightly holds a message that names a future time until then.
+        A worker rightly holds a message until the future time that its sender named. One that waits for a sandbox has
+        its time from a worker, and will be answered soon.
         """
         names = lists()
         with (
@@ -110,7 +111,9 @@ class Target:
             if isinstance(messages, list)
         }
         taken = [_held(entry) for entry in held] if isinstance(held, list) else []
-        queued["held"] = [raw for raw in taken if not wire.waits_until_later(raw)]
+        queued["held"] = [
+            raw for raw in taken if wire.waits_for_a_sandbox(raw) or not wire.waits_until_later(raw)
+        ]
         return {name: messages for name, messages in queued.items() if messages}
 
     def quarantine(self) -> dict[str, bytes]:

@@ -138,6 +138,12 @@ def waits_until_later(raw: bytes) -> bool:
         return True
 
 
+def waits_for_a_sandbox(raw: bytes) -> bool:
+    """Whether a worker sent this message back to wait until a sandbox is ready."""
+    header = ((_well_formed(raw) or {}).get("headers") or {}).get("wasmfleet")
+    return isinstance(header, dict) and "waited_for" in header
+
+
 def delivery_tag(raw: bytes) -> str:
     """Return what tells a message from others if it has no id: its delivery tag, or a digest if the tag is unusable."""
     tag = ((_well_formed(raw) or {}).get("properties") or {}).get("delivery_tag")

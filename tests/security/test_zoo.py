@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.installation import Installation, installation, until
+from tests.acceptance.installation import Installation, code_of, installation, until
 from tests.security import odd_files
 from tests.security.batches import BATCHES
 from tests.security.lies import REPLIES
@@ -90,7 +90,7 @@ def test_a_hostile_guest_costs_its_call_a_typed_error_and_nothing_else(
 
 
 def code(answer: Any) -> str:
-    return type(answer).__name__ if isinstance(answer, Exception) else OK
+    return code_of(answer) if isinstance(answer, Exception) else OK
 
 
 @pytest.mark.parametrize("beast", REFUSALS, ids=lambda beast: beast.name)

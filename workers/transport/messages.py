@@ -135,7 +135,9 @@ def renewed(raw: bytes, id: str) -> bytes:
 def _with_body(message: dict[str, Any], body: bytes | None) -> bytes:
     """Write a message as JSON around the text that stood between the quotes of its body."""
     text: str = dumps(message if body is None else {k: v for k, v in message.items() if k != "body"})
-    return text.encode() if body is None else b'{"body": "' + body + b'", ' + text[1:].encode()
+    if body is None:
+        return text.encode()
+    return b"".join((b'{"body": "', body, b'", ', text[1:].encode()))  # one copy of a body that may be large
 
 
 def waits(headers: dict[str, Any], longer_than: timedelta = timedelta(0)) -> bool:

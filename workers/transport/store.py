@@ -189,9 +189,7 @@ class Store:
         `lost` says that its holder died. Gives False, and does nothing, where the lease or the holder's score is no
         longer the one given: somebody else was quicker, or the holder lives.
         """
-        booked: Any = self._client.hget(self.keys.bookings[0], tag)
-        # Where there is no booking, only the lease is left. The script removes it.
-        message = redelivered(booked, lost=lost, returned=last) if booked else b""
+        message = self._redelivered(tag, lost=lost, returned=last)
         queue, place = self.keys.queue_of(lease.list), lease.list
         deadly = without_deaths(message, self.max_deaths) if lost and self.max_deaths else b""
         if deadly:
@@ -211,6 +209,14 @@ class Store:
             told = shown(name_of(deadly)), self.max_deaths, shown(queue)
             _log.error("%s ended %d workers that held it: it is kept in the queue %s, whole", *told)
         return done
+
+    def _redelivered(self, tag: str, *, lost: bool, returned: bool) -> bytes:
+        """Give a held message as it goes back; empty where it is not booked: then the script removes the lease alone.
+
+        What was read is let go with this function's end: both at once may take a lot of memory.
+        """
+        booked: Any = self._client.hget(self.keys.bookings[0], tag)
+        return redelivered(booked, lost=lost, returned=returned) if booked else b""
 
     def abandoned(self, seconds: float) -> dict[str, str]:
         """Give the tags, with their scores, of held messages that nobody renewed for so many seconds; 100 at most."""
