@@ -129,6 +129,9 @@ class Stock:
 
     def close(self) -> None:
         self.client.close()
+        results: Any = self.client.backend  # which Celery leaves open
+        results.result_consumer.stop()
+        results.client.connection_pool.disconnect()
         for process in self._processes:
             lifeline.end(process)
 
