@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery
+from celery.backends.redis import RedisBackend
 
 from tests import lifeline
 from tests.acceptance.installation import until
@@ -129,9 +130,10 @@ class Stock:
 
     def close(self) -> None:
         self.client.close()
-        results: Any = self.client.backend  # which Celery leaves open
-        results.result_consumer.stop()
-        results.client.connection_pool.disconnect()
+        results: Any = self.client.backend
+        if isinstance(results, RedisBackend):  # Celery leaves it open
+            results.result_consumer.stop()
+            results.client.connection_pool.disconnect()
         for process in self._processes:
             lifeline.end(process)
 
