@@ -123,7 +123,7 @@ def test_django_serves_both_kinds_of_view(fleet: Installation) -> None:
 
 
 def test_a_stock_worker_runs_the_tasks_that_call_operations(fleet: Installation) -> None:
-    _, canvas, tasks = programs("Your own Celery")
+    _, canvas, followed, joined, tasks = programs("Your own Celery")
     worker = (
         "celery",
         "-A",
@@ -134,10 +134,12 @@ def test_a_stock_worker_runs_the_tasks_that_call_operations(fleet: Installation)
         "--loglevel=INFO",
     )
     with started(fleet, *worker, says=" ready."):
-        piped, waited = run(fleet, canvas), run(fleet, tasks)
+        piped, then, both, waited = (run(fleet, program) for program in (canvas, followed, joined, tasks))
 
     assert piped[0] == "True"
     assert re.fullmatch("[0-9a-f]{32}", piped[1])
+    assert re.fullmatch("export const name = '[0-9a-f]{16}';", then[0])
+    assert re.fullmatch(r"\['[0-9a-f]{16}', \"export const name = 'b.js';\"\]", both[0])
     assert re.fullmatch(r"\[True, True\] [0-9a-f]{16}", waited[0])
 
 
@@ -168,7 +170,7 @@ def test_every_program_of_the_page_is_run_here() -> None:
         "asyncio": 1,
         "FastAPI": 1,
         "Django": 1,
-        "Your own Celery": 3,
+        "Your own Celery": 5,
         "Notebooks": 1,
         "Pools of processes": 1,
     }

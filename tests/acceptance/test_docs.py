@@ -23,8 +23,8 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     folder = tmp_path_factory.mktemp("docs")
     modules = folder / "modules"
     modules.mkdir()
-    (folder / "src").mkdir()
-    (folder / "src" / "a.ts").write_text("export const a: number = 1;\n")
+    (folder / "web").mkdir()
+    (folder / "web" / "a.ts").write_text("export const a: number = 1;\n")
     with installation(folder, MODULES=str(modules)) as made:
         _python(made, blocks("docs/own-modules.md", "python")[0])
         made.start_fleet("wasm", "python")

@@ -56,6 +56,16 @@ def test_a_narrow_terminal_shows_whole_ids(fleet: CommandLine, columns: int) -> 
     assert max(map(len, table[:2])) <= columns
 
 
+def test_a_narrow_terminal_says_what_went_wrong(fleet: CommandLine) -> None:
+    fleet.run("submit", "ast.transform", "--arg", "source=let a = ;")
+
+    table = shown(fleet, "results", "--outcome", "error", "--operation", "ast.transform", columns=80)
+
+    assert "what happened" in table[0]
+    assert "InvalidSource" in "".join(table)
+    assert max(map(len, table[:-1])) <= 80
+
+
 def test_the_first_characters_of_an_id_are_enough(fleet: CommandLine) -> None:
     fleet.run("submit", "ast.validate", "--arg", "source=1")
     [newest] = json.loads(fleet.run("results", "--limit", "1", "--format", "json").stdout)

@@ -51,15 +51,15 @@ def results(
 
 
 def _print(rows: Sequence[dict[str, Any]], stats: bool) -> None:
-    """Print a table; on a narrow terminal the operation, the outcome and the id are what stays."""
+    """Print a table; on a narrow terminal the id, the operation and what went wrong are what stays."""
     if stats:
         tables.echo([_tally_cells(row) for row in rows], least=("wait p50 ms", "run p50 ms", "wait p95 ms"))
         return
     cells = [_row_cells(row) for row in rows]
     told = [name for name in cells[0] if name != "what happened" or any(row[name] for row in cells)]
     kept = [{name: row[name] for name in told} for row in cells]
-    least = ("in", "out", "wait ms", "run ms", "finished", "served by", "what happened", "item")
-    tables.echo(kept, least=[name for name in least if name in told])
+    least = ("in", "out", "wait ms", "run ms", "finished", "served by", "item", "outcome")
+    tables.echo(kept, least=[name for name in least if name in told], last_needs=20)
 
 
 def _filter(
