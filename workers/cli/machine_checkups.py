@@ -10,6 +10,7 @@ import msgspec
 from wasmfleet.config.settings import MIB, Settings, SettingsError
 from wasmfleet.workers.cli import fleet_checkups
 from wasmfleet.workers.cli.checkup import Checkup, ok, problem, warning
+from wasmfleet.workers.counting import counted
 
 if TYPE_CHECKING:
     from wasmfleet.workers.runtime.modules import NotReady
@@ -177,11 +178,12 @@ def _own_modules(settings: Settings) -> Iterator[Checkup]:
 def _hand_overs(settings: Settings) -> Checkup:
     from wasmfleet.workers.cli import tallies
 
-    counted = tallies.handed_over(settings, _HOUR_S)
-    if not counted:
+    by_reason = tallies.handed_over(settings, _HOUR_S)
+    if not by_reason:
         return ok("fallback", "no task was handed over to plain Python in the last hour")
-    reasons = "; ".join(f"{count:,} ({reason})" for reason, count in counted.most_common(5))
-    finding = f"{counted.total():,} items of the last hour were handed over to plain Python: {reasons}"
+    reasons = "; ".join(f"{count:,} ({reason})" for reason, count in by_reason.most_common(5))
+    items = counted(by_reason.total(), "item of the last hour was", "items of the last hour were")
+    finding = f"{items} handed over to plain Python: {reasons}"
     return warning("fallback", finding, "mend the modules above; `wasmfleet results --since 1h` shows them")
 
 
@@ -199,4 +201,4 @@ def _keyring(settings: Settings) -> Checkup:
         return problem(
             "keyring", f"{path} cannot be read: {error}", "it must be JSON of key id to base64 key"
         )
-    return ok("keyring", f"{path} has {len(entries)} keys")
+    return ok("keyring", f"{path} has {counted(len(entries), 'key', 'keys')}")

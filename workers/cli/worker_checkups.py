@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from wasmfleet.config.settings import Settings
 from wasmfleet.workers.cli.checkup import Checkup, ok, problem, warning
+from wasmfleet.workers.counting import counted
 
 _MEND: Final = "start both with the same WASMFLEET_ variables, unless this is meant"
 
@@ -78,5 +79,5 @@ def _worker(worker: "Presence") -> Checkup:
             f"{worker.role}; anybody who can use the broker may stop it, change its limits or end its calls"
         )
         return warning(what, risk, "set WASMFLEET_REMOTE_CONTROL=safe in its environment")
-    ready = f", {len(worker.modules)} modules ready" if worker.accelerated else ""
+    ready = f", {counted(len(worker.modules), 'module', 'modules')} ready" if worker.accelerated else ""
     return ok(what, f"{worker.role}, pid {worker.pid} on {worker.node}{ready}")
