@@ -4,6 +4,7 @@ import json
 import sqlite3
 import subprocess
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from redis import Redis
@@ -11,9 +12,11 @@ from redis import Redis
 from tests.acceptance.conftest import CommandLine
 from tests.transport.conftest import port as port  # a real Valkey of this module
 from wasmfleet.config.settings import Settings
-from wasmfleet.workers.cli import url_checkups
+from wasmfleet.workers.cli import url_checkups, worker_checkups
 from wasmfleet.workers.fleet_state import reported
+from wasmfleet.workers.fleet_state.heartbeats import Presence
 from wasmfleet.workers.records.outcomes import open_log
+from wasmfleet.workers.runtime import modules
 
 
 def findings(done: "subprocess.CompletedProcess[str]") -> dict[str, tuple[str, str]]:
@@ -49,6 +52,29 @@ def test_the_whole_fleet_is_told_by_what_each_worker_reports(fleet: CommandLine)
     assert len(reports) == 2
     assert all("time_limit 10.0" in report and "result_url the broker" in report for report in reports)
     assert not [what for what in told if what.startswith(("module", "keyring", "data folder"))]
+
+
+def worker(role: Literal["wasm", "python"], **changes: Any) -> Presence:
+    facts = {"pid": 1, "node": "here", "version": "1", "modules": {}, "sent_at": 0.0}
+    return Presence(worker=f"{role}-1@here", role=role, **(facts | changes))
+
+
+@pytest.mark.parametrize(
+    ("roles", "finding"),
+    [
+        (["wasm", "python"], ""),
+        (["wasm", "wasm"], "calls of lane python, and calls that are handed over, wait"),
+        (["python"], "plain Python serves, and calls of lane wasm wait"),
+    ],
+)
+def test_a_fleet_that_lacks_a_kind_of_worker_is_told_which_calls_wait(
+    roles: list[Literal["wasm", "python"]], finding: str
+) -> None:
+    checkups = worker_checkups.examine(Settings(), list(map(worker, roles)), whole=True)
+
+    told = [checkup for checkup in checkups if checkup.what == "workers"]
+    assert [checkup.state for checkup in told] == ["warning"] * bool(finding)
+    assert all(finding in checkup.finding for checkup in told)
 
 
 def test_workers_that_differ_from_each_other_differ_in_their_keys_too() -> None:
@@ -102,6 +128,15 @@ def test_a_url_that_stops_the_settings_is_explained(alone: CommandLine) -> None:
     assert done.returncode == 1
     assert "write / in its password as %2F" in done.stdout
     assert "a/b" not in done.stdout
+
+
+def test_what_is_not_compiled_yet_is_told_once(alone: CommandLine) -> None:
+    fresh = alone.with_settings(DATA_DIR=str(alone.folder / "fresh"))
+
+    told = findings(fresh.run("doctor", "--format", "json"))
+
+    assert not [what for what in told if what.startswith("module ")]
+    assert told["modules"] == ("warning", f"not compiled yet: {', '.join(sorted(modules.manifest()))}")
 
 
 def test_a_write_ahead_log_that_a_reader_keeps_large_is_a_warning(alone: CommandLine) -> None:

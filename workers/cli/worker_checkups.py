@@ -54,8 +54,14 @@ def _workers(seen: "Sequence[Presence]") -> Iterator[Checkup]:
     elif not any(worker.accelerated for worker in seen):
         yield warning(
             "workers",
-            "no accelerated worker is running; plain Python serves",
+            "no accelerated worker is running; plain Python serves, and calls of lane wasm wait",
             "start `wasmfleet worker wasm`",
+        )
+    elif all(worker.accelerated for worker in seen):
+        yield warning(
+            "workers",
+            "no plain-Python worker is running; calls of lane python, and calls that are handed over, wait",
+            "start `wasmfleet worker python`",
         )
     for worker in seen:
         yield _worker(worker)
