@@ -130,7 +130,8 @@ class Heart:
     def _say_changes(self, states: dict[str, tuple[str, str]]) -> None:
         for name, (now, reason) in states.items():
             if self._said.get(name) != (now, reason):
-                _log.info("module %s: %s%s", name, now, f", {reason}" if reason else "")
+                level = logging.ERROR if now in ("failed", "absent") else logging.INFO
+                _log.log(level, "module %s: %s%s", name, now, f", {reason}" if reason else "")
         self._said = states
 
     def _report(self) -> None:
