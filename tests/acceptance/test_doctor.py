@@ -28,7 +28,7 @@ def test_a_shell_with_other_settings_than_the_workers_is_told_which(
 ) -> None:
     keyring = tmp_path / "keyring.json"
     keyring.touch(0o600)
-    keyring.write_text(json.dumps({"sealing": "A" * 43 + "="}))
+    keyring.write_text(json.dumps(dict.fromkeys(("sealing", "data"), "A" * 43 + "=")))
     other = fleet.with_settings(TIME_LIMIT="3", MEMORY_LIMIT="64", KEYRING=str(keyring), SEAL_KEY="sealing")
 
     same, differing = fleet.run("doctor", "--format", "json"), other.run("doctor", "--format", "json")
@@ -40,6 +40,7 @@ def test_a_shell_with_other_settings_than_the_workers_is_told_which(
         assert "time_limit is 10.0 there, 3.0 here" in finding
         assert "memory_limit is 1024 there, 64 here" in finding
         assert "its keyring lacks the key sealing" in finding
+        assert "its keyring (none) lacks data, of the keyring here" in finding
     assert differing.returncode == 0  # it may be meant
 
 
@@ -88,7 +89,9 @@ def test_workers_that_differ_from_each_other_differ_in_their_keys_too() -> None:
         "keyring is a there, b here",
         "log is /x there, /y here",
     ]
-    assert found(same_node=False, both_workers=False) == []
+    assert found(same_node=False, both_workers=False) == ["its keyring (a) lacks b, of the keyring here"]
+    fewer = one | {"keyring": "b, a"}
+    assert list(reported.differences(fewer, other, same_node=False, both_workers=False)) == []
     assert list(reported.differences({}, other, same_node=True, both_workers=True)) == []
 
 
