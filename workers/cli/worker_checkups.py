@@ -65,6 +65,13 @@ def _workers(seen: "Sequence[Presence]") -> Iterator[Checkup]:
         )
     for worker in seen:
         yield _worker(worker)
+        if worker.unregistered:
+            names = ", ".join(worker.unregistered)
+            yield problem(
+                f"operations of {worker.worker}",
+                f"it does not know {names}: the files of these came or changed after its start",
+                "restart it; calls are served as the files say from then on",
+            )
 
 
 def _worker(worker: "Presence") -> Checkup:
