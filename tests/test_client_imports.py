@@ -64,7 +64,14 @@ def test_a_call_in_a_clients_own_process_says_what_to_install() -> None:
     told = run_without_extras(_CALLED)
 
     assert "wasmfleet.digest.digest in this process needs " in told
-    assert "pip install 'wasmfleet[fleet]'" in told
+    assert "pip install '.[fleet]'" in told
+
+
+def test_a_clients_command_lists_a_family_as_the_fleets_does() -> None:
+    told = run_without_extras("from wasmfleet.workers.cli import client; client.run(['ops', 'digest'])")
+
+    assert "wasmfleet.digest.digest(" in told
+    assert {line.split(".")[1] for line in told.splitlines() if line.startswith("wasmfleet.")} == {"digest"}
 
 
 def test_a_client_that_cannot_seal_says_what_to_install(tmp_path: Path) -> None:
@@ -74,4 +81,4 @@ def test_a_client_that_cannot_seal_says_what_to_install(tmp_path: Path) -> None:
 
     told = run_without_extras(_SEALED, WASMFLEET_KEYRING=str(keyring), WASMFLEET_SEAL_KEY="mine")
 
-    assert "pip install 'wasmfleet[sealing]'" in told
+    assert "pip install '.[sealing]'" in told

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from wasmfleet.config.settings import Settings, settings
+from wasmfleet.workers.cli import tallies
 from wasmfleet.workers.node.data_folder import result_log
 from wasmfleet.workers.records.outcomes import Log, Row, open_log, query
 
@@ -39,6 +40,16 @@ def test_the_first_outcome_stands_and_later_ones_are_counted(own: Settings) -> N
     found = {one["task_id"]: (one["outcome"], one["error_code"], one["executions"]) for one in query(own)}
 
     assert found == {"a": ("error", "DeadlineExceeded", 2), "b": ("ok", None, 1)}
+
+
+def test_a_withdrawn_call_is_no_error_in_the_statistics(own: Settings) -> None:
+    log = Log(own)
+    for outcome in ("ok", "ok", "ok", "error", "lost", "revoked", "revoked", "expired"):
+        log.write([row(f"{outcome} {time.monotonic_ns()}", outcome=outcome)])
+
+    [tally] = tallies.by_operation(own, "1", [])
+
+    assert (tally.count, tally.errors, tally.withdrawn, tally.error_rate) == (8, 2, 3, 0.25)
 
 
 def test_a_message_is_one_transaction(own: Settings) -> None:

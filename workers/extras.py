@@ -20,9 +20,7 @@ def has_fleet() -> bool:
 
 def remedy(extra: Extra) -> str:
     """Tell in a few words how to install the packages of an extra."""
-    return (
-        f"in a checkout, `pip install '.[{extra}]'` installs it, elsewhere `pip install 'wasmfleet[{extra}]'`"
-    )
+    return f"`pip install '.[{extra}]'` in a checkout of wasmfleet installs it"
 
 
 @contextmanager

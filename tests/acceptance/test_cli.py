@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import sqlite3
 from pathlib import Path
@@ -198,6 +199,19 @@ def test_a_call_that_cannot_be_is_one_line(fleet: CommandLine, words: list[str],
 
     assert (done.returncode, done.stdout) == (2, "")
     assert reason in one_line(done.stderr)
+
+
+def test_a_worker_without_a_keyring_says_that_it_is_its_own(fleet: CommandLine, tmp_path: Path) -> None:
+    keyring = tmp_path / "keyring.json"
+    keyring.touch(0o600)
+    keyring.write_text(json.dumps({"mine": "A" * 43 + "="}))
+    words = ["--arg", "data=abc", "--arg", "key_id=mine"]
+
+    done = fleet.with_settings(KEYRING=str(keyring)).run("submit", "crypto.sign", *words)
+
+    assert re.search(
+        r"the worker (wasm|python)-\S+ has no keyring; set WASMFLEET_KEYRING in its", done.stderr
+    ), done
 
 
 def test_results_show_the_newest_row_first(fleet: CommandLine) -> None:

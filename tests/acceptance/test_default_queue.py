@@ -97,7 +97,7 @@ def test_the_doctor_tells_of_messages_that_are_not_the_fleets(
     said = fleet.run("doctor").stdout
 
     assert (
-        f"1 messages that are not this fleet's wait in the queue celery; the first calls '{_THEIRS}'" in said
+        f"1 message that is not this fleet's waits in the queue celery; the first calls '{_THEIRS}'" in said
     )
     assert "start the worker that they are for" in said
 
@@ -116,7 +116,7 @@ def elsewhere(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("scheme", "served", "task", "wanted"),
     [
-        ("", None, _OURS, "1 calls of this fleet wait in the queue celery, which it does not serve: name the queue"),
+        ("", None, _OURS, "1 call of this fleet waits in the queue celery, which it does not serve: name the queue"),
         ("wasmfleet+", False, _OURS, "or set WASMFLEET_SERVE_DEFAULT_QUEUE=true"),
         ("wasmfleet+", None, _OURS, "behind many messages that nobody takes: start the workers that those are for"),
         ("wasmfleet+", None, _THEIRS, "the first calls 'stock_app.add': start the worker that they are for"),

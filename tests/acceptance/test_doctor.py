@@ -4,6 +4,7 @@ import json
 import sqlite3
 import subprocess
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from redis import Redis
@@ -11,9 +12,11 @@ from redis import Redis
 from tests.acceptance.conftest import CommandLine
 from tests.transport.conftest import port as port  # a real Valkey of this module
 from wasmfleet.config.settings import Settings
-from wasmfleet.workers.cli import url_checkups
+from wasmfleet.workers.cli import url_checkups, worker_checkups
 from wasmfleet.workers.fleet_state import reported
+from wasmfleet.workers.fleet_state.heartbeats import Presence
 from wasmfleet.workers.records.outcomes import open_log
+from wasmfleet.workers.runtime import modules
 
 
 def findings(done: "subprocess.CompletedProcess[str]") -> dict[str, tuple[str, str]]:
@@ -25,7 +28,7 @@ def test_a_shell_with_other_settings_than_the_workers_is_told_which(
 ) -> None:
     keyring = tmp_path / "keyring.json"
     keyring.touch(0o600)
-    keyring.write_text(json.dumps({"sealing": "A" * 43 + "="}))
+    keyring.write_text(json.dumps(dict.fromkeys(("sealing", "data"), "A" * 43 + "=")))
     other = fleet.with_settings(TIME_LIMIT="3", MEMORY_LIMIT="64", KEYRING=str(keyring), SEAL_KEY="sealing")
 
     same, differing = fleet.run("doctor", "--format", "json"), other.run("doctor", "--format", "json")
@@ -37,6 +40,7 @@ def test_a_shell_with_other_settings_than_the_workers_is_told_which(
         assert "time_limit is 10.0 there, 3.0 here" in finding
         assert "memory_limit is 1024 there, 64 here" in finding
         assert "its keyring lacks the key sealing" in finding
+        assert "its keyring (none) lacks data, of the keyring here" in finding
     assert differing.returncode == 0  # it may be meant
 
 
@@ -51,6 +55,29 @@ def test_the_whole_fleet_is_told_by_what_each_worker_reports(fleet: CommandLine)
     assert not [what for what in told if what.startswith(("module", "keyring", "data folder"))]
 
 
+def worker(role: Literal["wasm", "python"], **changes: Any) -> Presence:
+    facts = {"pid": 1, "node": "here", "version": "1", "modules": {}, "sent_at": 0.0}
+    return Presence(worker=f"{role}-1@here", role=role, **(facts | changes))
+
+
+@pytest.mark.parametrize(
+    ("roles", "finding"),
+    [
+        (["wasm", "python"], ""),
+        (["wasm", "wasm"], "calls of lane python, and calls that are handed over, wait"),
+        (["python"], "plain Python serves, and calls of lane wasm wait"),
+    ],
+)
+def test_a_fleet_that_lacks_a_kind_of_worker_is_told_which_calls_wait(
+    roles: list[Literal["wasm", "python"]], finding: str
+) -> None:
+    checkups = worker_checkups.examine(Settings(), list(map(worker, roles)), whole=True)
+
+    told = [checkup for checkup in checkups if checkup.what == "workers"]
+    assert [checkup.state for checkup in told] == ["warning"] * bool(finding)
+    assert all(finding in checkup.finding for checkup in told)
+
+
 def test_workers_that_differ_from_each_other_differ_in_their_keys_too() -> None:
     one = {"keyring": "a", "log": "/x", "time_limit": "1"}
     other = {"keyring": "b", "log": "/y", "time_limit": "1"}
@@ -62,7 +89,9 @@ def test_workers_that_differ_from_each_other_differ_in_their_keys_too() -> None:
         "keyring is a there, b here",
         "log is /x there, /y here",
     ]
-    assert found(same_node=False, both_workers=False) == []
+    assert found(same_node=False, both_workers=False) == ["its keyring (a) lacks b, of the keyring here"]
+    fewer = one | {"keyring": "b, a"}
+    assert list(reported.differences(fewer, other, same_node=False, both_workers=False)) == []
     assert list(reported.differences({}, other, same_node=True, both_workers=True)) == []
 
 
@@ -102,6 +131,15 @@ def test_a_url_that_stops_the_settings_is_explained(alone: CommandLine) -> None:
     assert done.returncode == 1
     assert "write / in its password as %2F" in done.stdout
     assert "a/b" not in done.stdout
+
+
+def test_what_is_not_compiled_yet_is_told_once(alone: CommandLine) -> None:
+    fresh = alone.with_settings(DATA_DIR=str(alone.folder / "fresh"))
+
+    told = findings(fresh.run("doctor", "--format", "json"))
+
+    assert not [what for what in told if what.startswith("module ")]
+    assert told["modules"] == ("warning", f"not compiled yet: {', '.join(sorted(modules.manifest()))}")
 
 
 def test_a_write_ahead_log_that_a_reader_keeps_large_is_a_warning(alone: CommandLine) -> None:

@@ -32,6 +32,14 @@ def test_where_nothing_runs_nothing_is_healthy(alone: CommandLine) -> None:
     assert "does not answer" in flower.stdout
 
 
+def test_short_and_long_options_ask_for_help(alone: CommandLine) -> None:
+    for words in (("healthy",), ("doctor",), ("quarantine",), ("quarantine", "list"), ()):
+        short, long = alone.run(*words, "-h"), alone.run(*words, "--help")
+
+        assert (short.returncode, long.returncode) == (0, 0), short
+        assert short.stdout == long.stdout
+
+
 def test_looking_is_cheap(fleet: CommandLine) -> None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     fleet.run("healthy", "worker")

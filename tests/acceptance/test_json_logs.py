@@ -17,8 +17,12 @@ from wasmfleet.workers.log_lines import Line
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """A fleet that writes JSON, with Flower, in which a call has failed and a worker has been killed."""
-    with installation(tmp_path_factory.mktemp("json"), LOG_FORMAT="json") as made, up(made):
+    """A fleet that writes JSON, with Flower, with modules that cannot serve, in which a call has failed."""
+    modules = tmp_path_factory.mktemp("modules")
+    (modules / "junk.wasm").write_bytes(b"junk")
+    (modules / "Capital.wasm").write_bytes(b"junk")
+    folder = tmp_path_factory.mktemp("json")
+    with installation(folder, LOG_FORMAT="json", MODULES=str(modules)) as made, up(made):
         result = made.call("digest.digest", data=b"abc", algorithm="none such")
         until(result.ready, what="a call has failed")
         yield made
@@ -43,6 +47,20 @@ def test_every_line_of_every_process_is_one_object(fleet: Installation) -> None:
     assert {one.level for one in told if one.logger == "valkey"} <= {"warning"}
     assert not [one for one in told if " WARNING " in one.message]
     assert {one.level for one in told} <= {"debug", "info", "warning", "error", "critical"}
+
+
+def test_a_module_that_cannot_serve_is_an_error(fleet: Installation) -> None:
+    until(
+        lambda: "module junk: failed" in fleet.output(), what="a heartbeat has told of it", log=fleet.output
+    )
+    told = [one for one in lines(fleet) if "module junk" in one.message or "Capital" in one.message]
+
+    refusals = [one for one in told if " is refused: " in one.message]
+    states = [one for one in told if "module junk: failed" in one.message]
+    assert {one.process for one in refusals} == {"wasm", "python"}
+    assert {one.logger for one in refusals} == {"wasmfleet.worker"}
+    assert {one.logger for one in states} == {"wasmfleet.presence"}
+    assert {one.level for one in told} == {"error"}
 
 
 def test_a_line_about_a_call_has_its_id_and_operation() -> None:

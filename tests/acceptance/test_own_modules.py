@@ -10,10 +10,14 @@ from pathlib import Path
 
 import pytest
 import wasmtime
+from celery.exceptions import TaskError
 from redis import Redis
 
-from tests.acceptance.installation import Installation, code_of, installation
+from tests.acceptance.installation import Installation, code_of, installation, until
 from tests.needs import need
+from wasmfleet.config.settings import Settings
+from wasmfleet.workers.app import app
+from wasmfleet.workers.calls import own_modules
 
 _ROOT = Path(__file__).parents[2]
 _EXAMPLES = _ROOT / "examples" / "own_module"
@@ -163,6 +167,47 @@ def test_it_has_no_twin(fleet: Installation) -> None:
         result.get(timeout=30)
 
     assert code_of(raised.value) == "RuntimeUnavailable"
+
+
+def test_a_module_that_came_after_the_workers_start_needs_a_restart(
+    fleet: Installation, modules: Path
+) -> None:
+    text = (_EXAMPLES / "shout.wat").read_text()
+    try:
+        (modules / "later.wasm").write_bytes(wasmtime.wat2wasm(text))
+        until(lambda: [worker.unregistered for worker in fleet.workers()] == [["later.shout"]] * 2)
+        with pytest.raises(TaskError) as raised:
+            fleet.call("later.shout", data=b"abc").get(timeout=30)
+        told = fleet.command("doctor")
+    finally:
+        (modules / "later.wasm").unlink()
+
+    assert code_of(raised.value) == "UnknownOperation"
+    assert told.returncode == 1
+    assert told.stdout.count("it does not know later.shout: ") == 2
+    assert "mend: restart it" in told.stdout
+    assert "start both with the same" not in told.stdout
+
+
+def test_an_operation_is_unregistered_until_it_is_a_task_with_the_signature_of_its_file(
+    tmp_path: Path,
+) -> None:
+    text = (_EXAMPLES / "shout.wat").read_text()
+    file, own = tmp_path / "changing.wasm", Settings(modules=(tmp_path,))
+    told = []
+    try:
+        file.write_bytes(wasmtime.wat2wasm(text))
+        told.append(own_modules.unregistered(own))
+        assert own_modules.register(own) == {}
+        told.append(own_modules.unregistered(own))
+        file.write_bytes(wasmtime.wat2wasm(text.replace(r"shout\n", r"shout(data: bytes) -> str\n")))
+        told.append(own_modules.unregistered(own))
+        file.write_bytes(b"junk")
+        told.append(own_modules.unregistered(own))
+    finally:
+        app.tasks.pop("wasmfleet.changing.shout", None)
+
+    assert told == [["changing.shout"], [], ["changing.shout"], []]
 
 
 def test_files_that_cannot_be_modules_are_refused_by_name_and_harm_nobody(fleet: Installation) -> None:

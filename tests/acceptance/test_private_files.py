@@ -177,7 +177,7 @@ def test_a_keyring_of_another_user_is_not_used_even_behind_a_link(
 
     os.chown(real, _SOMEBODY, -1)
 
-    with pytest.raises(UnknownKey, match=r"others can read or change the keyring keys\.json"):
+    with pytest.raises(UnknownKey, match=r"others can read or change the keyring keys\.json of this process"):
         keyring.key({"key_id": "mine"})
 
 

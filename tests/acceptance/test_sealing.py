@@ -168,7 +168,10 @@ def test_a_client_without_the_key_is_told_so(fleet: SealingFleet) -> None:
     [id] = fleet.ask({"published": "data"})["published"][:1]
 
     refused = fleet.ask({"refused": "", "code_of": id}, SEAL_KEY="other")
-    assert refused == {"refused": ["UnknownKey", "the keyring has no key 'other'"], "code_of": "bytes"}
+    assert refused == {
+        "refused": ["UnknownKey", "the keyring of this process has no key 'other'"],
+        "code_of": "bytes",
+    }
     assert fleet.ask({"code_of": id}, SEAL_KEY="", KEYRING="") == {"code_of": "UnknownKey"}
 
 

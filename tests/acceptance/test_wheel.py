@@ -91,7 +91,7 @@ def test_a_client_without_extras_calls_a_running_fleet(
         ["d41d8cd98f00b204e9800998ecf8427e", None],
     ]
     assert re.fullmatch(r"[0-9a-f]{16}", hashed)
-    assert "pip install 'wasmfleet[fleet]'" in here
+    assert "pip install '.[fleet]'" in here
 
 
 @pytest.mark.timeout(900)
@@ -120,7 +120,7 @@ def test_a_clients_command_tells_what_to_install_for_the_fleets(client: Path, tm
     for words in (("up",), ("worker", "wasm"), ("broker",), ("check", "src"), ("submit", "digest.digest")):
         told = run(*words)
         assert (told.returncode, told.stdout) == (2, "")
-        assert "pip install 'wasmfleet[fleet]'" in one_line(told.stderr)
+        assert "pip install '.[fleet]'" in one_line(told.stderr)
 
 
 def packages_of_extras() -> set[str]:

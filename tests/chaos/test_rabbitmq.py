@@ -81,7 +81,7 @@ def test_the_doctor_complains_of_calls_that_name_no_queue(fleet: ChaosFleet, rab
             finally:
                 connection.default_channel.queue_delete("celery")
 
-    assert "1 messages wait in the queue celery, which nobody consumes" in said
+    assert "1 message waits in the queue celery, which nobody consumes" in said
     assert "name the queue wasmfleet.any in calls of this fleet" in said
 
 

@@ -4,8 +4,9 @@
 a sandbox only, because they have no twin.
 """
 
+import contextlib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from wasmfleet.config.settings import Settings, settings
 from wasmfleet.workers.app import app
@@ -18,6 +19,8 @@ from wasmfleet.workers.errors import UnknownOperation, VersionMismatch
 from wasmfleet.workers.runtime.modules import NotReady, files, manifest, read, refused
 from wasmfleet.workers.runtime.section import Declared
 from wasmfleet.workers.safe_text import shown, storable
+
+_MOST_NAMED: Final = 20
 
 
 class _BytesContract(Contract):
@@ -51,9 +54,33 @@ def register(settings: Settings) -> dict[str, str]:
     return refusals
 
 
+def unregistered(settings: Settings) -> list[str]:
+    """Name operations that the user's files declare and that are no tasks here, or tasks of another signature.
+
+    In a worker these came or changed after its start. It names at most 20, and none of a file that `register` refuses.
+    """
+    found: list[str] = []
+    own = files(settings).items() if settings.modules else ()
+    built_in = manifest() if own else {}
+    for name, path in own:
+        if name in built_in:
+            continue
+        with contextlib.suppress(Exception):  # a file may bring about anything
+            declared = read(name, path).operations.values()
+            if any(not _is_known(f"{PREFIX}{name}.{one.name}", _description(name, one)) for one in declared):
+                found += [
+                    one.name for one, text in _operations(name, declared) if not _is_registered(one, text)
+                ]
+    return [name.removeprefix(PREFIX) for name in found[:_MOST_NAMED]]
+
+
 def _is_registered(operation: Operation, description: str) -> bool:
     """Tell whether this is done already, with the same signature, which the description has."""
-    return operation.name in app.tasks and app.tasks[operation.name].__doc__ == description
+    return _is_known(operation.name, description)
+
+
+def _is_known(name: str, description: str) -> bool:
+    return name in app.tasks and app.tasks[name].__doc__ == description
 
 
 def find(name: str) -> OperationTask[..., Any]:

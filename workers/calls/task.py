@@ -34,7 +34,7 @@ class OperationTask(AwaitedTask, Generic[P, R]):
     """An operation as a Celery task with two lanes.
 
     `operation(...)`, `.wasm(...)` and `.python(...)` run in this process, which needs the packages of a fleet
-    (`wasmfleet[fleet]`); `.delay`, `.apply_async`, `.many`, `.aio` and Celery's canvas publish. The arguments are those
+    (its extra `fleet`); `.delay`, `.apply_async`, `.many`, `.aio` and Celery's canvas publish. The arguments are those
     of the operation's signature. Whatever goes wrong is a WasmfleetError.
     """
 

@@ -14,6 +14,7 @@ from wasmfleet.config.settings import Lane, Settings, settings
 from wasmfleet.workers.cli import findings, lines, sources
 from wasmfleet.workers.cli.findings import Finding
 from wasmfleet.workers.cli.version import version
+from wasmfleet.workers.counting import counted
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -131,13 +132,13 @@ def _notes(run: _Run) -> list[Finding]:
 
 
 def _unchecked(what: str, count: int) -> str:
-    return f"plain Python served {_many(count, 'file')}, without checking {what}; a sandbox checks them"
+    return f"plain Python served {_files(count)}, without checking {what}; a sandbox checks them"
 
 
 def _summary(run: _Run, found: sources.Found, lanes: str) -> str:
     size_mb, spent_s = run.size_bytes / 1e6, run.spent_s or 1e-9
     parts = [
-        f"checked {_many(run.files, 'file')}, {size_mb:.1f} MB in {spent_s:.1f} s ({size_mb / spent_s:.1f} MB/s)"
+        f"checked {_files(run.files)}, {size_mb:.1f} MB in {spent_s:.1f} s ({size_mb / spent_s:.1f} MB/s)"
     ]
     parts.append(_result(run))
     if lanes:
@@ -154,8 +155,9 @@ def _result(run: _Run) -> str:
         return "there is no JavaScript or TypeScript file to check"
     if not run.findings:
         return "nothing found"
-    return f"{_many(len(run.findings), 'finding')} in {_many(len({f.path for f in run.findings}), 'file')}"
+    findings = counted(len(run.findings), "finding", "findings")
+    return f"{findings} in {_files(len({finding.path for finding in run.findings}))}"
 
 
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+def _files(count: int) -> str:
+    return counted(count, "file", "files")

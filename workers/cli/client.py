@@ -1,6 +1,6 @@
 """The command `wasmfleet` of a client's install: what can be told without the packages of a fleet."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from wasmfleet.config.settings import settings
@@ -12,7 +12,7 @@ from wasmfleet.workers.errors import RuntimeUnavailable
 _USAGE: Final = (
     "wasmfleet --version    print the version",
     "wasmfleet ops          list the operations",
-    "wasmfleet ops NAME     tell all of one operation",
+    "wasmfleet ops NAME     tell all of one operation, or list those of a family",
 )
 
 
@@ -22,14 +22,27 @@ def run(words: Sequence[str]) -> None:
         case ["--version"]:
             lines.say(f"wasmfleet {version()}")
         case ["ops"]:
-            for task in catalogue.told(settings()).values():
-                lines.say(descriptions.spelled(task), f"    {descriptions.first_line(task)}")
+            _list(catalogue.told(settings()))
         case ["ops", name] if not name.startswith("-"):
-            lines.say(*descriptions.of(catalogue.named(catalogue.told(settings()), name)))
-        case [] | ["-h" | "--help"]:
+            _tell(name)
+        case [] | ["-h" | "--help"] | ["ops", "-h" | "--help"]:
             lines.say(*_USAGE, "", f"The other commands belong to a fleet: {extras.remedy('fleet')}.")
         case _:
             raise RuntimeUnavailable(
                 f"a client's install has no command {words[0][:80]!r}, only `ops`; a fleet's has more: "
                 + extras.remedy("fleet")
             )
+
+
+def _tell(name: str) -> None:
+    """Tell all of the operation of this name, or list the family of this name."""
+    known = catalogue.told(settings())
+    if name in catalogue.families(known):
+        _list(catalogue.matching(known, name))
+    else:
+        lines.say(*descriptions.of(catalogue.named(known, name)))
+
+
+def _list(tasks: Mapping[str, descriptions.Task]) -> None:
+    for task in tasks.values():
+        lines.say(descriptions.spelled(task), f"    {descriptions.first_line(task)}")

@@ -15,6 +15,7 @@ from wasmfleet.workers.cli import (
     healthy,
     ops,
     processes,
+    program,
     quarantine,
     results,
     submit,
@@ -53,7 +54,7 @@ app = typer.Typer(
     cls=_Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=program.CONTEXT,
 )
 _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     up.up,

@@ -10,6 +10,7 @@ from wasmfleet.config import foreign
 from wasmfleet.config.settings import NAMES, Settings, SettingsError, settings
 from wasmfleet.workers.cli import fleet_checkups, lines, machine_checkups, url_checkups
 from wasmfleet.workers.cli.checkup import Checkup, ok, problem, warning
+from wasmfleet.workers.counting import counted
 
 Format = Literal["text", "json"]
 _COLOURS = {"ok": typer.colors.GREEN, "warning": typer.colors.YELLOW, "problem": typer.colors.RED}
@@ -58,7 +59,8 @@ def _foreign() -> Iterator[Checkup]:
 
 
 def _shown(settings: Settings) -> str:
-    modules = f", {len(settings.modules)} places with your own modules" if settings.modules else ""
+    places = counted(len(settings.modules), "place", "places")
+    modules = f", {places} with your own modules" if settings.modules else ""
     return f"valid; lane {settings.lane}, {settings.time_limit:g} s and {settings.memory_limit} MiB a call{modules}"
 
 
@@ -69,4 +71,4 @@ def _print(told: list[Checkup]) -> None:
         if checkup.mend:
             lines.say(f"{'':8}mend: {checkup.mend}")
     problems = sum(checkup.state == "problem" for checkup in told)
-    lines.say(f"{problems} {'problem' if problems == 1 else 'problems'}" if problems else "healthy")
+    lines.say(counted(problems, "problem", "problems") if problems else "healthy")

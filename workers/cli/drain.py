@@ -7,6 +7,7 @@ import typer
 
 from wasmfleet.config.settings import settings
 from wasmfleet.workers.cli import fleet, lines
+from wasmfleet.workers.counting import counted
 from wasmfleet.workers.errors import InvalidArguments, RuntimeUnavailable
 
 _REPLY_S: Final = 2.0
@@ -32,7 +33,7 @@ def drain(
         return
     lines.say(f"draining: {', '.join(names)}", err=True)
     while busy := _busy(app, names):
-        lines.say(f"waiting for {busy} calls to end", err=True)
+        lines.say(f"waiting for {counted(busy, 'call', 'calls')} to end", err=True)
         time.sleep(_POLL_S)
     lines.say(f"drained: {', '.join(names)}; `wasmfleet drain --resume` undoes it")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from wasmfleet.config.settings import MIB, Settings, without_password
 from wasmfleet.workers.cli import worker_checkups
 from wasmfleet.workers.cli.checkup import Checkup, ok, problem, warning
+from wasmfleet.workers.counting import counted
 from wasmfleet.workers.errors import BrokerUnavailable
 
 if TYPE_CHECKING:
@@ -153,9 +154,8 @@ def _configured(connection: "Redis", name: str) -> str:
 
 def _quarantine(count: int) -> Iterator[Checkup]:
     if count:
-        yield warning(
-            "quarantine", f"{count:,} messages are set aside", "see `wasmfleet quarantine list` for why"
-        )
+        finding = counted(count, "message is set aside", "messages are set aside")
+        yield warning("quarantine", finding, "see `wasmfleet quarantine list` for why")
 
 
 def _default_queue(settings: Settings) -> Iterator[Checkup]:

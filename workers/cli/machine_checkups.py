@@ -1,7 +1,7 @@
 """The checks of `wasmfleet doctor` on this machine: data folder, wasmtime, modules, hand-overs, keyring."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -10,9 +10,10 @@ import msgspec
 from wasmfleet.config.settings import MIB, Settings, SettingsError
 from wasmfleet.workers.cli import fleet_checkups
 from wasmfleet.workers.cli.checkup import Checkup, ok, problem, warning
+from wasmfleet.workers.counting import counted
 
 if TYPE_CHECKING:
-    from wasmfleet.workers.runtime.modules import NotReady
+    from wasmfleet.workers.runtime.modules import NotReady, State
 
 _HOUR_S: Final = 3600.0
 _MOST_WAITING: Final = 256 * MIB
@@ -129,9 +130,12 @@ def _modules(settings: Settings) -> Iterator[Checkup]:
     """Tell each module's state; one that seems ready is loaded, and a guest of it is made."""
     from wasmfleet.workers.runtime import modules
 
-    tried = modules.Modules(settings)
-    for name, (state, reason) in modules.states(settings).items():
+    tried, states = modules.Modules(settings), modules.states(settings)
+    yield from _uncompiled(states)
+    for name, (state, reason) in states.items():
         what, found = f"module {name}", modules.NotReady(state, reason)
+        if state == "compiling":
+            continue
         if state == "ready":
             try:
                 tried.ready(name)
@@ -142,14 +146,22 @@ def _modules(settings: Settings) -> Iterator[Checkup]:
         yield problem(what, f"{found.state}: {found}", _module_mend(name, found))
 
 
+def _uncompiled(states: "Mapping[str, tuple[State, str]]") -> Iterator[Checkup]:
+    """Tell once for all modules that are to be compiled; in a new data folder these are all of them."""
+    reasons = {name: reason for name, (state, reason) in states.items() if state == "compiling"}
+    for reason in sorted(set(reasons.values())):
+        names = ", ".join(name for name in reasons if reasons[name] == reason)
+        mend = "`wasmfleet compile` or the first worker compiles them; until then plain Python serves"
+        yield warning("modules", f"{reason}: {names}", mend)
+
+
 def _module_mend(name: str, found: "NotReady") -> str:
     from wasmfleet.workers.runtime import modules
 
-    state = found.state
+    if found.state == "compiling":
+        return "run `wasmfleet compile`"
     if isinstance(found, modules.HostLacks):
         return "raise the limit (ulimit -v, the container's), or set WASMFLEET_MEMORY_LIMIT lower"
-    if state == "compiling":
-        return "run `wasmfleet compile`"
     if name not in modules.manifest():
         return "build the file again, or take it out of WASMFLEET_MODULES"
     is_checkout = (modules.BUILT_IN.resolve().parent / "wasm_src").is_dir()
@@ -177,11 +189,12 @@ def _own_modules(settings: Settings) -> Iterator[Checkup]:
 def _hand_overs(settings: Settings) -> Checkup:
     from wasmfleet.workers.cli import tallies
 
-    counted = tallies.handed_over(settings, _HOUR_S)
-    if not counted:
+    by_reason = tallies.handed_over(settings, _HOUR_S)
+    if not by_reason:
         return ok("fallback", "no task was handed over to plain Python in the last hour")
-    reasons = "; ".join(f"{count:,} ({reason})" for reason, count in counted.most_common(5))
-    finding = f"{counted.total():,} items of the last hour were handed over to plain Python: {reasons}"
+    reasons = "; ".join(f"{count:,} ({reason})" for reason, count in by_reason.most_common(5))
+    items = counted(by_reason.total(), "item of the last hour was", "items of the last hour were")
+    finding = f"{items} handed over to plain Python: {reasons}"
     return warning("fallback", finding, "mend the modules above; `wasmfleet results --since 1h` shows them")
 
 
@@ -199,4 +212,4 @@ def _keyring(settings: Settings) -> Checkup:
         return problem(
             "keyring", f"{path} cannot be read: {error}", "it must be JSON of key id to base64 key"
         )
-    return ok("keyring", f"{path} has {len(entries)} keys")
+    return ok("keyring", f"{path} has {counted(len(entries), 'key', 'keys')}")

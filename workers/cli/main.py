@@ -60,10 +60,11 @@ def _run_alone() -> None:
     """Run `healthy` without importing the other commands: it is run every few seconds."""
     import typer
 
+    from wasmfleet.workers.cli import program
     from wasmfleet.workers.cli.healthy import healthy
 
     app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
-    app.command("healthy")(healthy)
+    app.command("healthy", context_settings=program.CONTEXT)(healthy)
     app(sys.argv[2:], prog_name="wasmfleet healthy")
 
 

@@ -1,9 +1,13 @@
-"""The name by which this program can be called from the shell that called it."""
+"""The name by which this program can be called from the shell that called it, and the options that ask for help."""
 
 import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Final
+
+#: Typer's settings for each command and group.
+CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
 
 
 def name() -> str:

@@ -53,7 +53,10 @@ def results(
 def _print(rows: Sequence[dict[str, Any]], stats: bool) -> None:
     """Print a table; on a narrow terminal the id, the operation and what went wrong are what stays."""
     if stats:
-        tables.echo([_tally_cells(row) for row in rows], least=("wait p50 ms", "run p50 ms", "wait p95 ms"))
+        tables.echo(
+            [_tally_cells(row) for row in rows],
+            least=("wait p50 ms", "run p50 ms", "wait p95 ms", "withdrawn"),
+        )
         return
     cells = [_row_cells(row) for row in rows]
     told = [name for name in cells[0] if name != "what happened" or any(row[name] for row in cells)]
@@ -125,6 +128,7 @@ def _tally_cells(tally: dict[str, Any]) -> dict[str, str]:
         "operation": tally["operation"].removeprefix("wasmfleet."),
         "items": f"{tally['count']:,}",
         "errors": f"{tally['error_rate']:.2%}",
+        "withdrawn": f"{tally['withdrawn']:,}",
         "run p50 ms": _ms(tally["run_p50_ms"]),
         "run p95 ms": _ms(tally["run_p95_ms"]),
         "wait p50 ms": _ms(tally["wait_p50_ms"]),

@@ -12,15 +12,21 @@ from wasmfleet.workers.node import data_folder
 from wasmfleet.workers.records import outcomes
 
 _IDS_A_QUERY: Final = 500
+_ERRORS: Final = "'error', 'lost'"
+_WITHDRAWN: Final = "'revoked', 'expired'"
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True):
-    """Statistics of one operation's rows. Times are milliseconds, None where no row has one."""
+    """Statistics of one operation's rows. Times are milliseconds, None where no row has one.
+
+    `withdrawn` counts the calls that were revoked or expired before they ended; these are no errors.
+    """
 
     operation: str
     count: int
     errors: int
     error_rate: float
+    withdrawn: int
     run_p50_ms: float | None
     run_p95_ms: float | None
     wait_p50_ms: float | None
@@ -64,12 +70,19 @@ def handed_over(settings: Settings, within_s: float) -> Counter[str]:
 
 def by_operation(settings: Settings, where: str, parameters: Sequence[Any]) -> list[Tally]:
     """Make one tally for each operation, of the rows that fulfil an SQL condition."""
-    query = f"SELECT operation, count(*), sum(outcome != 'ok') FROM results WHERE {where} GROUP BY operation"  # noqa: S608
+    counted = ", ".join(f"sum(outcome IN ({some}))" for some in (_ERRORS, _WITHDRAWN))
+    query = f"SELECT operation, count(*), {counted} FROM results WHERE {where} GROUP BY operation"  # noqa: S608
     return [_tally(settings, where, parameters, *row) for row in _select(settings, query, parameters)]
 
 
 def _tally(
-    settings: Settings, where: str, parameters: Sequence[Any], operation: str, count: int, errors: int
+    settings: Settings,
+    where: str,
+    parameters: Sequence[Any],
+    operation: str,
+    count: int,
+    errors: int,
+    withdrawn: int,
 ) -> Tally:
     def percentile(column: str, share: float) -> float | None:
         return _percentile_ms(
@@ -81,6 +94,7 @@ def _tally(
         count=count,
         errors=errors,
         error_rate=errors / count,
+        withdrawn=withdrawn,
         run_p50_ms=percentile("run_us", 0.5),
         run_p95_ms=percentile("run_us", 0.95),
         wait_p50_ms=percentile("wait_us", 0.5),

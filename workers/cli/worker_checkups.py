@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from wasmfleet.config.settings import Settings
 from wasmfleet.workers.cli.checkup import Checkup, ok, problem, warning
+from wasmfleet.workers.counting import counted
 
 _MEND: Final = "start both with the same WASMFLEET_ variables, unless this is meant"
 
@@ -53,11 +54,24 @@ def _workers(seen: "Sequence[Presence]") -> Iterator[Checkup]:
     elif not any(worker.accelerated for worker in seen):
         yield warning(
             "workers",
-            "no accelerated worker is running; plain Python serves",
+            "no accelerated worker is running; plain Python serves, and calls of lane wasm wait",
             "start `wasmfleet worker wasm`",
+        )
+    elif all(worker.accelerated for worker in seen):
+        yield warning(
+            "workers",
+            "no plain-Python worker is running; calls of lane python, and calls that are handed over, wait",
+            "start `wasmfleet worker python`",
         )
     for worker in seen:
         yield _worker(worker)
+        if worker.unregistered:
+            names = ", ".join(worker.unregistered)
+            yield problem(
+                f"operations of {worker.worker}",
+                f"it does not know {names}: the files of these came or changed after its start",
+                "restart it; calls are served as the files say from then on",
+            )
 
 
 def _worker(worker: "Presence") -> Checkup:
@@ -78,5 +92,5 @@ def _worker(worker: "Presence") -> Checkup:
             f"{worker.role}; anybody who can use the broker may stop it, change its limits or end its calls"
         )
         return warning(what, risk, "set WASMFLEET_REMOTE_CONTROL=safe in its environment")
-    ready = f", {len(worker.modules)} modules ready" if worker.accelerated else ""
+    ready = f", {counted(len(worker.modules), 'module', 'modules')} ready" if worker.accelerated else ""
     return ok(what, f"{worker.role}, pid {worker.pid} on {worker.node}{ready}")

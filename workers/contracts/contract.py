@@ -8,6 +8,7 @@ import msgspec
 
 from wasmfleet.workers.contracts import base64_text, reasons
 from wasmfleet.workers.contracts.plain import plain
+from wasmfleet.workers.counting import counted
 from wasmfleet.workers.errors import InvalidArguments
 
 Arguments = dict[str, Any]
@@ -83,7 +84,8 @@ class Contract:
     def named(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
         """Return a call's arguments by name, with no default filled in and no type checked. Raises InvalidArguments."""
         if len(args) > len(self.wire):
-            raise InvalidArguments(f"{self.name} takes {len(self.wire)} arguments, {len(args)} given")
+            takes = counted(len(self.wire), "argument", "arguments")
+            raise InvalidArguments(f"{self.name} takes {takes}, {len(args)} given")
         named = dict(zip(self.wire, args, strict=False))
         twice = named.keys() & kwargs.keys()
         if twice:

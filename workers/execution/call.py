@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from wasmfleet.workers.contracts.contract import Arguments
+from wasmfleet.workers.counting import counted
 from wasmfleet.workers.errors import WasmfleetError
 from wasmfleet.workers.secrecy.sealing import Seal
 
@@ -43,4 +44,4 @@ def of_batch(args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
 
 def shape_of_batch(operation: str, calls: Sequence[Any]) -> str:
     """Describe a batch's arguments for headers and Flower, where Celery would otherwise write them out in full."""
-    return f"({operation}, {len(calls)} calls)"
+    return f"({operation}, {counted(len(calls), 'call', 'calls')})"

@@ -27,6 +27,7 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True):
     `modules` gives each module's state and, unless it is ready, the reason; `idle_because` says why the worker takes
     no messages; `obeys_all` is true where anybody at the broker may stop it or change its limits. `sent_at` is a Unix
     time. `settings` is what `reported.of` says, and `troubles` what the worker finds wrong with its host.
+    `unregistered` names operations of the user's modules that came or changed after the worker's start.
     """
 
     worker: str
@@ -40,6 +41,7 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True):
     obeys_all: bool = False
     settings: dict[str, str] = {}
     troubles: list[str] = []
+    unregistered: list[str] = []
 
     @property
     def accelerated(self) -> bool:

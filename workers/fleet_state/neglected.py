@@ -17,6 +17,7 @@ from redis import Redis
 from wasmfleet.config.celery import ANY, DEFAULT, OURS
 from wasmfleet.config.foreign import PREFIX
 from wasmfleet.config.settings import OWN_TRANSPORT, Settings
+from wasmfleet.workers.counting import counted
 from wasmfleet.workers.fleet_state import state
 from wasmfleet.workers.internals.kombu import lists_of
 from wasmfleet.workers.node import broker
@@ -62,21 +63,24 @@ def complaint(settings: Settings, waiting: Waiting) -> tuple[str, str]:
             if settings.own_transport
             else f"reach the broker as {OWN_TRANSPORT}redis://"
         )
-        finding = (
-            f"{waiting.calls:,} calls of this fleet wait in the queue {DEFAULT}, which it does not serve"
-        )
+        calls = counted(waiting.calls, "call of this fleet waits", "calls of this fleet wait")
+        finding = f"{calls} in the queue {DEFAULT}, which it does not serve"
         return finding, f"name the queue {ANY} in calls, or {how}"
     if waiting.calls:
         finding = f"calls of this fleet wait in the queue {DEFAULT} behind many messages that nobody takes"
         return finding, f"start the workers that those are for, or name the queue {ANY} in calls"
     if waiting.messages and settings.amqp:
-        finding = f"{waiting.messages:,} messages wait in the queue {DEFAULT}, which nobody consumes"
+        messages = counted(waiting.messages, "message waits", "messages wait")
+        finding = f"{messages} in the queue {DEFAULT}, which nobody consumes"
         return finding, f"name the queue {ANY} in calls of this fleet; start the workers that others are for"
     if waiting.digest:
         which = f"the first calls {shown(waiting.first)!r}" if waiting.first else "the first is no call"
-        finding = (
-            f"{waiting.messages:,} messages that are not this fleet's wait in the queue {DEFAULT}; {which}"
+        messages = counted(
+            waiting.messages,
+            "message that is not this fleet's waits",
+            "messages that are not this fleet's wait",
         )
+        finding = f"{messages} in the queue {DEFAULT}; {which}"
         return finding, "start the worker that they are for"
     return "", ""
 

@@ -21,6 +21,7 @@ _OF_WORKERS: Final = frozenset(["keyring"])
 #: What is a matter of one machine.
 _OF_NODES: Final = frozenset(["log"])
 _NO_KEYRING: Final = "none"
+_UNREADABLE: Final = "unreadable: "
 
 
 def of(settings: Settings) -> dict[str, str]:
@@ -59,16 +60,26 @@ def differences(
         is_skipped = (name in _OF_NODES and not same_node) or (name in _OF_WORKERS and not both_workers)
         if theirs[name] != ours[name] and not is_skipped:
             yield f"{name} is {theirs[name] or 'not set'} there, {ours[name] or 'not set'} here"
-    sealing = "" if both_workers else ours.get("seal_key", "")
-    if theirs and sealing and sealing not in theirs.get("keyring", "").split(", "):
+    if theirs and not both_workers:
+        yield from _lacking(theirs.get("keyring", ""), ours.get("keyring", ""), ours.get("seal_key", ""))
+
+
+def _lacking(theirs: str, ours: str, sealing: str) -> Iterator[str]:
+    """Say which keys that calls made here may name are not in a worker's keyring. It may have more of them."""
+    has = set() if theirs.startswith(_UNREADABLE) else set(theirs.split(", "))
+    if sealing and sealing not in has:
         yield f"its keyring lacks the key {sealing} with which calls are sealed here"
+    if ours == _NO_KEYRING or ours.startswith(_UNREADABLE):
+        return
+    if lacks := [key for key in ours.split(", ") if key and key not in has | {sealing}]:
+        yield f"its keyring ({theirs or 'not set'}) lacks {', '.join(lacks)}, of the keyring here"
 
 
 def _key_ids() -> str:
     try:
         return ", ".join(keyring.ids()) or _NO_KEYRING
     except UnknownKey as error:
-        return str(error)
+        return _UNREADABLE + str(error)
 
 
 def node() -> str:

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 import redis
 
 from wasmfleet.config.settings import Settings
+from wasmfleet.workers.calls import own_modules
 from wasmfleet.workers.fleet_state import cancelled, heartbeats, neglected, reported, state
 from wasmfleet.workers.fleet_state.heartbeats import Presence, Told
 from wasmfleet.workers.reception.intake import intake
@@ -84,7 +85,7 @@ class Heart:
 
     def _beat(self, connection: "redis.Redis") -> Told:
         states = self._states()
-        if not self._reported:
+        if not self._reported or self._settings.modules:  # folders of modules change while it runs
             self._report()
         beat = Presence(
             worker=self._worker,
@@ -98,6 +99,7 @@ class Heart:
             obeys_all=self._settings.remote_control == "all",
             settings=self._reported,
             troubles=self._troubles,
+            unregistered=own_modules.unregistered(self._settings),
         )
         return heartbeats.send(connection, beat)
 
@@ -130,7 +132,8 @@ class Heart:
     def _say_changes(self, states: dict[str, tuple[str, str]]) -> None:
         for name, (now, reason) in states.items():
             if self._said.get(name) != (now, reason):
-                _log.info("module %s: %s%s", name, now, f", {reason}" if reason else "")
+                level = logging.ERROR if now in ("failed", "absent") else logging.INFO
+                _log.log(level, "module %s: %s%s", name, now, f", {reason}" if reason else "")
         self._said = states
 
     def _report(self) -> None:

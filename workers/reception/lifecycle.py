@@ -26,6 +26,7 @@ from wasmfleet.workers.reception.reaping import ReapStep
 from wasmfleet.workers.records import outcomes
 from wasmfleet.workers.runtime.modules import NotReady, wasmtime_part
 from wasmfleet.workers.safe_text import storable
+from wasmfleet.workers.secrecy import keyring
 from wasmfleet.workers.untrusted import decompression
 
 _SERVES_ANY = {
@@ -43,8 +44,10 @@ _log = logging.getLogger("wasmfleet.worker")
 @signals.worker_init.connect
 def _take_role(sender: Any, **_: Any) -> None:
     """Prepare the main process before anything is forked, and find by its queues whether it has a sandbox."""
+    _log_plainly(sender.loglevel)  # Celery (5.7) sets up the log after this signal
     _refuse_shared_data()
     pulse.begin(settings(), sender.hostname)
+    keyring.holder.name = f"the worker {storable(sender.hostname)}"
     consumed = {queue.name for queue in sender.app.amqp.queues.consume_from.values()}
     lanes.process.role = "wasm" if queues.WASM in consumed else "python"
     app.conf.result_backend_transport_options = {"retry_policy": queues.WORKER_PATIENCE}

@@ -13,6 +13,7 @@ from celery.worker import state as worker_state
 from redis.exceptions import RedisError
 
 from wasmfleet.config.settings import without_password
+from wasmfleet.workers.counting import counted
 from wasmfleet.workers.fleet_state import cancelled
 
 _MOST_ANSWERED_BYTES: Final = 1 << 20
@@ -84,12 +85,12 @@ def _revoke(state: Any, task_id: Any = (), **_: Any) -> Any:
     """
     ids = {task_id} if isinstance(task_id, str) else set(task_id)
     worker_state.revoked.update(ids)
-    _log.info("%d calls are revoked by remote control", len(ids))
+    _log.info("%s revoked by remote control", counted(len(ids), "call is", "calls are"))
     try:
         cancelled.note(list(ids))
     except RedisError as error:
         _log.warning("that they are revoked is forgotten at this worker's end: %s", error)
-    return {"ok": f"{len(ids)} calls are flagged as revoked"}
+    return {"ok": f"{counted(len(ids), 'call is', 'calls are')} flagged as revoked"}
 
 
 def _revoked(state: Any, **_: Any) -> list[str]:

@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from wasmfleet.config.celery import BATCH, BATCH_FACTOR, batch_time_limit
 from wasmfleet.config.settings import settings
 from wasmfleet.workers.again import Again, LargeResultRefused, Unlogged
+from wasmfleet.workers.counting import counted
 from wasmfleet.workers.errors import Cancelled, OutputTooLarge, Quarantined, WasmfleetError
 from wasmfleet.workers.fleet_state import poison, quarantine
 from wasmfleet.workers.fleet_state import state as shared_state
@@ -98,7 +99,7 @@ class LoggedRequest(WorkerRequest):
             failed, items = outcomes.failures(settings(), self.id)
         except sqlite3.OperationalError:
             return "…"
-        return f"{failed:,} of {items:,} calls failed"
+        return f"{failed:,} of {counted(items, 'call', 'calls')} failed"
 
     def _is_ours(self) -> bool:
         return "wasmfleet" in self.request_dict

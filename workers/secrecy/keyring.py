@@ -6,6 +6,7 @@ A key never leaves the process that uses it.
 import base64
 import binascii
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,16 @@ _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 
 
+@dataclass(slots=True)
+class _Holder:
+    """Whose keyring it is, as errors say: a worker's errors reach callers that may have a keyring of their own."""
+
+    name: str = "this process"
+
+
+holder: Final = _Holder()
+
+
 def key(arguments: dict[str, Any]) -> bytes:
     """Return the 32-byte key that a call's arguments name by `key_id`. Raises UnknownKey."""
     return by_id(arguments["key_id"])
@@ -29,7 +40,8 @@ def by_id(key_id: str) -> bytes:
     path = settings().keyring
     if path is None:
         raise UnknownKey(
-            "this process has no keyring; set WASMFLEET_KEYRING to a JSON file of key id to base64 key"
+            f"{holder.name} has no keyring; set WASMFLEET_KEYRING in its environment to a JSON file of key id to "
+            "base64 key"
         )
     return _decoded(key_id, _entries(path).get(key_id))
 
@@ -50,19 +62,22 @@ def _entries(path: Path) -> dict[str, str]:
         return msgspec.json.decode(private_files.read(path, secret=True), type=dict[str, str])
     except private_files.NotPrivate:
         raise UnknownKey(
-            f"others can read or change the keyring {path.name}; `wasmfleet doctor` on this node says what to run"
+            f"others can read or change the keyring {path.name} of {holder.name}; `wasmfleet doctor` on its node says "
+            "what to run"
         ) from None
     except (OSError, msgspec.DecodeError) as error:
-        raise UnknownKey(f"the keyring {path.name} cannot be read: {error}") from None
+        raise UnknownKey(f"the keyring {path.name} of {holder.name} cannot be read: {error}") from None
 
 
 def _decoded(key_id: str, text: str | None) -> bytes:
     if text is None:
-        raise UnknownKey(f"the keyring has no key {key_id[:80]!r}")
+        raise UnknownKey(f"the keyring of {holder.name} has no key {key_id[:80]!r}")
     try:
         found = base64.b64decode(text, validate=True)
     except binascii.Error:
-        raise UnknownKey(f"key {key_id[:80]!r} is not base64") from None
+        raise UnknownKey(f"key {key_id[:80]!r} of {holder.name} is not base64") from None
     if len(found) != _KEY_BYTES:
-        raise UnknownKey(f"key {key_id[:80]!r} has {len(found)} bytes; it needs {_KEY_BYTES}")
+        raise UnknownKey(
+            f"key {key_id[:80]!r} of {holder.name} has {len(found)} bytes; it needs {_KEY_BYTES}"
+        )
     return found

@@ -5,6 +5,7 @@ from typing import Any
 from kombu.utils.json import dumps
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from wasmfleet.workers.counting import counted
 from wasmfleet.workers.errors import FleetBusy
 from wasmfleet.workers.transport.consuming import Consuming
 from wasmfleet.workers.transport.store import BELL_S
@@ -29,7 +30,9 @@ class Channel(Consuming):
         limit = self.limit_of(queue)
         lists = [self.list_of(queue, step) for step in self.priority_steps]
         if self.store.put(name, self.keys.bell(queue), dumps(message), limit, lists) < 0:
-            raise FleetBusy(f"{limit:,} messages wait in {queue} already; nothing was queued")
+            raise FleetBusy(
+                f"{counted(limit, 'message waits', 'messages wait')} in {queue} already; nothing was queued"
+            )
 
     def after_kombus_put(self, queue: str, batch: Any) -> None:
         """Ring the bell of a queue that kombu's own code published to, with its batch where it has one."""
