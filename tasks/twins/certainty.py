@@ -76,7 +76,7 @@ def _is_old(source: str, at: int, message: str) -> bool:
         return True
     if offending == "=":
         return source[at - 1 : at] not in ("|", "&", "?")
-    return bool(_NAME.match(offending)) and not re.match(r"(?:await|with)\b", source[at:])
+    return bool(_NAME.match(offending)) and not re.match(r"(?:assert|await|with)\b", source[at:])
 
 
 def _failures(source: str, *, jsx: bool) -> list[Any] | None:

@@ -84,6 +84,16 @@ _WRONG: dict[str, tuple[Any, str]] = {
         lambda: digest.digest.apply_async((b"",), headers={"wasmfleet": "wasm"}),
         "are no headers",
     ),
+    "a misspelled header": (
+        lambda: digest.digest.apply_async((b"",), headers={"wasmfleet": {"lanee": "wasm"}}),
+        "have no 'lanee' of a fleet; did you mean 'lane'",
+    ),
+    "a misspelled queue": (
+        lambda: digest.digest.apply_async((b"",), queue="wasmfleet.pyhton"),
+        "no queue of a fleet; did you mean 'wasmfleet.python'",
+    ),
+    "a serializer": (lambda: digest.digest.apply_async((b"",), serializer="pickle"), "give json or msgpack"),
+    "a time in words": (lambda: digest.digest.apply_async((b"",), eta="tomorrow"), "is no datetime"),
     "a signature's lane": (lambda: digest.digest.s(b"").set(lane="gpu"), "is no lane"),
     "a signature's option": (lambda: digest.digest.s(b"").set(lanee="wasm"), "did you mean 'lane'"),
     "a signature's option, when it is made": (

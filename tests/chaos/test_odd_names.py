@@ -59,6 +59,7 @@ def test_a_fleet_serves_under_any_name(odd: tuple[CommandLine, tuple[str, ...], 
 
     called = fleet.run("submit", "digest.digest", "--arg", "data=abc", before=before)
     examined = fleet.run("doctor", before=before)
+    lives = fleet.run("healthy", "worker", "--ready", before=before)
     drained = fleet.run("drain", before=before)
 
     with Redis.from_url(url) as connection:
@@ -66,6 +67,7 @@ def test_a_fleet_serves_under_any_name(odd: tuple[CommandLine, tuple[str, ...], 
     print(sorted(workers), examined.stdout.splitlines()[-1])
     assert (called.returncode, called.stderr) == (0, "")
     assert (examined.returncode, examined.stderr) == (0, "")
+    assert lives.returncode == 0, lives
     assert drained.returncode == 0, drained.stderr
     assert after == workers
     assert "starts again" not in _read(log)

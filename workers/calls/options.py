@@ -31,6 +31,11 @@ _LANE_OF_QUEUE: Final = {queue: lane for lane, queue in QUEUES.items()}
 #: Parameters of Celery's functions that are no options of a call.
 _NO_OPTIONS: Final = frozenset(["self", "name", "message", "args", "kwargs", "body", "event_dispatcher"])
 _PRIORITIES: Final = range(10)
+_SERIALIZERS: Final = ("json", "msgpack")
+#: What the fleet's header of a message may hold.
+_OURS_IN_HEADER: Final = frozenset(
+    ["lane", "queued_at", "limit_s", "reply", "waits", "waited_for", "handed_over"]
+)
 
 
 class Options(TypedDict, total=False):
@@ -151,8 +156,8 @@ def _no_lane(value: Any) -> str:
 
 
 def _no_wait(value: Any) -> str:
-    if isinstance(value, datetime | str):  # Celery's own messages have times as text
-        return ""
+    if isinstance(value, datetime | str):
+        return _no_time(value)
     return "" if _is_number(value) and value >= 0 else "is no number of seconds from now on, and no datetime"
 
 
@@ -165,7 +170,22 @@ def _no_seconds(value: Any) -> str:
 
 
 def _no_time(value: Any) -> str:
-    return "" if isinstance(value, datetime | str) else "is no datetime"
+    """Celery's own messages have times as text."""
+    try:
+        is_one = isinstance(value if isinstance(value, datetime) else datetime.fromisoformat(value), datetime)
+    except (TypeError, ValueError):
+        is_one = False
+    return "" if is_one else "is no datetime"
+
+
+def _no_queue(value: Any) -> str:
+    """Queues of other programs may have any name; one that begins like a fleet's and is none is a misspelt one."""
+    misspelt = str(value).startswith(PREFIX) and str(value) not in _ours()
+    return f"is no queue of a fleet{suggestion(str(value), _ours())}" if misspelt else ""
+
+
+def _no_serializer(value: Any) -> str:
+    return "" if value in _SERIALIZERS else f"is not read by workers; give {' or '.join(_SERIALIZERS)}"
 
 
 def _no_priority(value: Any) -> str:
@@ -176,7 +196,10 @@ def _no_priority(value: Any) -> str:
 def _no_headers(value: Any) -> str:
     if not isinstance(value, Mapping) or not isinstance(value.get(HEADER) or {}, Mapping):
         return "are no headers; give a mapping"
-    lane = (value.get(HEADER) or {}).get("lane")
+    ours = value.get(HEADER) or {}
+    if unknown := [name for name in ours if name not in _OURS_IN_HEADER]:
+        return f"have no {unknown[0]!r} of a fleet{suggestion(str(unknown[0]), _OURS_IN_HEADER)}"
+    lane = ours.get("lane")
     return f"name a lane that {_no_lane(lane)}" if lane is not None and _no_lane(lane) else ""
 
 
@@ -192,5 +215,8 @@ _CHECKS: Final = {
     "time_limit": _no_limit,
     "soft_time_limit": _no_limit,
     "priority": _no_priority,
+    "queue": _no_queue,
+    "routing_key": _no_queue,
+    "serializer": _no_serializer,
     "headers": _no_headers,
 }

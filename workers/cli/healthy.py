@@ -1,6 +1,5 @@
 """`wasmfleet healthy`: whether one process lives, for Compose and Kubernetes. Cheap, and no verdict on the fleet."""
 
-import platform
 from typing import Annotated, Final, Literal
 
 import typer
@@ -31,12 +30,12 @@ def healthy(
 
 def _workers(which: str, ready: bool) -> tuple[str, str]:
     """Return what is wrong with the workers, or "", and what to say where nothing is."""
-    from wasmfleet.workers.node import vital_signs
+    from wasmfleet.workers.node import host, vital_signs
 
     now = vital_signs.now()
     found = [
         one
-        for one in vital_signs.of_node(settings(), platform.node())
+        for one in vital_signs.of_node(settings(), host.name())
         if not which or which in (one.name, one.role, str(one.pid))
     ]
     if not found:

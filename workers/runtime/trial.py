@@ -4,6 +4,7 @@ A worker's main process may make no engine, because it forks. So it cannot find 
 module be loaded and gives a guest its memory.
 """
 
+import mmap
 import signal
 import subprocess
 import sys
@@ -14,11 +15,14 @@ import msgspec
 
 from wasmfleet.config.settings import settings
 from wasmfleet.workers.node import memory
+from wasmfleet.workers.runtime import host
 from wasmfleet.workers.runtime.modules import Modules, NotReady, State, files
 from wasmfleet.workers.safe_text import shown
 
 AGAIN_S: Final = 8.0
 _PATIENCE_S: Final = 60.0
+#: Address space that a child takes beyond this process: Celery, stacks of threads, messages and results.
+_CHILDS_OWN_BYTES: Final = 160 << 20
 _Failures = dict[str, tuple[State, str]]
 
 
@@ -82,13 +86,23 @@ def _end(code: int, said: bytes) -> str:
 def main() -> None:
     """Write as JSON which modules cannot serve here, each with its state and the reason."""
     memory.allow_child(settings())
-    tried, failed = Modules(settings(), memory.guest_bytes(settings())), {}
-    for name in files(settings()):
-        try:
-            tried.ready(name)
-        except NotReady as error:
-            failed[name] = error.state, str(error)
-    sys.stdout.buffer.write(msgspec.json.encode(failed))
+    sys.stdout.buffer.write(msgspec.json.encode(_failures()))
+
+
+def _failures() -> _Failures:
+    try:
+        childs_own = mmap.mmap(-1, _CHILDS_OWN_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=0)
+    except OSError:
+        return dict.fromkeys(files(settings()), ("failed", host.lacks_address_space(_CHILDS_OWN_BYTES)))
+    failed: _Failures = {}
+    with childs_own:
+        tried = Modules(settings(), memory.guest_bytes(settings()))
+        for name in files(settings()):
+            try:
+                tried.ready(name)
+            except NotReady as error:
+                failed[name] = error.state, str(error)
+    return failed
 
 
 if __name__ == "__main__":
