@@ -75,7 +75,7 @@ def test_a_running_call_is_ended_by_nobody(fleet: ChaosFleet, client: Celery) ->
     answer = ask(fleet, client, "revoke", {"task_id": [id], "terminate": True, "signal": "SIGKILL"})
 
     assert answer == {"error": "to terminate running calls is not allowed here; " + HOW}
-    assert ask(fleet, client, "revoke", {"task_id": [id]}) == {"ok": "1 calls are flagged as revoked"}
+    assert ask(fleet, client, "revoke", {"task_id": [id]}) == {"ok": "1 call is flagged as revoked"}
     assert fleet.settle([id]) == {id: 1}
     assert [row["outcome"] for row in fleet.rows(id)] == ["ok"]
 
