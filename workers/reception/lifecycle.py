@@ -56,10 +56,10 @@ def _take_role(sender: Any, **_: Any) -> None:
     decompression.postpone()
     for file, reason in own_modules.register(settings()).items():
         _log.error("module %s is refused: %s", file, reason)
-    outcomes.open_log(settings()).close()
     billiard.wait_for_last_answers(_LAST_ANSWERS_S)
     if lanes.process.role == "wasm":
         _import_before_fork()
+    outcomes.open_log(settings()).close()  # the last step: Celery logs its error, and goes on
 
 
 @signals.worker_shutdown.connect

@@ -23,6 +23,7 @@ from wasmfleet.workers.safe_text import storable
 
 BUSY_TIMEOUT_S: Final = 3.0  # less than the time between a call's time limit and the kill of its process
 READ_LIMIT_S: Final = 30.0
+_AGAIN_S: Final = 0.05
 _DAY_S: Final = 86_400
 _MOST: Final = (1 << 63) - 1
 #: Columns whose text a message, a guest or a file may have chosen. Ids are checked when a message arrives.
@@ -91,12 +92,25 @@ def open_log(settings: Settings) -> Database:
         raise sqlite3.OperationalError(str(error)) from None
     refuse_network_filesystem(settings.data_dir)
     connection = sqlite3.connect(result_log(settings), timeout=BUSY_TIMEOUT_S, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
+    _use_write_ahead_log(connection)
     connection.execute("PRAGMA synchronous = NORMAL")
     database = Database(connection)
     if _migrations.pending(database):
         _migrations.apply(database)
     return database
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Change the journal of a new file, which fails at once, whatever the time-out, where another process does so too."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_AGAIN_S)
 
 
 class Log:
