@@ -101,7 +101,7 @@ def open_log(settings: Settings) -> Database:
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
-    """Change the journal of a new file, which fails at once where another process does so too, whatever the time-out."""
+    """Change the journal of a new file, which fails at once where another process does so, whatever the time-out."""
     deadline = time.monotonic() + BUSY_TIMEOUT_S
     while True:
         try:
