@@ -62,8 +62,9 @@ class Heart:
         threading.Thread(target=self._beat_until_stopped, name="wasmfleet-heart", daemon=True).start()
 
     def stop(self) -> None:
-        """Let the thread withdraw its heartbeat and end."""
+        """Let the thread withdraw its heartbeat and end, and end what it has started."""
         self._stopped.set()
+        self._trial.end()
 
     def _beat_until_stopped(self) -> None:
         connection = state.client(self._settings)

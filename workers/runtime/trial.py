@@ -47,6 +47,12 @@ class Trial:
             self._start(ready)
         return {name: failure for name, failure in self._failed.items() if name in ready}
 
+    def end(self) -> None:
+        """End a trial that is under way, so that no process is left behind; any thread may call it."""
+        if (process := self._process) is not None:
+            process.kill()
+            process.wait()
+
     def _start(self, ready: frozenset[str]) -> None:
         self._tried, self._began = ready, time.monotonic()
         command = [sys.executable, "-m", __name__]
