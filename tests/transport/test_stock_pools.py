@@ -9,7 +9,7 @@ from tests.transport.conftest import MakeStock, settled
 
 _POOLS = ["prefork", "threads", "gevent", "solo"]
 #: Of this package, what the transport is made of. Nothing of it reads a setting, makes an app or knows the sandbox.
-_OURS = ("transport", "internals", "untrusted", "errors", "safe_text", "node", "node.liveness")
+_OURS = ("transport", "internals", "untrusted", "counting", "errors", "safe_text", "node", "node.liveness")
 
 
 @pytest.mark.parametrize("late", [True, False], ids=["late acknowledgement", "early"])
