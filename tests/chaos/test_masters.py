@@ -1,20 +1,18 @@
 """Connections after a failover that leaves them open: each leaves the server that is no master any more."""
 
-import asyncio
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
-import redis.asyncio
+import redis
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from tests.acceptance.installation import until
 from tests.chaos.pair import Pair, pair
-from wasmfleet.workers.internals.redis_masters import client_of, leaving_async
+from wasmfleet.workers.internals.redis_masters import client_of
 
 
 @pytest.fixture
@@ -129,19 +127,3 @@ def test_an_address_that_leads_to_a_replica_is_refused(servers: Pair) -> None:
 
     with client_of(url) as client, pytest.raises(RedisError, match="the server is a replica"):
         client.get("here")
-
-
-def test_connections_of_asyncio_leave_as_well(servers: Pair) -> None:
-    async def write() -> Any:
-        pool = redis.asyncio.ConnectionPool.from_url(servers.url)
-        pool.connection_class = leaving_async(pool.connection_class)
-        async with redis.asyncio.Redis.from_pool(pool) as client:
-            await client.set("here", "before")
-            await asyncio.to_thread(servers.fail_over)
-            with pytest.raises(RedisError, match="READONLY"):
-                await client.set("here", "refused")
-            await client.set("here", "after")
-            return await client.get("here")
-
-    assert asyncio.run(write()) == b"after"
-    assert servers.staying() == 0

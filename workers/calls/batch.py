@@ -197,13 +197,17 @@ def _answer_here(operation: Operation, request: Any, call: Arguments) -> list[An
     try:
         return [0, execute.here(operation, lane_of_eager(request), (), call)]
     except WasmfleetError as error:
-        return [1, error.code, error.message, error.details]
+        return _failed(error)
 
 
 def _answer(outcome: Any) -> list[Any]:
     if outcome.error is None:
         return [0, outcome.value]
-    return [1, outcome.error.code, outcome.error.message, outcome.error.details]
+    return _failed(outcome.error)
+
+
+def _failed(error: WasmfleetError) -> list[Any]:
+    return [1, error.code, error.message, error.details]
 
 
 async def _awaited(chunk: Any) -> Any:
@@ -222,7 +226,7 @@ def _answers(found: Any, count: int) -> Sequence[Any]:
 
 
 def _all(count: int, error: WasmfleetError) -> list[list[Any]]:
-    return [[1, error.code, error.message, error.details]] * count
+    return [_failed(error)] * count
 
 
 def _item(operation: str | None, index: int, answer: Any) -> Item[Any]:

@@ -49,7 +49,7 @@ def register(settings: Settings) -> dict[str, str]:
                 )
             else:
                 for operation, description in operations:
-                    if not _is_registered(operation, description):
+                    if not _is_registered(operation.name, description):
                         catalogue.register(operation, __doc__=description, __reduce__=_named)
     return refusals
 
@@ -67,19 +67,19 @@ def unregistered(settings: Settings) -> list[str]:
             continue
         with contextlib.suppress(Exception):  # a file may bring about anything
             declared = read(name, path).operations.values()
-            if any(not _is_known(f"{PREFIX}{name}.{one.name}", _description(name, one)) for one in declared):
+            if any(
+                not _is_registered(f"{PREFIX}{name}.{one.name}", _description(name, one)) for one in declared
+            ):
                 found += [
-                    one.name for one, text in _operations(name, declared) if not _is_registered(one, text)
+                    one.name
+                    for one, text in _operations(name, declared)
+                    if not _is_registered(one.name, text)
                 ]
     return [name.removeprefix(PREFIX) for name in found[:_MOST_NAMED]]
 
 
-def _is_registered(operation: Operation, description: str) -> bool:
-    """Tell whether this is done already, with the same signature, which the description has."""
-    return _is_known(operation.name, description)
-
-
-def _is_known(name: str, description: str) -> bool:
+def _is_registered(name: str, description: str) -> bool:
+    """Tell whether an operation is a task already, with the same signature, which its description has."""
     return name in app.tasks and app.tasks[name].__doc__ == description
 
 

@@ -1,7 +1,6 @@
 """The checks of `wasmfleet doctor` on the fleet: broker, workers, quarantine, Flower."""
 
 import re
-import socket
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
@@ -175,13 +174,9 @@ def _default_queue(settings: Settings) -> Iterator[Checkup]:
 
 
 def _flower(settings: Settings) -> Checkup:
-    from urllib.parse import urlsplit
-
     from wasmfleet.workers.node import addresses
 
-    url = urlsplit(addresses.flower(settings))
-    try:
-        socket.create_connection((url.hostname or "", url.port or 80), timeout=_FLOWER_S).close()
-    except OSError:
-        return ok("Flower", f"is not running; it would be at {url.geturl()}")
-    return ok("Flower", url.geturl())
+    url = addresses.flower(settings)
+    if addresses.flower_trouble(url, _FLOWER_S):
+        return ok("Flower", f"is not running; it would be at {url}")
+    return ok("Flower", url)

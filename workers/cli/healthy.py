@@ -48,15 +48,9 @@ def _workers(which: str, ready: bool) -> tuple[str, str]:
 
 
 def _flower() -> tuple[str, str]:
-    import socket
-    from urllib.parse import urlsplit
-
     from wasmfleet.workers.node import addresses
 
-    url = urlsplit(addresses.flower(settings()))
-    place = (url.hostname or "", url.port or 80)
-    try:
-        socket.create_connection(place, timeout=_FLOWER_S).close()
-    except OSError as error:
-        return f"Flower does not answer at {url.geturl()}: {error.strerror or error}", ""
-    return "", f"Flower answers at {url.geturl()}"
+    url = addresses.flower(settings())
+    if why := addresses.flower_trouble(url, _FLOWER_S):
+        return f"Flower does not answer at {url}: {why}", ""
+    return "", f"Flower answers at {url}"

@@ -106,8 +106,7 @@ def _memory(settings: Settings) -> Checkup:
     from wasmfleet.workers.fleet_state import reported
 
     if troubles := reported.troubles(settings):
-        mend = "set WASMFLEET_MEMORY_LIMIT or WASMFLEET_CONCURRENCY lower, or give it more"
-        return warning("memory", "; ".join(troubles), mend)
+        return warning("memory", "; ".join(troubles), reported.MEND_TROUBLES)
     space = resource.getrlimit(resource.RLIMIT_AS)[0]
     limit = "no limit" if space == resource.RLIM_INFINITY else f"{space // MIB:,} MiB"
     return ok("memory", f"address space: {limit}; control groups leave room for every child")

@@ -50,9 +50,8 @@ def flower() -> None:
         os.environ["FLOWER_BASIC_AUTH"] = settings().flower_auth  # `ps` shows arguments to everybody
     for name in ("KEYRING", "SEAL_KEY"):  # with them, Flower's pages and its API would open sealed results
         os.environ.pop(PREFIX + name, None)
-    if foreign.is_address(
-        os.environ.get("FLOWER_PORT", "")
-    ):  # a service named `flower`, as Kubernetes tells of it
+    # Where a service is named `flower`, Kubernetes says so in the variable that Flower reads its port from.
+    if foreign.is_address(os.environ.get("FLOWER_PORT", "")):
         del os.environ["FLOWER_PORT"]
     _become(
         "wasmfleet.workers.node.flower", "flower", "--logging=error", f"--address={address}", f"--port={port}"

@@ -37,10 +37,11 @@ def _told(seen: "Sequence[Presence]") -> Iterator[Checkup]:
 
 def _compared_with_here(settings: Settings, seen: "Sequence[Presence]") -> Iterator[Checkup]:
     from wasmfleet.workers.fleet_state import reported
+    from wasmfleet.workers.node import host
 
     ours = reported.of(settings)
     for worker in seen:
-        same_node = worker.node == reported.node()
+        same_node = worker.node == host.name()
         differs = reported.differences(worker.settings, ours, same_node=same_node, both_workers=False)
         if found := "; ".join(sorted(differs)):
             yield warning(f"settings of {worker.worker}", f"differ from those of this shell: {found}", _MEND)
@@ -85,8 +86,9 @@ def _worker(worker: "Presence") -> Checkup:
         idle = f"{worker.role}; it takes no messages: {worker.idle_because}"
         return problem(what, idle, "run `wasmfleet drain --resume`, or mend the result log")
     if worker.troubles:
-        mend = "set WASMFLEET_MEMORY_LIMIT or WASMFLEET_CONCURRENCY lower, or give it more"
-        return warning(what, f"{worker.role}; {'; '.join(worker.troubles)}", mend)
+        from wasmfleet.workers.fleet_state import reported
+
+        return warning(what, f"{worker.role}; {'; '.join(worker.troubles)}", reported.MEND_TROUBLES)
     if worker.obeys_all:
         risk = (
             f"{worker.role}; anybody who can use the broker may stop it, change its limits or end its calls"

@@ -31,9 +31,8 @@ def note(task_ids: Sequence[str]) -> None:
             # Every worker that hears of a revoke notes it; what is noted already is nobody's news.
             pipe.zadd(_KEY, dict.fromkeys(task_ids, now), nx=True)
             pipe.zremrangebyscore(_KEY, "-inf", now - _FORGET_S)
-            pipe.zremrangebyrank(
-                _KEY, 0, -_MOST - 1
-            )  # anybody who reaches the broker may broadcast more of them
+            # Anybody who reaches the broker may broadcast more of them.
+            pipe.zremrangebyrank(_KEY, 0, -_MOST - 1)
             added, *_ = pipe.execute()
         if added:
             store.incr(VERSION)

@@ -6,7 +6,7 @@ from typing import Final
 from wasmfleet.config import celery as queues
 from wasmfleet.config.settings import Settings, without_password
 from wasmfleet.workers.errors import UnknownKey
-from wasmfleet.workers.node import data_folder, host, memory
+from wasmfleet.workers.node import data_folder, memory
 from wasmfleet.workers.runtime import modules
 from wasmfleet.workers.safe_text import storable
 from wasmfleet.workers.secrecy import keyring
@@ -22,6 +22,7 @@ _OF_WORKERS: Final = frozenset(["keyring"])
 _OF_NODES: Final = frozenset(["log"])
 _NO_KEYRING: Final = "none"
 _UNREADABLE: Final = "unreadable: "
+MEND_TROUBLES: Final = "set WASMFLEET_MEMORY_LIMIT or WASMFLEET_CONCURRENCY lower, or give it more"
 
 
 def of(settings: Settings) -> dict[str, str]:
@@ -80,8 +81,3 @@ def _key_ids() -> str:
         return ", ".join(keyring.ids()) or _NO_KEYRING
     except UnknownKey as error:
         return _UNREADABLE + str(error)
-
-
-def node() -> str:
-    """Return this machine's name, as heartbeats have it."""
-    return host.name()

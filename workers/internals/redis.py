@@ -53,12 +53,6 @@ INTERNALS: Final[tuple[Internal, ...]] = (
         ("PubSub.connection", "", "disconnected when the broker is lost"),
         ("Redis.connection", "", "kombu keeps a channel's consuming connection there"),
     ),
-    *within(
-        "redis.asyncio.connection:AbstractConnection.",
-        ("read_response", "", "overridden, as that of threads"),
-        ("on_connect_check_health", "(self, check_health: bool = True) -> None", "overridden, as above"),
-        ("check_health", "(self)", "overridden, as that of threads"),
-    ),
     Internal("redis.connection:ConnectionPool.connection_class", "", "set: the class of new connections"),
     Internal("redis.exceptions:RedisError.status_code", "", "the first word of a server's error"),
     Internal("redis.commands.core:Script.sha", "", "names the fetch script in the command that is sent"),

@@ -67,50 +67,44 @@ def _is_replica(told: Any) -> bool:
     return role in (b"replica", "replica", b"slave", "slave")
 
 
-class _Leaving:
-    """What the connections of threads and those of asyncio have in common."""
-
-    handshake_metadata: Any
-    asks = True
-    _ask_at = 0.0
-
-    def _check_handshake(self) -> None:
-        """Raises NoMaster where the server said at once that it is a replica."""
-        self._ask_at = monotonic() + _ASK_EVERY_S
-        self._check_role(self.handshake_metadata)
-
-    def _check_role(self, told: Any) -> None:
-        if _is_replica(told):
-            raise NoMaster("the server is a replica")
-
-    def _must_ask(self) -> bool:
-        """Whether to ask the server for its role now. One that never understood HELLO is not asked."""
-        if not self.asks or not self.handshake_metadata or monotonic() < self._ask_at:
-            return False
-        self._ask_at = monotonic() + _ASK_EVERY_S
-        return True
+def _refuse_replica(told: Any) -> None:
+    """Raise NoMaster where the answer to HELLO says that the server is a replica."""
+    if _is_replica(told):
+        raise NoMaster("the server is a replica")
 
 
 def leaving(kind: Any) -> Any:
     """Make a class of connections of the class `kind` that are lost where their server is no master."""
 
-    class Connection(_Leaving, kind):  # type: ignore[misc]
+    class Connection(kind):  # type: ignore[misc]
+        handshake_metadata: Any
+        asks = True
+        _ask_at = 0.0
+
         def on_connect_check_health(self, check_health: bool = True) -> None:
             self.handshake_metadata = None  # what another connection said, perhaps to another server
             super().on_connect_check_health(check_health)
-            self._check_handshake()
+            self._ask_at = monotonic() + _ASK_EVERY_S
+            _refuse_replica(self.handshake_metadata)
 
         def check_health(self) -> None:
             super().check_health()
             if self._must_ask():
                 self.send_command("HELLO", check_health=False)
                 try:
-                    self._check_role(self.read_response())
+                    _refuse_replica(self.read_response())
                 except NoPermissionError:
                     self._ask_at = float("inf")
                 except NoMaster:
                     self.disconnect()
                     raise
+
+        def _must_ask(self) -> bool:
+            """Whether to ask the server for its role now. One that never understood HELLO is not asked."""
+            if not self.asks or not self.handshake_metadata or monotonic() < self._ask_at:
+                return False
+            self._ask_at = monotonic() + _ASK_EVERY_S
+            return True
 
         def read_response(self, *args: Any, **options: Any) -> Any:
             try:
@@ -129,41 +123,6 @@ def leaving(kind: Any) -> Any:
 def writing(kind: Any) -> Any:
     """Make a class of connections that need not ask, of a class that `leaving` made: a replica refuses each command."""
     return type("Connection", (kind,), {"asks": False})
-
-
-def leaving_async(kind: Any) -> Any:
-    """Make what `leaving` makes, of a class of connections of `redis.asyncio`."""
-
-    class Connection(_Leaving, kind):  # type: ignore[misc]
-        async def on_connect_check_health(self, check_health: bool = True) -> None:
-            self.handshake_metadata = None  # what another connection said, perhaps to another server
-            await super().on_connect_check_health(check_health)
-            self._check_handshake()
-
-        async def check_health(self) -> None:
-            await super().check_health()
-            if self._must_ask():
-                await self.send_command("HELLO", check_health=False)
-                try:
-                    self._check_role(await self.read_response())
-                except NoPermissionError:
-                    self._ask_at = float("inf")
-                except NoMaster:
-                    await self.disconnect()
-                    raise
-
-        async def read_response(self, *args: Any, **options: Any) -> Any:
-            try:
-                return await super().read_response(*args, **options)
-            except ResponseError as error:
-                if is_lost(error):
-                    await self.disconnect()
-                    raise NoMaster(_told(error)) from error
-                if is_refusal(error):
-                    self.mark_for_reconnect()
-                raise
-
-    return Connection
 
 
 def client_of(url: str, **options: Any) -> "Redis":

@@ -1,6 +1,8 @@
-"""The address of Flower's pages, for whoever has to print it."""
+"""The address of Flower's pages, for whoever has to print it, and whether somebody answers there."""
 
+import socket
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -19,6 +21,16 @@ def flower(settings: Settings) -> str:
     running = pidfiles.owner(settings.data_dir / "flower.json", FlowerRecord)
     address = f"[{settings.flower_address}]" if ":" in settings.flower_address else settings.flower_address
     return f"http://{address}:{running.port if running else settings.flower_port}"
+
+
+def flower_trouble(url: str, timeout_s: float) -> str:
+    """Return why nobody answers at Flower's URL, or ""."""
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 80), timeout=timeout_s).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 def publish_flower(settings: Settings, port: int) -> None:

@@ -19,6 +19,7 @@ from wasmfleet.config.settings import Settings
 from wasmfleet.workers.calls import own_modules
 from wasmfleet.workers.fleet_state import cancelled, heartbeats, neglected, reported, state
 from wasmfleet.workers.fleet_state.heartbeats import Presence, Told
+from wasmfleet.workers.node import host
 from wasmfleet.workers.reception.intake import intake
 from wasmfleet.workers.reception.pulse import pulse
 from wasmfleet.workers.records.outcomes import Log
@@ -92,7 +93,7 @@ class Heart:
             worker=self._worker,
             role=self._role,
             pid=os.getpid(),
-            node=reported.node(),
+            node=host.name(),
             version="1",
             modules=states,
             sent_at=time.time(),

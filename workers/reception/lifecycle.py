@@ -163,9 +163,8 @@ def _change_any(consumer: Any, wanted: bool) -> None:
         return
     change = consumer.add_task_queue if wanted else consumer.cancel_task_queue
     try:
-        for queue in reversed(
-            queues.queues_of(queues.ANY, settings())
-        ):  # `_is_any_settled` looks at the last
+        # Backwards, because `_is_any_settled` looks at the last.
+        for queue in reversed(queues.queues_of(queues.ANY, settings())):
             change(queue)
     except consumer.connection_errors as error:
         doing = "begin" if wanted else "cease"

@@ -10,8 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from wasmfleet.config.settings import Settings
-from wasmfleet.workers.fleet_state import reported
-from wasmfleet.workers.node import liveness, systemd, vital_signs
+from wasmfleet.workers.node import host, liveness, systemd, vital_signs
 from wasmfleet.workers.node.vital_signs import VitalSigns
 from wasmfleet.workers.reception.intake import intake
 
@@ -34,7 +33,7 @@ class Pulse:
         """Say that the worker of this name starts in this process."""
         self._settings, self._name = settings, name
         with contextlib.suppress(OSError):
-            vital_signs.begin(settings, VitalSigns.of_this_process(name=name, node=reported.node()))
+            vital_signs.begin(settings, VitalSigns.of_this_process(name=name, node=host.name()))
 
     def attach(self, consumer: Any) -> None:
         """Say that the worker consumes, and watch the event loop that it consumes in."""
@@ -75,7 +74,7 @@ class Pulse:
 
     def _write_for_ever(self) -> None:
         pause = threading.Event()
-        signs = VitalSigns.of_this_process(name=self._name, node=reported.node())
+        signs = VitalSigns.of_this_process(name=self._name, node=host.name())
         while settings := self._settings:
             now = self._observe(signs)
             with contextlib.suppress(OSError):

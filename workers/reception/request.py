@@ -96,7 +96,7 @@ class LoggedRequest(WorkerRequest):
         if self.task.name != BATCH:
             return "…"
         try:
-            failed, items = outcomes.failures(settings(), self.id)
+            failed, items = outcomes.log().failures(self.id)
         except sqlite3.OperationalError:
             return "…"
         return f"{failed:,} of {counted(items, 'call', 'calls')} failed"

@@ -4,11 +4,13 @@ Celery's own listener raises at once, or waits for ever, where the store is rest
 only what is published while it listens; ours also reads what is stored.
 """
 
+import contextlib
 import json
 import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
 from typing import Any, Final
 
 from celery import states
@@ -59,17 +61,19 @@ class PatientConsumer(RedisResultConsumer):
         Celery's subscribes to the one call alone, so that other threads would wait for ever. Where the store is away,
         `drain_events` subscribes later.
         """
-        try:
+        with self._patience():
             self.subscribe_all(initial_task_id)
-        except LOST as error:
-            if isinstance(error, AuthenticationError):
-                raise
-            self.forget_connection()
 
     def on_wait_for_pending(self, result: Any, **kwargs: Any) -> None:
         """Look for what is stored already. Where the store is away, `drain_events` looks later; Celery's raises."""
-        try:
+        with self._patience():
             super().on_wait_for_pending(result, **kwargs)
+
+    @contextlib.contextmanager
+    def _patience(self) -> Iterator[None]:
+        """Take a store that is away for a connection to be opened later; wrong credentials stay an error."""
+        try:
+            yield
         except LOST as error:
             if isinstance(error, AuthenticationError):
                 raise
@@ -99,9 +103,8 @@ class PatientConsumer(RedisResultConsumer):
         """Wait `timeout` seconds at most for one result. Where the store is away, the next look connects again."""
         try:
             if not self.is_connected:
-                if (
-                    not self.subscribed_to
-                ):  # a greenlet that was started for a call that is about to be waited for
+                if not self.subscribed_to:
+                    # A greenlet that was started for a call that is about to be waited for.
                     time.sleep(min(timeout or _PAUSE_S, _BEFORE_THE_FIRST_S))
                     return
                 self.reconnect()

@@ -136,6 +136,12 @@ class Log:
                 raise
             raise sqlite3.OperationalError(f"{result_log(self._settings)} is damaged: {error}") from error
 
+    def failures(self, task_id: str) -> tuple[int, int]:
+        """Return how many of a message's rows are no success, and how many it has. Raises sqlite3.OperationalError."""
+        counts = "SELECT coalesce(sum(outcome != 'ok'), 0), count(*) FROM results WHERE task_id = ?"
+        [(failed, items)] = self._opened().conn.execute(counts, [task_id])
+        return failed, items
+
     def probe(self) -> None:
         """Write to the disk without changing anything, to find out whether the log works. Raises sqlite3.Error."""
         with self._transaction() as connection:
@@ -198,17 +204,6 @@ def query(
     _limit_time(database.conn)
     table = database.table("results")
     return list(table.rows_where(where, list(parameters), order_by="finished_at desc, item", limit=limit))
-
-
-def failures(settings: Settings, task_id: str) -> tuple[int, int]:
-    """Return how many of a message's rows are no success, and how many it has. Raises sqlite3.OperationalError."""
-    database = open_log(settings)
-    try:
-        counts = "SELECT coalesce(sum(outcome != 'ok'), 0), count(*) FROM results WHERE task_id = ?"
-        [(failed, items)] = database.conn.execute(counts, [task_id])
-    finally:
-        database.close()
-    return failed, items
 
 
 def _limit_time(connection: sqlite3.Connection) -> None:

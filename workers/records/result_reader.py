@@ -13,14 +13,14 @@ from redis.exceptions import (
     AuthorizationError,
     NoPermissionError,
     RedisError,
-    ResponseError,
 )
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-from wasmfleet.workers.errors import BrokerUnavailable, UnreadableResult
+from wasmfleet.workers.errors import BrokerUnavailable
 from wasmfleet.workers.internals.redis_subscription import Subscription
-from wasmfleet.workers.records.results import most_bytes
+from wasmfleet.workers.records import stored
+from wasmfleet.workers.records.results import PROBE, most_bytes
 from wasmfleet.workers.records.waiters import Waiters
 
 _IDLE_S: Final = 30.0  # without anybody who waits; then the connections are closed
@@ -30,7 +30,6 @@ _AGAIN_S: Final = (0.1, 1.0)  # between two attempts to connect
 _SWEEP_S: Final = 5.0
 _KEYS_AT_ONCE: Final = 500
 _BYTES_AT_ONCE: Final = 1 << 20
-_PROBE: Final = "wasmfleet:probe"
 _REFUSALS: Final = (AuthenticationError, AuthorizationError, NoPermissionError)
 
 
@@ -59,10 +58,8 @@ class Reader:
                     self._serve(subscription, store)
             except _REFUSALS as error:
                 raise Refused(error) from None
-            except (
-                RedisError,
-                OSError,
-            ):  # it is away, or a replica by now: whoever waits has their own time limit
+            except (RedisError, OSError):
+                # It is away, or a replica by now; whoever waits has their own time limit.
                 time.sleep(random.uniform(*_AGAIN_S))
 
     @contextlib.contextmanager
@@ -142,11 +139,10 @@ class Reader:
         with store.pipeline(transaction=False) as pipe:
             for key in keys:
                 pipe.getrange(key, 0, most_bytes())
-            stored = pipe.execute(raise_on_error=False)
-        for key, content in zip(keys, stored, strict=True):
-            if isinstance(content, ResponseError) and str(content).startswith("WRONGTYPE"):
-                error = UnreadableResult("what is stored as the call's result is no result: it is no text")
-                self._found[key] = {"status": states.FAILURE, "result": error}
+            answers = pipe.execute(raise_on_error=False)
+        for key, content in zip(keys, answers, strict=True):
+            if no_text := stored.no_text(content):
+                self._found[key] = {"status": states.FAILURE, "result": no_text}
             elif isinstance(content, Exception):
                 raise content
             elif content:
@@ -164,7 +160,7 @@ class Reader:
         if times.is_due("ping", _SILENCE_S):
             subscription.ping()
             with contextlib.suppress(NoPermissionError):
-                store.expire(_PROBE, 60)  # a write that changes nothing, which a replica refuses
+                store.expire(PROBE, 60)  # a write that changes nothing, which a replica refuses
         if times.is_due("sweep", _SWEEP_S):
             self._waiters.look(self._waiters.awaited())
 

@@ -36,7 +36,7 @@ from wasmfleet.workers.secrecy import sealed_calls
 #: How long a store that does not answer is tried: less than the time between a call's limit and the kill of its child.
 _PATIENCE_S: Final = 3.0
 _LARGE_BYTES: Final = 1 << 20
-_PROBE: Final = "wasmfleet:probe"
+PROBE: Final = "wasmfleet:probe"  # a key that means nothing: what can be written there can be written
 _logger = get_task_logger(__name__)
 
 
@@ -127,11 +127,9 @@ class Results(RedisResults):
         try:
             found = self.ensure(self.client.getrange, (key, 0, most_bytes()))
         except ResponseError as error:
-            if not str(error).startswith("WRONGTYPE"):
-                raise
-            raise UnreadableResult(
-                "what is stored as the call's result is no result: it is no text"
-            ) from None
+            if no_text := stored.no_text(error):
+                raise no_text from None
+            raise
         return _small(found)
 
     def set(self, key: Any, value: Any, expires: int | None = None, **policy: Any) -> Any:
@@ -272,7 +270,7 @@ def _unreadable(error: WasmfleetError) -> dict[str, Any]:
 def probe() -> None:
     """Try to store something. Raises redis.RedisError where results cannot be stored."""
     store: Any = app.backend
-    store.client.setex(_PROBE, 60, b"")
+    store.client.setex(PROBE, 60, b"")
 
 
 def _asked_for_msgpack() -> bool:

@@ -10,6 +10,7 @@ from celery import exceptions as celery
 from celery import states
 from celery.result import result_from_tuple
 from kombu import exceptions as kombu
+from redis.exceptions import ResponseError
 
 from wasmfleet.workers import errors
 from wasmfleet.workers.errors import UnreadableResult, WasmfleetError
@@ -134,6 +135,13 @@ def written(error: WasmfleetError) -> dict[str, Any]:
         "message": error.message,
         "details": error.details,
     }
+
+
+def no_text(answer: Any) -> UnreadableResult | None:
+    """Return the error of a result where the store answers that its key holds another type than text, else None."""
+    if isinstance(answer, ResponseError) and str(answer).startswith("WRONGTYPE"):
+        return UnreadableResult("what is stored as the call's result is no result: it is no text")
+    return None
 
 
 def item(index: int, answer: Any) -> tuple[Any, WasmfleetError | None]:

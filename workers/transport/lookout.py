@@ -1,10 +1,9 @@
 """The lookout: a thread that hears of messages whose publishers ring no bell, and rings it for them.
 
-Plain Celery clients ring none.
-Of the consumers of a queue, one has the lookout; see renew.lua. With CLIENT TRACKING the broker tells its connection,
-once, that a list has changed which look.lua has read there. Every user of a broker may ask for that, and no server has
-to be configured for it. Each look reads the lists anew, so nothing is missed: the look finds what was there before, and
-the broker tells of what comes later.
+Plain Celery clients ring none. Of the consumers of a queue, one has the lookout; see renew.lua. With CLIENT TRACKING
+the broker tells its connection, once, that a list has changed which look.lua has read there. Every user of a broker may
+ask for that, and no server has to be configured for it. Each look reads the lists anew, so nothing is missed: the look
+finds what was there before, and the broker tells of what comes later.
 """
 
 import logging
